@@ -1,0 +1,150 @@
+"""Reading a run directory: the only file of the report that knows the runner's JSON."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from vitcli.report.records import Ablation, Arm, Direction, Metric, Status, Trial
+
+PLAN = "ablation.json"
+RESULT = "result.json"
+FORMAT = 1
+
+T = TypeVar("T")
+
+
+class ReportError(ValueError):
+    """A directory that cannot be reported on; the message is one sentence that names the file."""
+
+
+def load(directory: str | Path) -> Ablation:
+    """Read an ablation, finished or not.
+
+    Args:
+        directory: ``runs/<name>``, which holds ``ablation.json`` and ``<arm>/seed<k>/result.json``.
+
+    Raises:
+        ReportError: A file is missing, cut short, of another format, or lies in another trial's directory.
+    """
+    root = Path(directory)
+    path = root / PLAN
+    plan = _read(path)
+    metric = _get(plan, "metric", dict, path)
+    direction = _get(metric, "direction", str, path)
+    if direction not in ("max", "min"):
+        raise ReportError(f"{path}: the metric's direction must be max or min, got {direction}.")
+    main = Metric(_get(metric, "name", str, path), cast(Direction, direction))
+    seeds = tuple(_get(plan, "seeds", list, path))
+    arms = tuple(
+        _arm(root, name, record, seeds, main.name) for name, record in _get(plan, "arms", dict, path).items()
+    )
+    baseline = _get(plan, "baseline", str, path)
+    if baseline not in {arm.name for arm in arms}:
+        raise ReportError(f"{path}: the baseline {baseline} is not one of the arms {', '.join(a.name for a in arms)}.")
+    return Ablation(
+        directory=root,
+        name=_get(plan, "name", str, path),
+        question=str(plan.get("question", "")),
+        source=str(plan.get("source", "")),
+        baseline=baseline,
+        metric=main,
+        seeds=seeds,
+        command=str(plan.get("command", "")),
+        versions=plan.get("versions", {}),
+        machine=plan.get("machine", {}),
+        arms=arms,
+        unplanned=_unplanned(root, {(arm.name, seed) for arm in arms for seed in seeds}),
+    )
+
+
+def _arm(root: Path, name: str, record: Any, seeds: tuple[int, ...], metric: str) -> Arm:
+    path = root / PLAN
+    if not isinstance(record, dict):
+        raise ReportError(f"{path}: the arm {name} must be an object, got {record!r}.")
+    id_ = _get(record, "id", str, path)
+    return Arm(
+        name=name,
+        id=id_,
+        difference={key: (pair[0], pair[1]) for key, pair in record.get("difference", {}).items()},
+        parameters=record.get("parameters"),
+        macs=record.get("macs"),
+        trials=tuple(_trial(root / name / f"seed{seed}", name, seed, id_, metric) for seed in seeds),
+    )
+
+
+def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str) -> Trial:
+    path = directory / RESULT
+    if not path.exists():
+        cause = f"no {RESULT} yet" if directory.is_dir() else "not started"
+        return Trial(arm, seed, directory, "unfinished", cause)
+    result = _read(path)
+    owner = (_get(result, "arm", str, path), _get(result, "seed", int, path))
+    if owner != (arm, seed):
+        raise ReportError(f"{path}: the result is of {owner[0]}/seed{owner[1]}, but lies in {arm}/seed{seed}.")
+    metrics = {name: _number(value) for name, value in result.get("metrics", {}).items()}
+    status, cause = _status(result, path, id_, metric, metrics.get(metric))
+    return Trial(
+        arm=arm,
+        seed=seed,
+        directory=directory,
+        status=status,
+        cause=cause,
+        epochs=int(result.get("epochs") or 0),
+        metrics=metrics,
+        train_seconds=float(result.get("train_seconds") or 0.0),
+        train_images=int(result.get("train_images") or 0),
+        threads=int(result.get("threads") or 0),
+    )
+
+
+def _status(
+    result: dict[str, Any], path: Path, id_: str, metric: str, value: float | None
+) -> tuple[Status, str]:
+    found = _get(result, "id", str, path)
+    if found != id_:
+        return "stale", f"made by the config {found}, the arm's is {id_}"
+    said = _get(result, "status", str, path)
+    if said == "failed":
+        return "failed", str(result.get("cause") or "no cause recorded")
+    if said != "done":
+        raise ReportError(f"{path}: status must be done or failed, got {said}.")
+    if value is None:
+        return "not finite", f"the result has no {metric}"
+    if not math.isfinite(value):
+        return "not finite", f"{metric} is {value}"
+    return "done", ""
+
+
+def _unplanned(root: Path, planned: set[tuple[str, int]]) -> tuple[Trial, ...]:
+    found = []
+    for path in sorted(root.glob(f"*/seed*/{RESULT}")):
+        match = re.fullmatch(r"seed(\d+)", path.parent.name)
+        arm = path.parent.parent.name
+        if match and (arm, int(match[1])) not in planned:
+            cause = f"{PLAN} has no such arm or seed"
+            found.append(Trial(arm, int(match[1]), path.parent, "unplanned", cause))
+    return tuple(found)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReportError(f"{path}: no such file; give the directory of an ablation, e.g. runs/<name>.") from None
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path}: not readable as JSON ({error}).") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ReportError(f'{path}: must hold an object with "format": {FORMAT}.')
+    return content
+
+
+def _get(record: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
+    if not isinstance(record.get(key), kind):
+        raise ReportError(f"{path}: {key} must be of type {kind.__name__}, got {record.get(key)!r}.")
+    return cast(T, record[key])
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

@@ -1,0 +1,57 @@
+"""Short names for resolved keys and values: a table has no room for ``model.backbone.every.feed_forward.op.activation``."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SPELLING = ("class_path", "init_args")
+_SAY_NOTHING = ("op",)
+
+
+def short_keys(keys: Iterable[str]) -> dict[str, str]:
+    """Resolved key -> its shortest ending, in whole components, that no other key has.
+
+    ``class_path`` and ``init_args`` are how a class is spelled, not what the key is about, and are left out; an ending that
+    starts with ``op`` takes one component more, because every branch has an ``op``.
+    """
+    parts = {key: tuple(part for part in key.split(".") if part not in _SPELLING) or (key,) for key in keys}
+    if len(set(parts.values())) < len(parts):
+        parts = {key: tuple(key.split(".")) for key in parts}
+    return {key: _shortest(own, [p for k, p in parts.items() if k != key]) for key, own in parts.items()}
+
+
+def _shortest(own: tuple[str, ...], others: list[tuple[str, ...]]) -> str:
+    for length in range(1, len(own) + 1):
+        ending = own[-length:]
+        if ending[0] not in _SAY_NOTHING and all(other[-length:] != ending for other in others):
+            return ".".join(ending)
+    return ".".join(own)
+
+
+def short_values(values: Iterable[Any]) -> list[str]:
+    """One short text per value; class paths lose their package unless two different values would then look the same."""
+    values = list(values)
+    texts = [short_value(value) for value in values]
+    distinct = len({_canonical(value) for value in values})
+    return texts if len(set(texts)) == distinct else [_canonical(value) for value in values]
+
+
+def short_value(value: Any) -> str:
+    """``torch.nn.Hardswish`` -> ``Hardswish``; ``class_path`` with ``init_args`` -> ``Name(arg=value)``."""
+    if isinstance(value, Mapping):
+        arguments = value.get("init_args", {}) if "class_path" in value else value
+        inner = ", ".join(f"{key}={short_value(item)}" for key, item in (arguments or {}).items())
+        name = short_value(value["class_path"]) if "class_path" in value else ""
+        return f"{name}({inner})" if inner or not name else name
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(short_value(item) for item in value) + "]"
+    if isinstance(value, str):
+        parts = value.split(".")
+        return parts[-1] if len(parts) > 1 and all(part.isidentifier() for part in parts) else value
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _canonical(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

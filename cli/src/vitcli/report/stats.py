@@ -1,0 +1,98 @@
+"""Statistics of paired replicates: pure functions on arrays, with the last axis the seeds. See docs/statistics.md."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+SeedsNeeded = int | Literal["over the cap", "not defined"]
+
+LEVEL = 0.95
+ALPHA = 0.05
+POWER = 0.80
+SEED_CAP = 1000
+
+
+def mean_interval(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, sample standard deviation and half-width of the 95 % t-interval, over the last axis.
+
+    Args:
+        values: (..., n) with n >= 2.
+
+    Raises:
+        ValueError: n < 2: one value says nothing about the spread.
+    """
+    from scipy import special
+
+    n = values.shape[-1]
+    if n < 2:
+        raise ValueError(f"mean_interval: an interval needs 2 values or more, got {n}.")
+    sd = _sd(values)
+    return values.mean(-1), sd, special.stdtrit(n - 1, (1 + LEVEL) / 2) * sd / np.sqrt(n)
+
+
+def t_test(differences: Floats) -> Floats:
+    """Two-sided p-value of the paired t-test, over the last axis.
+
+    Where all differences are equal the test is not defined: the p-value is 1 if they are all zero (nothing differs) and NaN
+    otherwise (with no spread, t is infinite whatever the number of seeds, which would call two equal numbers a proof).
+
+    Args:
+        differences: (..., n) with n >= 2, one difference a seed.
+    """
+    from scipy import special
+
+    n = differences.shape[-1]
+    if n < 2:
+        raise ValueError(f"t_test: a test needs 2 differences or more, got {n}.")
+    mean, sd = differences.mean(-1), _sd(differences)
+    flat = sd == 0
+    t = np.abs(mean) * np.sqrt(n) / np.where(flat, 1.0, sd)
+    p_value = 2 * special.stdtr(n - 1, -t)
+    return np.where(flat, np.where(mean == 0, 1.0, np.nan), p_value)
+
+
+def holm(p_values: Floats) -> Floats:
+    """Holm's step-down adjustment over the last axis: comparing with 5 % keeps the familywise error at 5 %.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
+    """
+    k = p_values.shape[-1]
+    order = np.argsort(p_values, axis=-1)
+    steps = np.take_along_axis(p_values, order, -1) * np.arange(k, 0, -1)
+    adjusted = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
+    return np.take_along_axis(adjusted, np.argsort(order, axis=-1), -1)
+
+
+def power(effect: float, seeds: Floats) -> Floats:
+    """Chance that a two-sided 5 % paired t-test sees a difference of ``effect`` standard deviations of the differences."""
+    from scipy import special
+
+    df, shift = seeds - 1, abs(effect) * np.sqrt(seeds)
+    critical = special.stdtrit(df, 1 - ALPHA / 2)
+    seen = special.nctdtr(df, shift, -critical) + 1 - special.nctdtr(df, shift, critical)
+    # The non-central t is not computable for huge shifts, where the power is 1.
+    return np.where(np.isfinite(seen), seen, 1.0)
+
+
+def seeds_needed(difference: float, sd: float) -> SeedsNeeded:
+    """Smallest number of seeds that sees this paired difference in 80 % of repetitions (two-sided 5 %), by exact search.
+
+    Args:
+        difference: Mean of the paired differences.
+        sd: Their standard deviation.
+
+    Returns:
+        The number; ``over the cap`` beyond 1000; ``not defined`` if there is no difference or no spread to plan with.
+    """
+    if difference == 0 or sd == 0:
+        return "not defined"
+    seeds = np.arange(2.0, SEED_CAP + 1)
+    enough = power(difference / sd, seeds) >= POWER
+    return int(seeds[int(np.argmax(enough))]) if enough.any() else "over the cap"
+
+
+def _sd(values: Floats) -> Floats:
+    # Equal values must give 0 exactly; the mean of n equal floats can be off by one bit.
+    return np.where(np.ptp(values, axis=-1) == 0, 0.0, values.std(-1, ddof=1))

@@ -1,0 +1,79 @@
+"""Global multi-head self-attention: every token sees every token."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from vitcore.op import FeatureOp
+
+
+def count_heads(owner: str, width: int, head_dim: int) -> int:
+    """Return width / head_dim, or raise a ValueError in the name of ``owner`` if that is no whole number."""
+    if head_dim < 1 or width % head_dim:
+        raise ValueError(f"{owner}: head_dim must divide width, got width={width}, head_dim={head_dim}.")
+    return width // head_dim
+
+
+def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Split a joint projection ordered [q | k | v][head][channel] into q, k, v of shape (b, heads, t, head_dim)."""
+    b, t, width3 = qkv.shape
+    q, k, v = qkv.view(b, t, 3, width3 // (3 * head_dim), head_dim).permute(2, 0, 3, 1, 4)
+    return q, k, v
+
+
+def merge_heads(heads: Float[Tensor, "b n t d"]) -> Float[Tensor, "b t c"]:
+    """Concatenate heads: (b, n, t, d) -> (b, t, n * d)."""
+    return heads.transpose(1, 2).flatten(2)
+
+
+class GlobalAttention(FeatureOp):
+    """Each token attends to all tokens of its image, prefix tokens included.
+
+    Args:
+        width: Channels of the grid.
+        head_dim: Channels per head; must divide ``width``. Scores are scaled by head_dim ** -0.5.
+        bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width)
+        prefix (b, p, width) -> (b, p, width): the prefix joins the sequence in front of the grid in raster order.
+
+    Cost: t * 4 * width**2 + 2 * t**2 * width multiply-adds, t = h * w + p.
+
+    Raises:
+        ValueError: ``head_dim`` does not divide ``width``.
+
+    Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, appendix A, Eqs. 5-8.
+    """
+
+    def __init__(self, width: int, head_dim: int = 64, bias: Literal["all", "projection"] = "all") -> None:
+        super().__init__()
+        count_heads("GlobalAttention", width, head_dim)
+        self.width = width
+        self.head_dim = head_dim
+        self.qkv = nn.Linear(width, 3 * width, bias=bias == "all")
+        self.projection = nn.Linear(width, width)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Attend over the whole grid."""
+        return self._attend(grid.flatten(1, 2)).view(grid.shape)
+
+    def forward_prefixed(
+        self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
+    ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b p c"]]:
+        """Attend over the prefix and the grid as one sequence."""
+        p = prefix.shape[1]
+        tokens = self._attend(torch.cat((prefix, grid.flatten(1, 2)), dim=1))
+        return tokens[:, p:].unflatten(1, grid.shape[1:3]), tokens[:, :p]
+
+    def _attend(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
+        q, k, v = split_qkv(self.qkv(tokens), self.head_dim)
+        return self.projection(merge_heads(scaled_dot_product_attention(q, k, v)))
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Projections and the two products with the attention matrix."""
+        t = h * w + prefix
+        return 4 * t * self.width**2 + 2 * t**2 * self.width

@@ -1,0 +1,49 @@
+"""Convolutions on grids: the channels come last, as everywhere in this package."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def same_padding(owner: str, kernel_size: int) -> int:
+    """Return the zero padding that keeps h and w, or raise a ValueError in the name of ``owner`` for an even kernel."""
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"{owner}: kernel_size must be odd and positive, got kernel_size={kernel_size}.")
+    return kernel_size // 2
+
+
+class GridConv2d(nn.Conv2d):
+    """``torch.nn.Conv2d`` for grids. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
+
+    Shapes:
+        grid (b, h, w, in_channels) -> (b, h', w', out_channels), h' and w' as for ``torch.nn.Conv2d``
+    """
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c2"]:
+        """Convolve."""
+        return super().forward(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class DepthwiseConv2d(GridConv2d):
+    """One k x k filter a channel, stride 1, zero padding that keeps h and w.
+
+    Args:
+        width: Channels.
+        kernel_size: Side of the filter in tokens; odd.
+        bias: Number of bias terms a channel: 1 or 0.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width)
+
+    Cost: h * w * width * kernel_size**2 multiply-adds.
+
+    Raises:
+        ValueError: ``kernel_size`` is even.
+    """
+
+    def __init__(self, width: int, kernel_size: int = 3, bias: int = 1) -> None:
+        padding = same_padding(type(self).__name__, kernel_size)
+        super().__init__(width, width, kernel_size, padding=padding, groups=width, bias=bias > 0)
+
+    def macs(self, h: int, w: int) -> int:
+        """One filter position a token and channel."""
+        return h * w * self.out_channels * self.kernel_size[0] * self.kernel_size[1]

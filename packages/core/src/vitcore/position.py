@@ -1,0 +1,66 @@
+"""Positions: what tells a token where it is."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from vitcore.op import FeatureOp
+
+
+def resize_table(
+    table: Float[Tensor, "1 h w c"], h: int, w: int, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+) -> Float[Tensor, "1 h2 w2 c"]:
+    """Interpolate a table of positions to h x w tokens (corners not aligned); the table itself where the size is its own."""
+    if table.shape[1:3] == (h, w):
+        return table
+    resized = interpolate(table.permute(0, 3, 1, 2), size=(h, w), mode=interpolation, align_corners=False)
+    return resized.permute(0, 2, 3, 1)
+
+
+class AbsolutePosition(FeatureOp):
+    """A learned vector for each place, and one for each prefix token; interpolated for maps of another size.
+
+    Args:
+        width: Channels of the grid.
+        grid_size: Rows and columns that the table is made for, in tokens.
+        prefix_tokens: Tokens in front of the grid that have positions of their own.
+        interpolation: How the table adapts to another size.
+
+    Shapes:
+        grid (b, h, w, width) -> (1, h, w, width): what a skeleton adds to the grid
+        prefix (b, p, width) -> (1, p, width), p = prefix_tokens
+
+    Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, Eq. 1 and section 3.2 (interpolation).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        grid_size: tuple[int, int],
+        prefix_tokens: int = 0,
+        interpolation: Literal["bicubic", "bilinear"] = "bicubic",
+    ) -> None:
+        super().__init__()
+        self.grid_size = tuple(grid_size)
+        self.prefix_tokens = prefix_tokens
+        self.interpolation: Literal["bicubic", "bilinear"] = interpolation
+        self.table = nn.Parameter(torch.zeros(1, prefix_tokens + grid_size[0] * grid_size[1], width))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "1 h w c"]:
+        """Return the table at the grid's size."""
+        table = self.table[:, self.prefix_tokens :].unflatten(1, self.grid_size)
+        return resize_table(table, grid.shape[1], grid.shape[2], self.interpolation)
+
+    def forward_prefixed(
+        self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
+    ) -> tuple[Float[Tensor, "1 h w c"], Float[Tensor, "1 p c"]]:
+        """Return the table and the prefix's own entries."""
+        return self(grid), self.table[:, : self.prefix_tokens]
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Additions only."""
+        return 0

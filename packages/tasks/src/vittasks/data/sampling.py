@@ -1,0 +1,93 @@
+"""Data order and randomness drawn from (seed, epoch, sample): the same for any number of workers and any network."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import distributed
+from torch.utils.data.distributed import DistributedSampler
+
+
+def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The random stream of one sample in one epoch, whoever draws it and whenever (about 15 microseconds).
+
+    Args:
+        seed, epoch, index: Non-negative integers; another triple gives an independent stream.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, index))))
+
+
+@contextmanager
+def global_generators(seed: int, epoch: int, index: int) -> Iterator[None]:
+    """Seeds the global generators of Python, numpy and torch's CPU from the triple, and restores them on leaving.
+
+    For transforms that draw from global state. Generators of other devices are left alone: a draw made for the data
+    must not shift the dropout of the network.
+    """
+    draws = sample_generator(seed, epoch, index).integers(2**32, size=3).tolist()
+    states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    random.seed(draws[0])
+    np.random.seed(draws[1])
+    torch.default_generator.manual_seed(draws[2])
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.default_generator.set_state(states[2])
+
+
+def epoch_and_index(item: tuple[int, int] | int) -> tuple[int, int]:
+    """The pair that a sampler yields; a plain index (a sequential sampler, ``dataset[3]``) means epoch 0."""
+    return (0, item) if isinstance(item, int) else item
+
+
+class EpochSampler(DistributedSampler[tuple[int, int]]):
+    """Yields ``(epoch, index)`` in an order drawn from (seed, epoch) alone.
+
+    The epoch travels with the index, so that workers which outlive an epoch need no telling. ``set_epoch`` chooses the
+    epoch; Lightning calls it at the start of each one (see ``EpochLoader`` for when a resumed run reads it).
+
+    Among n distributed processes, rank r takes every n-th pair starting at r. All take ``size // n``; fewer than n
+    pairs of an epoch are left out and none is drawn twice. Rank and n are read from ``torch.distributed`` at
+    construction, which Lightning's ``train_dataloader`` hook is late enough for. Being a ``DistributedSampler``, it is
+    not wrapped in another by Lightning, whatever ``use_distributed_sampler`` says.
+
+    Args:
+        size: Samples in the data set, and pairs in one epoch over all processes.
+        seed: Of the order.
+        repeats: Repeated augmentation: each drawn sample comes ``repeats`` times in a row, on different ranks where
+            there are several, and an epoch holds the first ``size`` of these. Copy c of sample i has the index
+            ``i + c * size``: the data set takes it modulo ``size`` and draws from a stream of its own.
+
+    Raises:
+        ValueError: ``size`` or ``repeats`` is below 1, or ``seed`` is negative.
+
+    Source: repeated augmentation as in E. Hoffer et al., Augment your batch, CVPR 2020, and DeiT's RASampler.
+    """
+
+    def __init__(self, size: int, seed: int, repeats: int = 1) -> None:
+        if size < 1 or repeats < 1 or seed < 0:
+            raise ValueError(
+                "EpochSampler: size and repeats must be at least 1 and seed at least 0, "
+                f"got size={size}, repeats={repeats}, seed={seed}."
+            )
+        several = distributed.is_available() and distributed.is_initialized()
+        super().__init__(
+            range(size),  # type: ignore[arg-type]  # only its length is read
+            num_replicas=distributed.get_world_size() if several else 1,
+            rank=distributed.get_rank() if several else 0,
+            seed=seed,
+            drop_last=True,
+        )
+        self.size, self.repeats = size, repeats
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        stream = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(self.epoch,))))
+        # Sorted uniforms rather than Generator.permutation: numpy keeps the former stable between its releases.
+        order = np.argsort(stream.random(self.size), kind="stable")
+        copies = np.arange(self.repeats) * self.size
+        indices = (order[:, None] + copies).reshape(-1)[: self.total_size]
+        return zip([self.epoch] * self.num_samples, indices[self.rank :: self.num_replicas].tolist(), strict=True)

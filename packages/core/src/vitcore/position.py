@@ -36,6 +36,8 @@ class AbsolutePosition(FeatureOp):
     Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, Eq. 1 and section 3.2 (interpolation).
     """
 
+    no_weight_decay = ("table",)
+
     def __init__(
         self,
         width: int,
@@ -47,7 +49,11 @@ class AbsolutePosition(FeatureOp):
         self.grid_size = tuple(grid_size)
         self.prefix_tokens = prefix_tokens
         self.interpolation: Literal["bicubic", "bilinear"] = interpolation
-        self.table = nn.Parameter(torch.zeros(1, prefix_tokens + grid_size[0] * grid_size[1], width))
+        self.table = nn.Parameter(torch.empty(1, prefix_tokens + grid_size[0] * grid_size[1], width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table from a truncated normal (0.02)."""
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "1 h w c"]:

@@ -1,0 +1,42 @@
+"""Initial weights, drawn module by module from a seed and the module's name.
+
+Two models that differ in one part start from the same weights in every parameter that they share by name and shape:
+no module's weights depend on which modules were made before it. This keeps paired comparisons of arms tight.
+"""
+
+import zlib
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+InitialWeights = Callable[[nn.Module], None]
+
+
+def draw_seed() -> int:
+    """Draw a seed from torch's global generator: reproducible under ``torch.manual_seed``, another one at each call."""
+    return int(torch.empty((), dtype=torch.int64, device="cpu").random_(2**62))
+
+
+def initialise(model: nn.Module, seed: int, rule: InitialWeights) -> None:
+    """Apply ``rule`` to every module of ``model``, each from a generator seeded by (``seed``, the module's name)."""
+    with torch.random.fork_rng(devices=[]):
+        for name, module in model.named_modules():
+            own = list(module.parameters(recurse=False))
+            if own and not own[0].is_meta:
+                torch.manual_seed(seed ^ zlib.crc32(name.encode()))
+                rule(module)
+
+
+@torch.no_grad()
+def vision_transformer_weights(module: nn.Module) -> None:
+    """Truncated normal (0.02) for linear weights, zero for their biases; anything else as its own ``reset_parameters``.
+
+    Source: timm's VisionTransformer, as used by DeiT and LocalViT: convolutions and norms keep PyTorch's defaults.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif hasattr(module, "reset_parameters"):
+        module.reset_parameters()  # type: ignore[operator]

@@ -1,0 +1,158 @@
+"""What timm asks of a classifier, and how a builder with other defaults becomes a timm model."""
+
+import copy
+import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from vitmodels.checkpoint import KeyRules, translate
+from vitmodels.parts import merge_parts
+
+Model = TypeVar("Model", bound=nn.Module)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ImageClassifier(nn.Module):
+    """The part of timm's interface that does not depend on the skeleton. A skeleton defines forward_features and pool.
+
+    Args:
+        width: Channels that the head reads.
+        num_classes: Classes of the head; 0 for none.
+        global_pool: What the head reads.
+        drop_rate: Dropout before the head.
+    """
+
+    def __init__(self, width: int, num_classes: int, global_pool: str, drop_rate: float) -> None:
+        super().__init__()
+        self.num_features = self.head_hidden_size = self.embed_dim = width
+        self.num_classes = num_classes
+        self.global_pool = global_pool
+        self.drop_rate = drop_rate
+        self.grad_checkpointing = False
+
+    def attach_head(self) -> None:
+        """Make the head; last, so that it comes last in the state dict."""
+        self.head = nn.Linear(self.num_features, self.num_classes) if self.num_classes else nn.Identity()
+
+    def get_classifier(self) -> nn.Module:
+        """Return the head."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int, global_pool: Literal["token", "avg", ""] | None = None) -> None:
+        """Replace the head by a fresh one for ``num_classes``, or by none for 0; optionally change the pooling."""
+        old = next(self.parameters())
+        self.num_classes = num_classes
+        self.global_pool = self.global_pool if global_pool is None else global_pool
+        self.attach_head()
+        if isinstance(self.head, nn.Linear):
+            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
+        self.head.to(device=old.device, dtype=old.dtype)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's signature)
+        """Recompute activations in the backward pass instead of keeping them."""
+        self.grad_checkpointing = enable
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that take no weight decay: what modules name in their attribute ``no_weight_decay``."""
+        return {
+            f"{module_name}.{name}"
+            for module_name, module in self.named_modules()
+            if module is not self
+            for name in getattr(module, "no_weight_decay", ())
+        }
+
+    def forward_features(self, image: Tensor) -> Tensor:
+        """Return the unpooled features."""
+        raise TypeError(f"{type(self).__name__} does not define forward_features(image).")
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Reduce the features to what the head reads."""
+        raise TypeError(f"{type(self).__name__} does not define pool(features).")
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 (timm's signature)
+        """Pool the features and classify them; with ``pre_logits`` only pool."""
+        pooled = dropout(self.pool(features), self.drop_rate, self.training)
+        return pooled if pre_logits else self.head(pooled)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (b, num_classes)."""
+        return self.forward_head(self.forward_features(image))
+
+
+def preset(
+    name: str, builder: Callable[..., Model], description: str, rules: KeyRules | None = None, **defaults: Any
+) -> Callable[..., Model]:
+    """Return ``builder`` under a name of its own with other defaults, and register it as a timm model.
+
+    Args:
+        name: The model's name, in the calling module and in timm.
+        builder: A typed function that returns the model.
+        description: The docstring's first line: what it is and where it was published.
+        rules: How the names of the public checkpoint become ours.
+        **defaults: The builder's arguments that make this model.
+
+    Raises:
+        ValueError: A default names no argument of the builder.
+    """
+    module = sys._getframe(1).f_globals["__name__"]
+    arguments = list(inspect.signature(builder).parameters)
+    unknown = sorted(set(defaults) - set(arguments))
+    if unknown:
+        raise ValueError(
+            f"preset {name}: {builder.__name__} has no argument {unknown[0]!r}; it has {', '.join(arguments)}."
+        )
+    values = {key: value.default for key, value in inspect.signature(builder).parameters.items()} | defaults
+    code = builder.__code__.replace(co_name=name, co_qualname=name)
+    typed = types.FunctionType(code, builder.__globals__, name, tuple(values.values()))
+    typed.__annotations__ = dict(builder.__annotations__)
+    typed.__module__, typed.__qualname__ = module, name
+    typed.__doc__ = description + "\n\n" + inspect.cleandoc(builder.__doc__ or "").split("\n\n", 1)[1]
+    _register(name, module, typed, values, rules)
+    return typed
+
+
+def _register(
+    name: str, module: str, builder: Callable[..., nn.Module], values: Mapping[str, Any], rules: KeyRules | None
+) -> None:
+    size = values["img_size"] if isinstance(values["img_size"], tuple) else (values["img_size"],) * 2
+    cfg = {
+        "url": "",
+        "num_classes": 1000,
+        "input_size": (3, *size),
+        "pool_size": None,
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "mean": IMAGENET_MEAN,
+        "std": IMAGENET_STD,
+        "first_conv": "stem.projection",
+        "classifier": "head",
+    }
+    namespace = sys.modules[module]
+    configurations = namespace.__dict__.setdefault("default_cfgs", {})
+    configurations.update(generate_default_cfgs({name: cfg}))
+
+    def with_merged_parts(**arguments: Any) -> nn.Module:
+        for key, value in arguments.items():
+            if isinstance(value, Mapping) and isinstance(values.get(key), Mapping):
+                arguments[key] = merge_parts(values[key], value)
+        return builder(**arguments)
+
+    def entry(pretrained: bool = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
+        return build_model_with_cfg(
+            with_merged_parts,
+            name,
+            pretrained,
+            pretrained_filter_fn=None if rules is None else lambda state, model: translate(state, rules, model),
+            feature_cfg={"out_indices": 3, "feature_cls": "getter"},
+            **copy.copy(arguments),
+        )
+
+    entry.__name__, entry.__qualname__, entry.__module__, entry.__doc__ = name, name, module, builder.__doc__
+    register_model(entry)

@@ -37,9 +37,7 @@ def load(directory: str | Path) -> Ablation:
         raise ReportError(f"{path}: the metric's direction must be max or min, got {direction}.")
     main = Metric(_get(metric, "name", str, path), cast(Direction, direction))
     seeds = tuple(_get(plan, "seeds", list, path))
-    arms = tuple(
-        _arm(root, name, record, seeds, main.name) for name, record in _get(plan, "arms", dict, path).items()
-    )
+    arms = tuple(_arm(root, name, record, seeds, main.name) for name, record in _get(plan, "arms", dict, path).items())
     baseline = _get(plan, "baseline", str, path)
     if baseline not in {arm.name for arm in arms}:
         raise ReportError(f"{path}: the baseline {baseline} is not one of the arms {', '.join(a.name for a in arms)}.")
@@ -67,7 +65,7 @@ def _arm(root: Path, name: str, record: Any, seeds: tuple[int, ...], metric: str
     return Arm(
         name=name,
         id=id_,
-        difference={key: (pair[0], pair[1]) for key, pair in record.get("difference", {}).items()},
+        difference={key: _pair(key, pair, path) for key, pair in _get(record, "difference", dict, path).items()},
         parameters=record.get("parameters"),
         macs=record.get("macs"),
         trials=tuple(_trial(root / name / f"seed{seed}", name, seed, id_, metric) for seed in seeds),
@@ -83,7 +81,7 @@ def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str) -> Trial
     owner = (_get(result, "arm", str, path), _get(result, "seed", int, path))
     if owner != (arm, seed):
         raise ReportError(f"{path}: the result is of {owner[0]}/seed{owner[1]}, but lies in {arm}/seed{seed}.")
-    metrics = {name: _number(value) for name, value in result.get("metrics", {}).items()}
+    metrics = {name: _number(value) for name, value in (result.get("metrics") or {}).items()}
     status, cause = _status(result, path, id_, metric, metrics.get(metric))
     return Trial(
         arm=arm,
@@ -99,9 +97,7 @@ def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str) -> Trial
     )
 
 
-def _status(
-    result: dict[str, Any], path: Path, id_: str, metric: str, value: float | None
-) -> tuple[Status, str]:
+def _status(result: dict[str, Any], path: Path, id_: str, metric: str, value: float | None) -> tuple[Status, str]:
     found = _get(result, "id", str, path)
     if found != id_:
         return "stale", f"made by the config {found}, the arm's is {id_}"
@@ -144,6 +140,12 @@ def _get(record: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
     if not isinstance(record.get(key), kind):
         raise ReportError(f"{path}: {key} must be of type {kind.__name__}, got {record.get(key)!r}.")
     return cast(T, record[key])
+
+
+def _pair(key: str, pair: Any, path: Path) -> tuple[Any, Any]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ReportError(f"{path}: the difference in {key} must be [baseline's value, arm's value], got {pair!r}.")
+    return pair[0], pair[1]
 
 
 def _number(value: Any) -> float:

@@ -1,19 +1,80 @@
-"""A DataLoader that asks its sampler for the epoch no earlier than for the first batch."""
+"""Data loaders that leave the global random streams alone and start when the epoch is known."""
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
+
+from vittasks.data.sampling import EpochSampler
 
 
 class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
-    """A DataLoader whose iterator starts at its first batch rather than at ``iter()``.
+    """A DataLoader over an ``EpochSampler`` that a Lightning run can resume exactly, between epochs and inside one.
 
-    Lightning 2.6 makes the training iterator before it tells the sampler the epoch, and after loading a checkpoint it
-    uses that first iterator. A plain DataLoader with workers has then already asked for the batches of epoch 0, so that
-    a run resumed in epoch k trains on epoch 0 again. Starting late costs nothing but the head start of the workers.
+    Its iterator starts at the first batch rather than at ``iter()``. Lightning 2.6 makes the training iterator before it
+    tells the sampler the epoch, and after loading a checkpoint it uses that first iterator; a plain DataLoader with
+    workers has by then asked for batches of epoch 0, so that a run resumed in epoch k trains on epoch 0 again.
+
+    Its state is how many batches of which epoch it gave out. Lightning puts it into checkpoints, and a run resumed inside
+    that epoch goes on with the next batch.
     """
+
+    given = 0
+    resume_at = (0, 0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
         """Yields the batches of the epoch that the sampler holds when the first one is asked for."""
-        yield from super().__iter__()
+        epoch, self.given = self.resume_at
+        self.resume_at = (0, 0)
+        # A sampler that Lightning put in its place (``overfit_batches``) has no epochs to resume in.
+        if not isinstance(self.sampler, EpochSampler) or self.sampler.epoch != epoch:
+            self.given = 0
+        else:
+            self.sampler.skip = self.given * (self.batch_size or 1)
+        for batch in super().__iter__():
+            self.given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch and the number of its batches given out."""
+        return {"epoch": getattr(self.sampler, "epoch", 0), "given": self.given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Makes the next iteration, if it is of the same epoch, go on where the state was taken."""
+        self.resume_at = state["epoch"], state["given"]
+
+
+def train_loader(
+    dataset: Dataset[tuple[Tensor, int]], sampler: EpochSampler, batch_size: int, workers: int
+) -> EpochLoader:
+    """Full batches in the sampler's order; a generator of its own keeps the loader out of the global stream.
+
+    Raises:
+        ValueError: an epoch holds less than one batch, which Lightning would pass over in silence.
+    """
+    if batch_size > len(sampler):
+        raise ValueError(
+            f"train_loader: batch_size must not exceed the {len(sampler)} samples that a process draws in an epoch, "
+            f"got batch_size={batch_size}."
+        )
+    return EpochLoader(
+        dataset,  # type: ignore[arg-type]  # DataLoader is typed by its samples; its batches are pairs of tensors
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        drop_last=True,
+        generator=torch.Generator(),
+    )
+
+
+def eval_loader(dataset: Dataset[tuple[Tensor, ...]], batch_size: int, workers: int) -> DataLoader[tuple[Tensor, ...]]:
+    """All samples once, in order; a generator of its own, so that validating does not shift the training's draws."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),
+    )

@@ -1,5 +1,6 @@
 """Data order and randomness drawn from (seed, epoch, sample): the same for any number of workers and any network."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The random stream of one sample in one epoch, whoever draws it and whenever (about 15 microseconds).
 
     Args:
-        seed, epoch, index: Non-negative integers; another triple gives an independent stream.
+        seed: Of the run.
+        epoch: Counted from 0.
+        index: Of the sample in its data set. Another triple gives an independent stream.
     """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, index))))
 
@@ -83,11 +86,14 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
             drop_last=True,
         )
         self.size, self.repeats = size, repeats
+        # Pairs of this process that the next iteration leaves out at its start, for resuming inside an epoch.
+        self.skip = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         stream = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(self.epoch,))))
         # Sorted uniforms rather than Generator.permutation: numpy keeps the former stable between its releases.
         order = np.argsort(stream.random(self.size), kind="stable")
         copies = np.arange(self.repeats) * self.size
-        indices = (order[:, None] + copies).reshape(-1)[: self.total_size]
-        return zip([self.epoch] * self.num_samples, indices[self.rank :: self.num_replicas].tolist(), strict=True)
+        indices = (order[:, None] + copies).reshape(-1)[: self.total_size][self.rank :: self.num_replicas]
+        skip, self.skip = self.skip, 0
+        return zip(itertools.repeat(self.epoch), indices[skip:].tolist(), strict=False)

@@ -1,0 +1,1 @@
+"""An ablation: arms times seeds, planned, run and written down."""

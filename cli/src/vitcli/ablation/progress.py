@@ -1,0 +1,89 @@
+"""The live view of a running ablation: done, running, failed, time left."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+
+class Progress:
+    """What is done, running and failed, drawn while it changes; on no terminal, one line a finished trial.
+
+    Args:
+        console: Where to draw.
+        arms: Arms in order.
+        seeds: Number of replicates of each.
+        epochs: Epochs of a trial, for the share of a running trial that is done.
+        workers: Trials at a time.
+    """
+
+    def __init__(self, console: Console, arms: list[str], seeds: int, epochs: int, workers: int) -> None:
+        self.console, self.epochs, self.workers = console, max(1, epochs), workers
+        self.states = {arm: ["waiting"] * seeds for arm in arms}
+        self.running: dict[tuple[str, int], tuple[float, int]] = {}
+        self.durations: list[float] = []
+        self.live = Live(get_renderable=self.draw, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Progress":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def skip(self, arm: str, seed: int) -> None:
+        """Note a trial that was finished earlier."""
+        self.states[arm][seed] = "done"
+
+    def start(self, arm: str, seed: int) -> None:
+        """Note a trial that starts."""
+        self.states[arm][seed] = "running"
+        self.running[arm, seed] = (time.monotonic(), 0)
+
+    def advance(self, arm: str, seed: int, epoch: int) -> None:
+        """Note that a trial has done ``epoch`` epochs."""
+        self.running[arm, seed] = (self.running[arm, seed][0], epoch)
+
+    def finish(self, arm: str, seed: int, state: str, text: str) -> None:
+        """Note that a trial is ``done`` or ``failed``."""
+        started, _ = self.running.pop((arm, seed))
+        self.states[arm][seed] = state
+        seconds = time.monotonic() - started
+        if state == "done":
+            self.durations.append(seconds)
+        finished = sum(s in ("done", "failed") for states in self.states.values() for s in states)
+        total = sum(map(len, self.states.values()))
+        line = f"[{finished}/{total}] {arm} seed {seed}: {text} ({seconds:.0f} s)"
+        self.console.print(Text(line, style="red" if state == "failed" else ""), highlight=False)
+
+    def seconds_left(self) -> float | None:
+        """Return the time left, from the mean time of the trials of this run; None before the first."""
+        if not self.durations:
+            return None
+        mean = sum(self.durations) / len(self.durations)
+        waiting = sum(s == "waiting" for states in self.states.values() for s in states)
+        partly = sum(max(0.0, mean - (time.monotonic() - started)) for started, _ in self.running.values())
+        return (waiting * mean + partly) / self.workers
+
+    def draw(self) -> RenderableType:
+        """Return the view."""
+        table = Table(box=None, pad_edge=False)
+        for name in ("arm", "trials", "done", "running", "failed"):
+            table.add_column(name, justify="left" if name in ("arm", "trials") else "right")
+        signs = {"waiting": "·", "running": "▸", "done": "●", "failed": "✗"}
+        for arm, states in self.states.items():
+            now = [epoch for (name, _), (_, epoch) in self.running.items() if name == arm]
+            shown = ", ".join(f"{100 * epoch // self.epochs} %" for epoch in now)
+            failed = states.count("failed")
+            table.add_row(
+                arm, " ".join(signs[s] for s in states), str(states.count("done")), shown, str(failed) if failed else ""
+            )
+        left = self.seconds_left()
+        text = "time left: measuring" if left is None else f"time left: about {left / 60:.1f} min"
+        return Group(table, Text(text, style="dim"))

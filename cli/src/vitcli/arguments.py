@@ -1,0 +1,75 @@
+"""The command line of fit, validate, test and predict: files and dotted overrides."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from vitcli.errors import ConfigError
+from vitcli.yaml_files import parse_value, read_yaml
+
+COMMAND_LINE = "command line"
+
+
+@dataclass
+class Arguments:
+    """What was given: ``files`` in order, and what was set after them."""
+
+    files: list[str] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    show: tuple[str, ...] = ()
+    """``print_config`` or ``help``, if asked for."""
+
+    def layers(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return (place, content) of every layer without its ``ablation`` section, files first."""
+        layers = [(path, read_yaml(path)) for path in self.files] + [(COMMAND_LINE, self.overrides)]
+        return [
+            (place, {k: v for k, v in content.items() if k.split(".")[0] != "ablation"}) for place, content in layers
+        ]
+
+    def ablation_sections(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return (place, section) of every layer that has an ``ablation`` section."""
+        sections: list[tuple[str, dict[str, Any]]] = []
+        for path in self.files:
+            content = read_yaml(path)
+            if "ablation" in content:
+                sections.append((path, content["ablation"]))
+        dotted = {k.split(".", 1)[1]: v for k, v in self.overrides.items() if k.startswith("ablation.")}
+        if dotted:
+            sections.append((COMMAND_LINE, dotted))
+        return sections
+
+    @property
+    def place(self) -> str:
+        """The name of the first file, for messages about the whole."""
+        return self.files[0] if self.files else COMMAND_LINE
+
+
+def parse_arguments(words: list[str]) -> Arguments:
+    """Read ``--config FILE``, ``--key value``, ``--key=value``, ``--print_config`` and ``--help``.
+
+    Raises:
+        ConfigError: A word is no option, or an option lacks its value.
+    """
+    arguments = Arguments()
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word in ("-h", "--help", "--print_config"):
+            arguments.show = (
+                *arguments.show,
+                word.lstrip("-").replace("h", "help") if word == "-h" else word.lstrip("-"),
+            )
+            continue
+        if not word.startswith("-"):
+            raise ConfigError(
+                f"{COMMAND_LINE}: {word!r} is no option; files are given as --config {word}, values as --key value."
+            )
+        name, equals, value = word.lstrip("-").partition("=")
+        if not equals:
+            if not words or (words[0].startswith("--") and len(words[0]) > 2):
+                raise ConfigError(f"{COMMAND_LINE}: --{name} lacks a value; write --{name} VALUE or --{name}=VALUE.")
+            value = words.pop(0)
+        if name in ("config", "c"):
+            arguments.files.append(value)
+        else:
+            arguments.overrides[name] = parse_value(value)
+    return arguments

@@ -1,0 +1,95 @@
+"""The command ``vitcli``: says which command is meant and imports only what that one needs."""
+
+import shlex
+import sys
+
+HELP = """\
+usage: vitcli COMMAND ...
+
+  fit        --config FILE [--config FILE ...] [--key value ...]
+             run the file's whole ablation (arms x seeds) and report it; a file without an ablation section is one run
+  validate   score a checkpoint on the validation split: --config FILE --ckpt_path FILE
+  test       score a checkpoint on the test split
+  predict    write nothing, return the probabilities of a split to the trainer's callbacks
+  report     DIR    write the report of an ablation's directory again
+  dashboard  DIR    show an ablation or a run in TensorBoard, on this machine only
+
+Keys are dotted paths into the configuration: --trainer.max_epochs 5, --ablation.only h_swish, --ablation.seeds 3,
+--model.backbone.every.feed_forward.op.activation torch.nn.GELU (every = all of stage1, stage2, ...), --runs DIR.
+vitcli fit --config FILE --print_config shows every value in force.
+"""
+
+RUNS = ("fit", "validate", "test", "predict")
+COMMANDS = (*RUNS, "report", "dashboard")
+BAD_INPUT = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0 if words else BAD_INPUT
+    command, rest = words[0], words[1:]
+    from vitcli.errors import ConfigError, nearest
+
+    try:
+        if command not in COMMANDS:
+            raise ConfigError(f"command line: there is no command {command!r}{nearest(command, COMMANDS)}")
+        if command == "dashboard":
+            from vitcli.dashboard import main as dashboard
+
+            return dashboard(rest)
+        if command == "report":
+            return _report(rest)
+        return _run(command, rest)
+    except ConfigError as error:
+        print(f"vitcli: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(command: str, words: list[str]) -> int:
+    from vitcli.arguments import parse_arguments
+    from vitcli.errors import ConfigError
+
+    arguments = parse_arguments(words)
+    if "help" in arguments.show:
+        print(HELP, end="")
+        return 0
+    if not arguments.files and not arguments.overrides:
+        raise ConfigError(f"command line: {command} needs --config FILE.")
+    ablation = arguments.ablation_sections()
+    if (
+        command == "fit"
+        and any(place != "command line" for place, _ in ablation)
+        and "print_config" not in arguments.show
+    ):
+        from vitcli.ablation.run import run_ablation
+
+        return run_ablation(arguments, shlex.join(["vitcli", command, *words]))
+    from vitcli.plain_run import run
+
+    return run(command, arguments)
+
+
+def _report(words: list[str]) -> int:
+    from vitcli.errors import ConfigError
+    from vitcli.report import ReportError, load, summarise, to_terminal, write
+
+    if len(words) != 1:
+        raise ConfigError("command line: report needs one directory, for example vitcli report runs/localvit_act.")
+    try:
+        path = write(words[0])
+        from rich.console import Console
+
+        Console().print(to_terminal(summarise(load(words[0]))))
+    except ReportError as error:
+        raise ConfigError(str(error)) from error
+    print(f"Report: {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""The report of an ablation: read the runner's records, compare the arms, write tables, pages, figures and a TensorBoard view.
+
+Nothing here imports torch: a report is made in seconds, on a machine that may have no torch at all.
+"""
+
+from vitcli.report.load import ReportError, load
+from vitcli.report.markdown import to_markdown
+from vitcli.report.records import Ablation, Arm, Metric, Trial
+from vitcli.report.summary import Row, Summary, summarise
+from vitcli.report.tables import to_csv, to_terminal
+from vitcli.report.tensorboard import write_collection_view, write_summary_view
+from vitcli.report.write import write
+
+__all__ = [
+    "Ablation", "Arm", "Metric", "ReportError", "Row", "Summary", "Trial",
+    "load", "summarise", "to_csv", "to_markdown", "to_terminal", "write", "write_collection_view", "write_summary_view",
+]  # fmt: skip

@@ -1,0 +1,44 @@
+"""The factors of an ablation as a rectangular table: every arm has a value for every resolved key in which some arm differs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from vitcli.report.names import short_keys, short_values
+from vitcli.report.records import Ablation
+
+Factor = bool | float | str
+ARM = "arm"
+
+
+def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Factor]]:
+    """(ablation, arm) -> short factor name -> value, the arm's own name among them.
+
+    An arm that does not differ in a key has the baseline's value. An ablation in which no arm differs in a key leaves it out,
+    because its records do not say what the value is. A factor whose values are not all numbers or all truth values is text.
+    """
+    keys = dict.fromkeys(key for ablation in ablations for arm in ablation.arms for key in arm.difference)
+    names = {key: name if name != ARM else key for key, name in short_keys(keys).items()}
+    found: dict[tuple[str, str], dict[str, Factor]] = {
+        (ablation.name, arm.name): {ARM: arm.name} for ablation in ablations for arm in ablation.arms
+    }
+    for key, name in names.items():
+        values = {place: value for ablation in ablations for place, value in _column(ablation, key).items()}
+        for place, value in zip(values, _alike(list(values.values())), strict=True):
+            found[place][name] = value
+    return found
+
+
+def _column(ablation: Ablation, key: str) -> dict[tuple[str, str], Any]:
+    pairs = {arm.name: arm.difference[key] for arm in ablation.arms if key in arm.difference}
+    if not pairs:
+        return {}
+    default = next(iter(pairs.values()))[0]
+    return {(ablation.name, arm.name): pairs[arm.name][1] if arm.name in pairs else default for arm in ablation.arms}
+
+
+def _alike(values: list[Any]) -> Sequence[Factor]:
+    if all(isinstance(value, bool) for value in values):
+        return values
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return [float(value) for value in values]
+    return short_values(values)

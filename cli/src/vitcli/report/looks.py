@@ -1,0 +1,22 @@
+"""How an arm looks in every figure: a colour, a marker and a line style, so that colour is never the only difference."""
+
+from dataclasses import dataclass
+
+# Okabe and Ito, Color Universal Design; without its yellow, which is too pale for lines on white.
+_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What matplotlib calls color, marker and linestyle."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[int, ...]]
+
+
+def look(index: int) -> Look:
+    """The look of the ``index``-th arm; the three cycles have different lengths, so that 315 arms are told apart."""
+    return Look(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])

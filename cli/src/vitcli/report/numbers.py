@@ -1,0 +1,89 @@
+"""How numbers are written in the report: as many decimals as the intervals justify, the same in every row."""
+
+import math
+
+from vitcli.report.compare import Estimate
+from vitcli.report.summary import Summary
+
+ABSENT = "-"
+
+
+def decimals(summary: Summary) -> int:
+    """Decimals that give the median half-width two significant digits; 4 where there is no interval."""
+    widths = sorted(row.result.half_width for row in summary.rows if row.result.half_width)
+    if not widths:
+        return 4
+    return min(max(1 - math.floor(math.log10(widths[len(widths) // 2])), 0), 6)
+
+
+def value(number: float | None, places: int) -> str:
+    """``0.8312``, or a dash."""
+    return ABSENT if number is None else f"{number:.{places}f}"
+
+
+def with_half_width(estimate: Estimate, places: int) -> str:
+    """``0.8312 ± 0.0057``; the mean alone where there is no interval."""
+    if estimate.half_width is None:
+        return value(estimate.mean, places)
+    return f"{estimate.mean:.{places}f} ± {estimate.half_width:.{places}f}"
+
+
+def signed(number: float | None, places: int) -> str:
+    """``+0.0312``, or a dash."""
+    return ABSENT if number is None else f"{number:+.{places}f}"
+
+
+def signed_with_half_width(estimate: Estimate, places: int) -> str:
+    """``+0.0312 ± 0.0191``, for differences."""
+    if estimate.half_width is None:
+        return signed(estimate.mean, places)
+    return f"{estimate.mean:+.{places}f} ± {estimate.half_width:.{places}f}"
+
+
+def interval(ends: tuple[float, float] | None, places: int) -> str:
+    """``[0.012, 0.050]``, or a dash."""
+    return ABSENT if ends is None else f"[{ends[0]:.{places}f}, {ends[1]:.{places}f}]"
+
+
+def p_value(number: float | None) -> str:
+    """``0.004``, ``<0.001``, or a dash."""
+    if number is None:
+        return ABSENT
+    return "<0.001" if number < 0.001 else f"{number:.3f}" if number < 0.0995 else f"{number:.2f}"
+
+
+def count(number: float | None) -> str:
+    """``123k``, ``3.46M``, ``1.25G``: three significant digits."""
+    if number is None:
+        return ABSENT
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            return f"{_three_digits(number / size)}{unit}"
+    return f"{number:.0f}"
+
+
+def exact(number: int | None) -> str:
+    """``123,456``, or a dash."""
+    return ABSENT if number is None else f"{number:,}"
+
+
+def giga(number: float | None) -> str:
+    """``0.00346`` for 3.46 million: three significant digits."""
+    if number is None:
+        return ABSENT
+    return f"{number / 1e9:.0f}" if number >= 1e11 else f"{number / 1e9:#.3g}"
+
+
+def seconds(number: float | None) -> str:
+    """``31.2``, ``312``."""
+    return ABSENT if number is None else _three_digits(number)
+
+
+def rate(number: float | None) -> str:
+    """Whole images per second."""
+    return ABSENT if number is None else f"{number:.0f}"
+
+
+def _three_digits(number: float) -> str:
+    places = 2 if number < 9.995 else 1 if number < 99.95 else 0
+    return f"{number:.{places}f}"

@@ -1,0 +1,77 @@
+"""One row per arm: what every table, page and figure of the report is made from."""
+
+from dataclasses import dataclass
+
+from vitcli.report.compare import Comparison, Estimate, compare, estimate
+from vitcli.report.records import Ablation, Arm, Metric
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm's result, its comparison with the baseline and its cost.
+
+    Args:
+        arm: Its name.
+        result: The main metric over the arm's done trials.
+        comparison: With the baseline; None for the baseline itself.
+        parameters, macs: As measured by the runner; None if they were not.
+        train_seconds: Mean training time of the done trials, in seconds; None without one.
+        images_per_second: Training images over training seconds, all done trials together; None without one.
+    """
+
+    arm: str
+    result: Estimate
+    comparison: Comparison | None
+    parameters: int | None
+    macs: int | None
+    train_seconds: float | None
+    images_per_second: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole table.
+
+    Args:
+        metric: What ``Row.result`` measures.
+        baseline: Name of the arm compared with.
+        comparisons: Number of arms in Holm's correction.
+        rows: In the arms' order.
+    """
+
+    metric: Metric
+    baseline: str
+    comparisons: int
+    rows: tuple[Row, ...]
+
+    def row(self, arm: str) -> Row:
+        """The row of the arm called ``arm``."""
+        return next(row for row in self.rows if row.arm == arm)
+
+
+def summarise(ablation: Ablation) -> Summary:
+    """Estimate every arm and compare it with the baseline."""
+    values = {arm.name: arm.values(ablation.metric.name) for arm in ablation.arms}
+    compared = compare(values, ablation.baseline, ablation.metric.direction)
+    return Summary(
+        metric=ablation.metric,
+        baseline=ablation.baseline,
+        comparisons=sum(comparison.p_holm is not None for comparison in compared.values()),
+        rows=tuple(
+            _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name)) for arm in ablation.arms
+        ),
+    )
+
+
+def _row(arm: Arm, result: Estimate, comparison: Comparison | None) -> Row:
+    seconds = sum(trial.train_seconds for trial in arm.done)
+    images = sum(trial.train_images for trial in arm.done)
+    return Row(
+        arm=arm.name,
+        result=result,
+        comparison=comparison,
+        parameters=arm.parameters,
+        macs=arm.macs,
+        train_seconds=seconds / len(arm.done) if arm.done else None,
+        images_per_second=images / seconds if seconds else None,
+    )

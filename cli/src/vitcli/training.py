@@ -1,0 +1,91 @@
+"""One training run in a directory of its own: fit, test after the last epoch, and everything that happened written down."""
+
+import math
+import platform
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from vitcli.lightning_cli import VitCLI
+
+PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
+
+
+def prepare(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> VitCLI:
+    """Build trainer, model and data of a resolved configuration, with logs and checkpoints in ``directory``."""
+    trainer = {
+        **config["trainer"],
+        "default_root_dir": str(directory),
+        "logger": [*_loggers(directory), *(config["trainer"]["logger"] or [])]
+        if isinstance(config["trainer"]["logger"], list)
+        else _loggers(directory),
+    }
+    kept: list[Callback] = [*callbacks]
+    if trainer["enable_checkpointing"] is not False:
+        kept.append(ModelCheckpoint(directory, "last", save_top_k=1, enable_version_counter=False))
+    return VitCLI({**config, "trainer": trainer}, callbacks=kept)
+
+
+def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> dict[str, Any]:
+    """Train, then score the test split with the weights after the last epoch: no epoch is chosen by its score.
+
+    Args:
+        config: A resolved configuration.
+        directory: Where config.yaml, metrics.csv, event files and last.ckpt go.
+        callbacks: Further callbacks.
+
+    Returns:
+        ``metrics`` of the test, ``epochs`` reached, ``train_seconds`` of the fit, ``train_images`` seen in it, ``threads``.
+
+    Raises:
+        ArithmeticError: A metric is not finite.
+        RuntimeError: The training ended before its last epoch.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    cli = prepare(config, directory, callbacks)
+    trainer = cli.trainer
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+        started = time.perf_counter()
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
+        seconds = time.perf_counter() - started
+        epochs, steps = trainer.current_epoch, trainer.global_step
+        if trainer.max_epochs and 0 <= trainer.max_epochs != epochs:
+            raise RuntimeError(f"the training ended after epoch {epochs} of {trainer.max_epochs}")
+        scores = trainer.test(cli.model, cli.datamodule, verbose=False)
+    metrics = {name: float(value) for score in scores for name, value in score.items()}
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise ArithmeticError(f"{bad[0]} is {metrics[bad[0]]} after epoch {epochs}")
+    batch_size = getattr(cli.datamodule, "batch_size", 0)
+    return {
+        "metrics": metrics,
+        "epochs": epochs,
+        "train_seconds": round(seconds, 3),
+        "train_images": steps * trainer.accumulate_grad_batches * trainer.world_size * batch_size,
+        "threads": config["threads"],
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _loggers(directory: Path) -> list[dict[str, Any]]:
+    places = {"save_dir": str(directory), "name": "", "version": ""}
+    return [
+        {
+            "class_path": f"{TensorBoardLogger.__module__}.TensorBoardLogger",
+            "init_args": {**places, "default_hp_metric": False},
+        },
+        {"class_path": f"{CSVLogger.__module__}.CSVLogger", "init_args": places},
+    ]

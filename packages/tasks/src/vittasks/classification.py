@@ -1,0 +1,109 @@
+"""Image classification: a backbone, its loss and optimizer, and top-1 and top-5 accuracy."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from vittasks.mixing import Mixing
+from vittasks.optim import OptimizerFactory, weight_decay_groups
+from vittasks.schedule import ScheduleFactory, WarmupCosine
+
+
+class Classification(pl.LightningModule):
+    """Train a classifier with cross-entropy.
+
+    Args:
+        backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any timm model.
+        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        label_smoothing: Share of the label that is spread over all classes.
+        mixing: Mixup and CutMix of training batches.
+
+    Logs ``train/loss``; ``val/loss``, ``val/acc1``, ``val/acc5`` and the same under ``test/``. Accuracies are fractions.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        schedule: ScheduleFactory = WarmupCosine,
+        label_smoothing: float = 0.0,
+        mixing: Mixing = Mixing(),  # noqa: B008 (never changed)
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.label_smoothing = label_smoothing
+        self.mixing = mixing
+        self.num_classes: int = backbone.num_classes  # type: ignore[assignment]
+        accuracy = {
+            f"acc{k}": MulticlassAccuracy(self.num_classes, top_k=k, average="micro")
+            for k in (1, 5)
+            if k <= self.num_classes
+        }
+        self.val_metrics = MetricCollection(dict(accuracy), prefix="val/")
+        self.test_metrics = MetricCollection(dict(accuracy), prefix="test/").clone()
+
+    def setup(self, stage: str) -> None:
+        """Check that the head fits the data.
+
+        Raises:
+            ValueError: The data has another number of classes.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        classes = getattr(data, "num_classes", self.num_classes)
+        if classes != self.num_classes:
+            raise ValueError(
+                f"model.backbone.num_classes is {self.num_classes}, but {type(data).__name__} has {classes} classes: "
+                f"set model.backbone.num_classes={classes}."
+            )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits."""
+        return self.backbone(image)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a training batch, mixed if asked for."""
+        image, label = batch
+        if self.mixing.active:
+            seed = getattr(getattr(self.trainer, "datamodule", None), "seed", 0)
+            image, label = self.mixing.apply(image, label, self.num_classes, (seed, self.current_epoch, batch_index))
+        loss = cross_entropy(self(image), label, label_smoothing=self.label_smoothing)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Score a validation batch."""
+        self._score(batch, "val", self.val_metrics)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Score a test batch."""
+        self._score(batch, "test", self.test_metrics)
+
+    def predict_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Return the probabilities (b, num_classes)."""
+        image = batch[0] if isinstance(batch, list | tuple) else batch
+        return self(image).softmax(dim=-1)
+
+    def configure_optimizers(self) -> Any:
+        """Make optimizer and schedule for the whole training's number of steps."""
+        undecayed: Any = getattr(self.backbone, "no_weight_decay", set)
+        optimizer = self.optimizer(weight_decay_groups(self.backbone, undecayed()))
+        steps = int(self.trainer.estimated_stepping_batches)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.schedule(optimizer, steps), "interval": "step"},
+        }
+
+    def _score(self, batch: tuple[Tensor, Tensor], split: str, metrics: MetricCollection) -> None:
+        image, label = batch
+        logits = self(image)
+        metrics.update(logits, label)
+        self.log(f"{split}/loss", cross_entropy(logits, label), batch_size=len(image))
+        self.log_dict(metrics, batch_size=len(image))

@@ -1,0 +1,59 @@
+"""Mixup and CutMix on a batch, drawn per (seed, epoch, batch) whatever else uses random numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from timm.data import Mixup
+from torch import Tensor
+
+
+@dataclass
+class Mixing:
+    """How two images of a batch are mixed, and their labels with them.
+
+    Args:
+        mixup: Alpha of the beta distribution of Mixup's share; 0 for no Mixup.
+        cutmix: Alpha of the beta distribution of CutMix's share; 0 for no CutMix.
+        probability: Probability that a batch is mixed at all.
+        switch: Probability of CutMix where both are on.
+
+    Source: Zhang et al., mixup, ICLR 2018; Yun et al., CutMix, ICCV 2019; as implemented by timm.
+    """
+
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    probability: float = 1.0
+    switch: float = 0.5
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is mixed."""
+        return self.probability > 0 and (self.mixup > 0 or self.cutmix > 0)
+
+    def apply(self, images: Tensor, labels: Tensor, num_classes: int, key: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Mix a batch.
+
+        Args:
+            images: (b, c, H, W), b even.
+            labels: (b,) class indices.
+            num_classes: Number of classes.
+            key: What the draw depends on, for example (seed, epoch, batch index).
+
+        Returns:
+            Mixed images and soft labels (b, num_classes).
+
+        Raises:
+            ValueError: The batch is odd.
+        """
+        if len(images) % 2:
+            raise ValueError(
+                f"Mixing pairs the images of a batch and needs an even number, got {len(images)}: set an even data.batch_size."
+            )
+        mix = Mixup(self.mixup, self.cutmix, None, self.probability, self.switch, "batch", True, 0.0, num_classes)
+        state = np.random.get_state()
+        np.random.seed(np.random.SeedSequence(key).generate_state(4))
+        try:
+            mixed: tuple[Tensor, Tensor] = mix(images.clone(), labels)
+        finally:
+            np.random.set_state(state)
+        return mixed

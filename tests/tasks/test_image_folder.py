@@ -1,0 +1,145 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vittasks.data import ImageFolder
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def write_images(folder: Path, per_class: int, seed: int) -> None:
+    stream = np.random.default_rng(seed)
+    for name in CLASSES:
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            pixels = stream.integers(256, size=(5, 6, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((48, 40), Image.Resampling.BICUBIC).save(folder / name / f"{number}.JPEG")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    write_images(folder / "train", per_class=6, seed=0)
+    write_images(folder / "val", per_class=2, seed=1)
+    return folder
+
+
+def prepared(root: Path, stage: str = "fit", workers: int = 0, seed: int = 0, repeats: int = 1) -> ImageFolder:
+    data = ImageFolder(str(root), img_size=32, batch_size=4, workers=workers, seed=seed, repeats=repeats)
+    data.setup(stage)
+    return data
+
+
+def epochs(data: ImageFolder, count: int) -> list[tuple[Tensor, Tensor]]:
+    loader = data.train_dataloader()
+    batches = []
+    for epoch in range(count):
+        loader.sampler.set_epoch(epoch)
+        batches += list(loader)
+    return batches
+
+
+def test_training_batches_are_full_and_of_the_size_asked_for(root):
+    batches = epochs(prepared(root), count=1)
+    assert [images.shape for images, _ in batches] == [(4, 3, 32, 32)] * 4
+    assert {images.dtype for images, _ in batches} == {torch.float32}
+    assert {labels.dtype for _, labels in batches} == {torch.int64}
+
+
+def test_classes_are_the_sorted_folder_names_and_labels_their_places(root):
+    data = prepared(root)
+    assert data.splits["train"].classes == list(CLASSES)
+    assert torch.cat([labels for _, labels in data.val_dataloader()]).tolist() == [0, 0, 1, 1, 2, 2]
+    dataset = data.train_dataloader().dataset
+    assert [dataset[0, index][1] for index in range(18)] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def test_the_number_of_classes_is_known_before_setup(root):
+    assert ImageFolder(str(root)).num_classes == 3
+
+
+def test_training_batches_are_the_same_for_any_number_of_workers(root):
+    alone = epochs(prepared(root), count=2)
+    shared = epochs(prepared(root, workers=2), count=2)
+    for (images, labels), (images_2, labels_2) in zip(alone, shared, strict=True):
+        assert torch.equal(images, images_2)
+        assert torch.equal(labels, labels_2)
+
+
+def test_the_augmentation_depends_on_each_of_seed_epoch_and_copy(root):
+    dataset = prepared(root).train_dataloader().dataset
+    reference = dataset[0, 0][0]
+    assert torch.equal(dataset[0, 0][0], reference)
+    assert not torch.equal(dataset[1, 0][0], reference)
+    assert not torch.equal(dataset[0, 18][0], reference)
+    assert not torch.equal(prepared(root, seed=1).train_dataloader().dataset[0, 0][0], reference)
+
+
+def test_augmenting_draws_nothing_from_the_global_stream(root):
+    dataset = prepared(root).train_dataloader().dataset
+    torch.manual_seed(0)
+    expected = torch.rand(())
+    torch.manual_seed(0)
+    dataset[0, 0]
+    assert torch.rand(()) == expected
+
+
+def test_repeats_show_fewer_images_in_several_versions_and_keep_the_length(root):
+    data = prepared(root, repeats=2)
+    loader = data.train_dataloader()
+    indices = [index for _, index in loader.sampler]
+    assert len(indices) == 18
+    assert len({index % 18 for index in indices}) == 9
+    first, second = (loader.dataset[0, index] for index in indices[:2])
+    assert first[1] == second[1]
+    assert not torch.equal(first[0], second[0])
+
+
+def test_the_evaluation_shows_every_image_once_and_the_same_each_time(root):
+    data = prepared(root, stage="validate")
+    first, again = (torch.cat([images for images, _ in data.val_dataloader()]) for _ in range(2))
+    assert first.shape == (6, 3, 32, 32)
+    assert torch.equal(first, again)
+
+
+def test_the_test_set_is_the_validation_set_unless_there_is_a_test_folder(root, tmp_path):
+    assert len(prepared(root, stage="test").test_dataloader().dataset) == 6
+    for split, per_class in (("train", 1), ("val", 2), ("test", 3)):
+        write_images(tmp_path / split, per_class, seed=2)
+    assert len(prepared(tmp_path, stage="test").test_dataloader().dataset) == 9
+
+
+def test_missing_folders_are_named_with_the_layout_expected(root, tmp_path):
+    layout = r"; expected .*/train/<class>/\*\.JPEG and .*/val/<class>/\*\.JPEG\.$"
+    with pytest.raises(ValueError, match=rf"^ImageFolder: no folder {tmp_path}/absent{layout}"):
+        prepared(tmp_path / "absent")
+    with pytest.raises(ValueError, match=rf"^ImageFolder: no folder {tmp_path}/train{layout}"):
+        prepared(tmp_path)
+    with pytest.raises(ValueError, match=rf"^ImageFolder: no folder {tmp_path}/train{layout}"):
+        ImageFolder(str(tmp_path)).num_classes  # noqa: B018
+    (tmp_path / "train").mkdir()
+    with pytest.raises(ValueError, match=rf"^ImageFolder: no class folder in {tmp_path}/train{layout}"):
+        prepared(tmp_path)
+    (tmp_path / "train").rmdir()
+    (tmp_path / "train").symlink_to(root / "train")
+    with pytest.raises(ValueError, match=rf"^ImageFolder: no folder {tmp_path}/val{layout}"):
+        prepared(tmp_path)
+
+
+def test_a_class_without_images_is_named(tmp_path):
+    write_images(tmp_path / "train", per_class=1, seed=0)
+    (tmp_path / "train" / "dog").mkdir()
+    with pytest.raises(ValueError, match=r"every class folder in .*/train must hold images, but 1 hold none.*dog"):
+        prepared(tmp_path)
+
+
+def test_validation_classes_that_differ_from_the_training_s_are_named(tmp_path):
+    for split in ("train", "val"):
+        write_images(tmp_path / split, per_class=1, seed=0)
+    (tmp_path / "val" / "bee").rename(tmp_path / "val" / "wasp")
+    with pytest.raises(ValueError, match=r"must hold the class folders of .*/train.*\['bee', 'wasp'\]"):
+        prepared(tmp_path)

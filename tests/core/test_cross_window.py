@@ -142,3 +142,9 @@ def test_bad_arguments_are_refused_with_both_values():
         ValueError, match=r"CrossWindowAttention: kernel_size must be odd and positive, got kernel_size=2\."
     ):
         CrossWindowAttention(96, head_dim=16, kernel_size=2)
+
+
+def test_a_stripe_longer_than_the_map_ends_with_the_map():
+    q, k, v = random_grid(4, 5, 24).unflatten(3, (3, 2, 4)).unbind(3)
+    long, whole = stripe_attention(q, k, v, (9, 100)), stripe_attention(q, k, v, (4, 5))
+    assert torch.equal(long, whole)

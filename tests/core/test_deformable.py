@@ -160,6 +160,14 @@ def test_no_point_moves_farther_than_the_range(h, w, offset_range, seed):
     assert (moved <= offset_range * spacing / 2 + 1e-12).all()
 
 
+def test_the_table_is_drawn_small_and_can_be_drawn_anew():
+    op = DeformableAttention(8, head_dim=4)
+    first = op.table.detach().clone()
+    op.reset_parameters()
+    assert not torch.equal(op.table, first)
+    assert 0 < op.table.abs().max() < 0.1
+
+
 def test_a_half_precision_module_keeps_its_dtype():
     op = randomise(DeformableAttention(8, head_dim=4, reduction=2)).bfloat16()
     y = op(random_grid(5, 6, 8).bfloat16())

@@ -213,6 +213,17 @@ def test_the_state_dict_round_trips_through_a_file(case):
 
 
 @every_embedding
+def test_every_parameter_can_be_drawn_anew(case):
+    module = case.make()
+    for tensor in module.parameters():
+        tensor.data.fill_(torch.nan)
+    for part in module.modules():
+        if list(part.parameters(recurse=False)):
+            part.reset_parameters()
+    assert all(tensor.isfinite().all() for tensor in module.parameters())
+
+
+@every_embedding
 def test_a_checkpointed_module_has_the_same_gradients(case):
     module, inputs = randomise(case.make()), case.inputs()
     leaves = [*inputs, *module.parameters()]

@@ -73,8 +73,11 @@ def test_every_token_is_seen():
 
 def test_the_directions_are_orthogonal_of_length_root_m_saved_and_not_trained():
     op = PerformerAttention(147, 64)
-    gram = op.directions @ op.directions.T
-    torch.testing.assert_close(gram, 32 * torch.eye(32), rtol=0, atol=1e-4)
+    first = op.directions.clone()
+    op.reset_parameters()
+    assert not torch.equal(op.directions, first)
+    for directions in (first, op.directions):
+        torch.testing.assert_close(directions @ directions.T, 32 * torch.eye(32), rtol=0, atol=1e-4)
     assert "directions" in op.state_dict()
     assert "directions" not in dict(op.named_parameters())
 

@@ -270,7 +270,6 @@ def test_gradient_checkpointing_changes_no_output_gradient_or_statistic(name):
         logits.square().mean().backward()
         results.append([logits, *(parameter.grad for parameter in model.parameters()), *model.buffers()])
     assert all(plain.equal(recomputed) for plain, recomputed in zip(*results, strict=True))
-    assert model.eval()(image).equal(seeded(name).eval().requires_grad_(requires_grad=False)(image)) or "local" in name
 
 
 @every_model
@@ -302,6 +301,8 @@ def test_the_graph_of_torch_fx_computes_the_same_logits(name):
     assert logits.equal(model(image))
 
 
+# torchvision warns that stochastic depth is in the graph of the training mode alone, where it belongs.
+@pytest.mark.filterwarnings("ignore:NOTE. The nodes obtained by tracing the model in eval mode:UserWarning")
 @every_model
 def test_the_graph_of_torch_fx_trains_every_parameter(name):
     graph = traced(timm.create_model(name, num_classes=42, drop_path_rate=0.1).train())

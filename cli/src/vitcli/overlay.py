@@ -233,12 +233,12 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
 
 def public_path(found: Any) -> str:
     """Return the shortest import path of a class or function."""
-    parts = found.__module__.split(".")
+    parts, name = found.__module__.split("."), found.__qualname__
     for end in range(1, len(parts) + 1):
         home = ".".join(parts[:end])
-        if home in sys.modules and getattr(sys.modules[home], found.__qualname__, None) is found:
-            return f"{home}.{found.__qualname__}"
-    return f"{found.__module__}.{found.__qualname__}"
+        if home in sys.modules and getattr(sys.modules[home], name, None) is found:
+            return f"{home}.{name}"
+    return f"{'.'.join(parts)}.{name}"
 
 
 def as_data(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """The block: residual branches one after the other, on a grid and the prefix tokens beside it."""
 
-import torch
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Nothing
@@ -16,6 +15,9 @@ class ResidualBranch(nn.Module):
         branch: The factories.
         width: Channels.
         drop_path_rate: The block's stochastic depth rate, before the branch's own factor.
+
+    Raises:
+        ValueError: The rate times the branch's factor does not lie in [0, 1).
     """
 
     def __init__(self, branch: Branch, width: int, drop_path_rate: float) -> None:
@@ -23,6 +25,11 @@ class ResidualBranch(nn.Module):
         self.norm = branch.norm(width)
         self.op: FeatureOp = branch.op(width)
         self.drop_path_rate = drop_path_rate * branch.drop_path_scale
+        if not 0 <= self.drop_path_rate < 1:
+            raise ValueError(
+                "ResidualBranch: drop_path_rate times drop_path_scale must lie in [0, 1), "
+                f"got drop_path_rate={drop_path_rate}, drop_path_scale={branch.drop_path_scale}."
+            )
 
     def forward(self, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add the branch to grid (b, h, w, c) and prefix (b, p, c)."""
@@ -32,7 +39,7 @@ class ResidualBranch(nn.Module):
             update, prefix_update = self.op.forward_prefixed(self.norm(grid), self.norm(prefix))
         if self.training and self.drop_path_rate > 0:
             kept = keep_samples(grid, self.drop_path_rate)
-            update = update * kept[:, None, None]
+            update = update * kept[:, None]
             prefix_update = None if prefix_update is None else prefix_update * kept
         grid = grid + update
         if prefix is not None and prefix_update is not None:
@@ -42,7 +49,7 @@ class ResidualBranch(nn.Module):
 
 def keep_samples(grid: Tensor, rate: float) -> Tensor:
     """Draw which samples keep a branch: (b, 1, 1), 0 with probability ``rate``, else 1 / (1 - rate)."""
-    return torch.empty(grid.shape[0], 1, 1, dtype=grid.dtype, device=grid.device).bernoulli_(1 - rate).div_(1 - rate)
+    return grid.new_empty((grid.shape[0], 1, 1)).bernoulli_(1 - rate).div_(1 - rate)
 
 
 class Block(nn.Module):

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import torch
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from vitcore import FeatureOp, NormFactory, PatchEmbedding
 from vitmodels.block import Block
 from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
 from vitmodels.parts import BlockSpec, build_block, build_part, part
+from vitmodels.recompute import recomputed
 from vitmodels.timm_interface import ImageClassifier
 
 LAYER_NORM: Any = part("torch.nn.LayerNorm", eps=1e-6)
@@ -29,10 +29,14 @@ class Column(ImageClassifier):
         prefix_tokens: Class tokens beside the grid.
         blocks: The blocks in order.
         norm: The normalisation before the head.
-        width: Channels.
+        in_chans: Channels of the image.
+        width: Channels of the tokens.
         num_classes: Classes of the head; 0 for none.
         global_pool: What the head reads: the class ``token``, the ``avg`` of the grid, or all tokens ("").
         drop_rate: Dropout before the head.
+
+    Raises:
+        ValueError: The head cannot read what ``global_pool`` names.
 
     Shapes:
         image (b, in_chans, H, W) -> logits (b, num_classes)
@@ -45,18 +49,19 @@ class Column(ImageClassifier):
         prefix_tokens: int,
         blocks: list[Block],
         norm: nn.Module,
+        in_chans: int,
         width: int,
         num_classes: int,
         global_pool: Literal["token", "avg", ""],
         drop_rate: float,
     ) -> None:
-        super().__init__(width, num_classes, global_pool, drop_rate)
+        super().__init__(in_chans, width, drop_rate)
         self.prefix = nn.Parameter(torch.zeros(1, prefix_tokens, width)) if prefix_tokens else None
         self.stem = stem
         self.position = position
         self.blocks = nn.ModuleList(blocks)
         self.norm = norm
-        self.attach_head()
+        self.attach_head(num_classes, global_pool)
         self.feature_info = [
             {"module": f"blocks.{i}", "num_chs": width, "reduction": stem.reduction} for i in range(len(blocks))
         ]
@@ -65,6 +70,11 @@ class Column(ImageClassifier):
     def num_prefix_tokens(self) -> int:
         """Class tokens beside the grid."""
         return 0 if self.prefix is None else self.prefix.shape[1]
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """What the head can read; without prefix tokens there is no class token."""
+        return ("avg", "") if self.prefix is None else ("token", "avg", "")
 
     def reset_parameters(self) -> None:
         """Draw the class token."""
@@ -93,7 +103,7 @@ class Column(ImageClassifier):
     def apply_block(self, block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply a block, recomputing its activations in the backward pass if gradient checkpointing is on."""
         if self.grad_checkpointing and self.training:
-            return checkpoint(block, grid, prefix, use_reentrant=False)
+            return recomputed(block, grid, prefix)
         return block(grid, prefix)
 
     def forward_features(self, image: Tensor) -> Tensor:
@@ -220,12 +230,18 @@ def column(
     stem_module = build_part(stem)(in_chans, width)
     height, breadth = (img_size, img_size) if isinstance(img_size, int) else img_size
     grid_size = (height // stem_module.reduction, breadth // stem_module.reduction)
+    if min(grid_size) < 1:
+        raise ValueError(
+            "column: img_size must hold at least one patch, "
+            f"got img_size={img_size}, patch_size={stem_module.reduction}."
+        )
     model = Column(
         stem=stem_module,
         position=build_part(position)(width, grid_size, prefix_tokens),
         prefix_tokens=prefix_tokens,
         blocks=[Block(specs[third(i, depth)], width, rate) for i, rate in enumerate(rates)],
         norm=build_part(norm)(width),
+        in_chans=in_chans,
         width=width,
         num_classes=num_classes,
         global_pool=global_pool,
@@ -238,4 +254,7 @@ def column(
 
 def third(index: int, depth: int) -> int:
     """Return which third of ``depth`` layers the layer ``index`` lies in: 0, 1 or 2; the first thirds take what is left over."""
-    return 3 * index // depth if depth % 3 == 0 else min(2, index // -(-depth // 3))
+    size, left_over = divmod(depth, 3)
+    low = size + (left_over > 0)
+    mid = size + (left_over > 1)
+    return (index >= low) + (index >= low + mid)

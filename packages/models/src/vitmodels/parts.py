@@ -58,13 +58,19 @@ def part(class_path: str, **init_args: Any) -> dict[str, Any]:
 
 
 def merge_parts(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``change`` laid over it; another ``class_path`` replaces a part whole, leftovers included."""
+    """Return ``base`` with ``change`` laid over it; another ``class_path`` replaces a part whole, leftovers included.
+
+    An import path alone counts as a part that states no arguments.
+    """
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            swapped = "class_path" in value and value["class_path"] != old.get("class_path")
-            merged[key] = dict(value) if swapped else merge_parts(old, value)
+        if isinstance(old, str) and isinstance(value, Mapping):
+            old = part(old)
+        new = part(value) if isinstance(value, str) and isinstance(old, Mapping) else value
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            swapped = "class_path" in new and new["class_path"] != old.get("class_path")
+            merged[key] = value if swapped else merge_parts(old, new)
         else:
             merged[key] = value
     return merged
@@ -74,12 +80,14 @@ def build_part(data: PartData) -> Callable[..., Any]:
     """Turn a part's data into a factory: a callable that needs only what its slot supplies.
 
     Raises:
-        ValueError: The import path leads nowhere.
+        ValueError: The import path leads nowhere, or the data is no part.
     """
     if callable(data):
         return data
     if isinstance(data, str):
         return import_object(data)
+    if not isinstance(data, Mapping) or not {"class_path"} <= set(data) <= {"class_path", "init_args"}:
+        raise ValueError(f"A part is an import path or a mapping of class_path and init_args, got {data!r}.")
     arguments = {name: _build_argument(value) for name, value in (data.get("init_args") or {}).items()}
     return functools.partial(import_object(data["class_path"]), **arguments)
 
@@ -88,7 +96,7 @@ def build_block(data: BlockSpec | Mapping[str, Any]) -> BlockSpec:
     """Turn a block's data into a BlockSpec whose branches hold factories.
 
     Raises:
-        ValueError: A slot or an entry of a branch is misspelt, or an import path leads nowhere.
+        ValueError: A slot or an entry of a branch is misspelt, an entry is no part, or an import path leads nowhere.
     """
     branches = {}
     for slot, branch in _entries(data, BlockSpec).items():
@@ -109,7 +117,7 @@ def import_object(path: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"class_path={path!r} cannot be imported: {error}.") from error
 
 
@@ -125,6 +133,8 @@ def _entries(data: Any, spec: type) -> dict[str, Any]:
     names = [f.name for f in fields(spec)]
     if isinstance(data, spec):
         return {name: getattr(data, name) for name in names}
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{spec.__name__} is a mapping of {', '.join(names)}, got {data!r}.")
     unknown = sorted(set(data) - set(names))
     if unknown:
         raise ValueError(f"{spec.__name__} has no entry {unknown[0]!r}; it has {', '.join(names)}.")

@@ -1,44 +1,64 @@
 """What timm asks of a classifier, and how a builder with other defaults becomes a timm model."""
 
-import copy
 import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, register_notrace_module
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from vitcore import FeatureOp, GridBatchNorm2d, PatchEmbedding
 from vitmodels.checkpoint import KeyRules, translate
 from vitmodels.parts import merge_parts
 
 Model = TypeVar("Model", bound=nn.Module)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+for _opaque in (FeatureOp, GridBatchNorm2d, PatchEmbedding):  # torch.fx cannot trace decisions that depend on shapes
+    register_notrace_module(_opaque)
+
 
 class ImageClassifier(nn.Module):
-    """The part of timm's interface that does not depend on the skeleton. A skeleton defines forward_features and pool.
+    """The part of timm's interface that does not depend on the skeleton. A skeleton defines pools, forward_features and pool.
 
     Args:
+        in_chans: Channels of the image.
         width: Channels that the head reads.
-        num_classes: Classes of the head; 0 for none.
-        global_pool: What the head reads.
         drop_rate: Dropout before the head.
     """
 
-    def __init__(self, width: int, num_classes: int, global_pool: str, drop_rate: float) -> None:
+    def __init__(self, in_chans: int, width: int, drop_rate: float) -> None:
         super().__init__()
+        self.in_chans = in_chans
         self.num_features = self.head_hidden_size = self.embed_dim = width
-        self.num_classes = num_classes
-        self.global_pool = global_pool
         self.drop_rate = drop_rate
         self.grad_checkpointing = False
 
-    def attach_head(self) -> None:
-        """Make the head; last, so that it comes last in the state dict."""
-        self.head = nn.Linear(self.num_features, self.num_classes) if self.num_classes else nn.Identity()
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """What the head can read."""
+        raise TypeError(f"{type(self).__name__} does not define pools.")
+
+    def attach_head(self, num_classes: int, global_pool: str) -> None:
+        """Make the head; last, so that it comes last in the state dict.
+
+        Args:
+            num_classes: Classes; 0 for no head.
+            global_pool: What the head reads.
+
+        Raises:
+            ValueError: The head cannot read what ``global_pool`` names.
+        """
+        if global_pool not in self.pools:
+            raise ValueError(
+                f"{type(self).__name__}: global_pool must be one of {', '.join(map(repr, self.pools))} here, "
+                f"got global_pool={global_pool!r}."
+            )
+        self.num_classes, self.global_pool = num_classes, global_pool
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def get_classifier(self) -> nn.Module:
         """Return the head."""
@@ -47,9 +67,7 @@ class ImageClassifier(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: Literal["token", "avg", ""] | None = None) -> None:
         """Replace the head by a fresh one for ``num_classes``, or by none for 0; optionally change the pooling."""
         old = next(self.parameters())
-        self.num_classes = num_classes
-        self.global_pool = self.global_pool if global_pool is None else global_pool
-        self.attach_head()
+        self.attach_head(num_classes, self.global_pool if global_pool is None else global_pool)
         if isinstance(self.head, nn.Linear):
             nn.init.trunc_normal_(self.head.weight, std=0.02)
             nn.init.zeros_(self.head.bias)
@@ -138,20 +156,23 @@ def _register(
     configurations = namespace.__dict__.setdefault("default_cfgs", {})
     configurations.update(generate_default_cfgs({name: cfg}))
 
-    def with_merged_parts(**arguments: Any) -> nn.Module:
-        for key, value in arguments.items():
-            if isinstance(value, Mapping) and isinstance(values.get(key), Mapping):
-                arguments[key] = merge_parts(values[key], value)
-        return builder(**arguments)
+    adapted = (f"{cfg['first_conv']}.*", f"{cfg['classifier']}.*")  # timm fits these to in_chans and num_classes itself
+
+    def rename(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+        return state if rules is None else translate(state, rules, model, adapted)
+
+    def build(device: Any = None, dtype: Any = None, **arguments: Any) -> nn.Module:
+        merged = merge_parts({key: value for key, value in values.items() if key in arguments}, arguments)
+        return builder(**merged).to(device=device, dtype=dtype)
 
     def entry(pretrained: bool = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
         return build_model_with_cfg(
-            with_merged_parts,
+            build,
             name,
             pretrained,
-            pretrained_filter_fn=None if rules is None else lambda state, model: translate(state, rules, model),
+            pretrained_filter_fn=rename,
             feature_cfg={"out_indices": 3, "feature_cls": "getter"},
-            **copy.copy(arguments),
+            **arguments,
         )
 
     entry.__name__, entry.__qualname__, entry.__module__, entry.__doc__ = name, name, module, builder.__doc__

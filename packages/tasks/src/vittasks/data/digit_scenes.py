@@ -68,6 +68,7 @@ class DigitScenes(LightningDataModule):
     Attributes:
         num_classes: 10.
         in_chans: ``channels``.
+        image_shape: (channels, canvas, canvas).
 
     Shapes:
         batches are (b, channels, canvas, canvas) float32, of mean 0 and standard deviation 1 for the default recipe,
@@ -125,3 +126,7 @@ class DigitScenes(LightningDataModule):
         """The fixed test set."""
         composites = fixed_composites(self.recipe, "test", self.test_size)
         return eval_loader(TensorDataset(*composites), self.batch_size, workers=0)
+
+    def predict_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The test set."""
+        return self.test_dataloader()

@@ -134,7 +134,7 @@ class ImageFolder(LightningDataModule):
             img_size, interpolation=interpolation, crop_pct=crop_pct, mean=tuple(mean), std=tuple(std)
         )
         self.batch_size, self.workers, self.repeats, self.seed = batch_size, workers, repeats, seed
-        self.in_chans = 3
+        self.in_chans, self.image_shape = 3, (3, img_size, img_size)
         self.splits: dict[str, datasets.ImageFolder] = {}
 
     @property
@@ -150,7 +150,7 @@ class ImageFolder(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Lists the images of the splits that the stage needs."""
         names = class_names(self.root / "train")
-        held_out = self.test_split if stage == "test" else "val"
+        held_out = self.test_split if stage in ("test", "predict") else "val"
         wanted = {"train": self.train_transform} if stage == "fit" else {}
         for split, transform in {**wanted, held_out: self.eval_transform}.items():
             if split in self.splits:
@@ -179,3 +179,7 @@ class ImageFolder(LightningDataModule):
     def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The test images if there are any, else the validation images."""
         return eval_loader(self.splits[self.test_split], self.batch_size, self.workers)
+
+    def predict_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        """The test set."""
+        return self.test_dataloader()

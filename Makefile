@@ -1,0 +1,39 @@
+# make demo | test | lint | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-slow lint bench dashboard clean
+
+demo: .venv/ready
+	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
+
+test: .venv/ready
+	$(BIN)/python -m pytest -n auto
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -n auto --slow
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pylint --disable=all --enable=duplicate-code packages cli
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/startup.py
+
+dashboard: .venv/ready
+	$(BIN)/vitcli dashboard runs
+
+clean:
+	rm -rf .venv
+
+# uv comes in by pip and lives in the environment that it fills: no other tool is needed, nothing is installed elsewhere.
+.venv/ready: pyproject.toml constraints.txt packages/core/pyproject.toml packages/models/pyproject.toml packages/tasks/pyproject.toml cli/pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --group dev \
+	  --editable packages/core --editable packages/models --editable packages/tasks --editable cli
+	touch .venv/ready

@@ -1,0 +1,171 @@
+"""Clusters of tokens that are alike: balanced hierarchical clustering and plain k-means; no gradient passes through either."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+
+def cluster_shape(tokens: int, cluster_size: int) -> tuple[int, int]:
+    """Return how often ``tokens`` tokens are halved, and the slots of a cluster then.
+
+    The fewest halvings that leave at most ``cluster_size`` tokens in a cluster: 3136 tokens and 49 give 6 halvings and 49
+    slots, 50 tokens and 49 give one halving and 25 slots.
+    """
+    splits = 0
+    while cluster_size << splits < tokens:
+        splits += 1
+    return splits, -(-tokens // 2**splits)
+
+
+def balanced_clusters(
+    features: Float[Tensor, "b n t d"],
+    cluster_size: int,
+    iterations: int = 2,
+    assignment: Literal["soft", "hard"] = "soft",
+    temperature: float = 0.01,
+) -> Int[Tensor, "b n g s"]:
+    """Halve the tokens of each image and head again and again, alike with alike, until clusters are small enough.
+
+    One split takes the tokens in their present order (at first raster order). Two centres start as the normalised means of
+    the first and the second half and are refined by ``iterations`` rounds of k-means on the cosine. The tokens are then
+    sorted by (cosine to centre 0 + 1) / (cosine to centre 1 + 1), ascending, and split at the median; equal tokens keep their
+    order. The result therefore depends on the order of the tokens.
+
+    Where t is no multiple of the number of clusters, the numbers from t upwards stand for padding. They lie at the outer
+    ends of a cluster's pair, never at the split, and take no part in a centre: the sizes of two clusters, padding not counted,
+    differ by one at most.
+
+    Args:
+        features: What tokens are compared by; float32 is the least precision that is computed in, also under autocast.
+        cluster_size: Tokens in a cluster at most; at least 2.
+        iterations: Rounds of k-means in each split.
+        assignment: ``soft``: a centre is the mean of all tokens, weighted by softmax(cosine / temperature) over the two
+            centres. ``hard``: a centre is the mean of the tokens in its half of the sorted order.
+        temperature: Of the softmax; without meaning for ``hard``.
+
+    Returns:
+        Which token is in each slot of each cluster: g = 2**splits clusters of s slots (see ``cluster_shape``). Flattened over
+        g and s it is a permutation of 0 .. g * s - 1. Clusters 2i and 2i + 1 are the two sides of a last split.
+
+    Source: Yu et al., BOAT: Bilateral Local Attention Vision Transformer, BMVC 2022, section 3.2; ``soft`` follows the public
+    code, ``hard`` the paper, whose ratio of bare cosines may change sign: here both are shifted by 1, as in the public code.
+    """
+    b, n, t, d = features.shape
+    splits, size = cluster_shape(t, cluster_size)
+    slots = size * 2**splits
+    order = torch.arange(slots, device=features.device).expand(b * n, slots)
+    if splits == 0:
+        return order.view(b, n, 1, size)
+    with _full_precision(features):
+        tokens = features.detach().flatten(0, 1)
+        tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+        tokens = pad(tokens, (0, 0, 0, slots - t)) if slots > t else tokens
+        scale = torch.linalg.vector_norm(tokens, dim=-1).clamp_min(1e-12).reciprocal()
+        for split in range(splits):
+            # A node of the tree is a row: (b * n * 2**split, slots of a node).
+            tokens = tokens.reshape(-1, slots // 2**split, d)
+            order, scale = order.reshape(-1, slots // 2**split), scale.reshape(-1, slots // 2**split)
+            ends = _padding_ends(order, t, split) if slots > t else None
+            key = _split_key(tokens, scale, ends, iterations, assignment, temperature)
+            chosen = _row_numbers(key.sort(dim=-1, stable=True).indices)
+            order = order.flatten().index_select(0, chosen)
+            if split < splits - 1:
+                scale = scale.flatten().index_select(0, chosen)
+                tokens = tokens.flatten(0, 1).index_select(0, chosen)
+    return order.view(b, n, -1, size)
+
+
+def kmeans_clusters(features: Float[Tensor, "b n t d"], clusters: int, iterations: int = 10) -> Int[Tensor, "b n t"]:
+    """Sort the tokens of each image and head into clusters of any size by k-means on the cosine.
+
+    Centres start as the normalised means of ``clusters`` equal stretches of the raster order; a centre that loses all its
+    tokens stays where it is. A fixed number of rounds, so that the graph is the same for every image.
+
+    Args:
+        features: What tokens are compared by; float32 is the least precision that is computed in, also under autocast.
+        clusters: Number of clusters, at most t.
+        iterations: Rounds of assigning tokens and moving centres, after which tokens are assigned for the last time.
+
+    Returns:
+        The cluster of each token, 0 .. clusters - 1.
+
+    Source: Lloyd, Least Squares Quantization in PCM, IEEE Transactions on Information Theory 1982, on unit vectors.
+    """
+    b, n, t, _ = features.shape
+    numbers = torch.arange(clusters, device=features.device).unsqueeze(1)
+    label = (torch.arange(t, device=features.device) * clusters // t).expand(b * n, t)
+    with _full_precision(features):
+        tokens = features.detach().flatten(0, 1)
+        tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+        centres = normalize((label.unsqueeze(1) == numbers).to(tokens.dtype) @ tokens, dim=-1)
+        for _ in range(iterations):
+            member = ((centres @ tokens.mT).argmax(1, keepdim=True) == numbers).to(tokens.dtype)
+            moved = normalize(member @ tokens, dim=-1)
+            centres = torch.where(member.sum(-1, keepdim=True) > 0, moved, centres)
+        return (centres @ tokens.mT).argmax(1).view(b, n, t)
+
+
+def inverse_permutation(order: Int[Tensor, "*b t"]) -> Int[Tensor, "*b t"]:
+    """Return the place of each number in ``order``: ``order.gather(-1, inverse)`` counts 0, 1, 2, ..."""
+    places = torch.arange(order.shape[-1], device=order.device).expand(order.shape)
+    return torch.zeros_like(order).scatter(-1, order, places)
+
+
+def _split_key(
+    tokens: Float[Tensor, "r m d"],
+    scale: Float[Tensor, "r m"],
+    ends: Float[Tensor, "r m"] | None,
+    iterations: int,
+    assignment: Literal["soft", "hard"],
+    temperature: float,
+) -> Float[Tensor, "r m"]:
+    """Return what the tokens of each row are sorted by: small for those near centre 1."""
+    # Tokens keep their length, which weighs them in a mean; ``scale``, one over it, turns products into cosines.
+    scale = scale.unsqueeze(1)
+    centres = normalize(tokens.unflatten(1, (2, -1)).sum(2), dim=-1)
+    for _ in range(iterations):
+        if assignment == "soft":
+            # The softmax of two numbers needs their difference only: one product with the tokens instead of two.
+            lead = (centres[:, :1] - centres[:, 1:]) @ tokens.mT * (scale / temperature)
+            weight = torch.cat((lead.sigmoid(), (-lead).sigmoid()), 1)
+        else:
+            weight = _halves(_ratio(centres @ tokens.mT * scale, ends)).to(tokens.dtype)
+        centres = normalize(weight @ tokens, dim=-1)
+    return _ratio(centres @ tokens.mT * scale, ends)
+
+
+def _ratio(cosine: Float[Tensor, "r 2 m"], ends: Float[Tensor, "r m"] | None) -> Float[Tensor, "r m"]:
+    # The clamp matters for tokens opposite to centre 1 only, where rounding could make the quotient negative or 0 / 0.
+    to_first, to_second = (cosine + 1).unbind(1)
+    ratio = to_first / to_second.clamp_min(torch.finfo(cosine.dtype).eps)
+    return ratio if ends is None else ratio + ends
+
+
+def _halves(ratio: Float[Tensor, "r m"]) -> Int[Tensor, "r 2 m"]:
+    """Return 1 for the members of each centre's half: the small ratios are centre 1's."""
+    second = (inverse_permutation(ratio.sort(dim=-1, stable=True).indices) < ratio.shape[-1] // 2).long()
+    return torch.stack((1 - second, second), 1)
+
+
+def _padding_ends(order: Int[Tensor, "r m"], t: int, split: int) -> Float[Tensor, "r m"]:
+    """Return 0 for tokens and infinities for padding, whose binary digits say to which end it is sorted in this split.
+
+    Padding numbers differ by less than 2**splits, so that no two of them go the same way to the same cluster.
+    """
+    infinity = torch.full((), torch.inf, device=order.device)
+    end = torch.where((order - t) // 2**split % 2 == 1, -infinity, infinity)
+    return torch.where(order < t, torch.zeros_like(infinity), end)
+
+
+def _row_numbers(within: Int[Tensor, "r m"]) -> Int[Tensor, " rm"]:
+    """Turn places within rows into places in the rows laid end to end."""
+    r, m = within.shape
+    return (within + torch.arange(r, device=within.device).unsqueeze(1) * m).flatten()
+
+
+def _full_precision(features: Tensor) -> torch.autocast:
+    """Keep autocast from the products: in half precision many cosines are equal and the order would be chance."""
+    return torch.autocast(features.device.type, enabled=False)

@@ -1,0 +1,164 @@
+"""From a grid to queries, keys and values: token by token, or with a look at the neighbours."""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitcore.convolution import GridConv2d, same_padding
+from vitcore.norm import GridBatchNorm2d
+from vitcore.op import NormFactory
+
+
+class Projection(nn.Module):
+    """What makes queries, keys and values.
+
+    Shapes:
+        grid (b, h, w, width) -> queries (b, h, w, width), keys and values (b, h', w', width)
+        prefix (b, p, width) -> three times (b, p, width): prefix tokens have no neighbours, only their own channels count.
+    """
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values."""
+        raise TypeError(f"{type(self).__name__} does not define forward(grid).")
+
+    def project_prefix(self, prefix: Float[Tensor, "b p c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the prefix's queries, keys and values."""
+        raise TypeError(f"{type(self).__name__} does not define project_prefix(prefix).")
+
+    def key_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of keys that a map of h x w tokens gives."""
+        return h, w
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Multiply-adds for a map of h x w tokens and ``prefix`` tokens."""
+        raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w, prefix).")
+
+
+ProjectionFactory: TypeAlias = Callable[[int], Projection]
+"""Makes a projection for a width."""
+
+
+class LinearProjection(Projection):
+    """One linear map a token, ordered [q | k | v].
+
+    Args:
+        width: Channels of the grid.
+        bias: Where there are bias terms: on ``all`` maps or on ``none``.
+
+    Shapes:
+        grid (b, h, w, width) -> three times (b, h, w, width)
+
+    Cost: 3 * (h * w + p) * width**2 multiply-adds.
+
+    Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017, section 3.2.2.
+    """
+
+    def __init__(self, width: int, bias: Literal["all", "none"] = "all") -> None:
+        super().__init__()
+        self.width = width
+        self.joint = nn.Linear(width, 3 * width, bias=bias == "all")
+
+    def forward(self, grid: Float[Tensor, "b *t c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values: views of one product."""
+        q, k, v = self.joint(grid).chunk(3, dim=-1)
+        return q, k, v
+
+    def project_prefix(self, prefix: Float[Tensor, "b p c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Treat the prefix as the grid's tokens are."""
+        return self(prefix)
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Three square matrix products."""
+        return 3 * (h * w + prefix) * self.width**2
+
+
+class SeparableConv2d(nn.Sequential):
+    """A depth-wise convolution, a normalisation and a linear map: a convolution taken apart.
+
+    Args:
+        width: Channels.
+        kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
+        stride: Every how many tokens, per side, one is kept: ceil(h / stride) rows.
+        bias: Where there are bias terms: on ``all`` maps, on the ``pointwise`` one only, or on ``none``.
+        norm: Makes the normalisation in between.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, ceil(h / stride), ceil(w / stride), width)
+
+    Raises:
+        ValueError: ``kernel_size`` is even.
+    """
+
+    def __init__(
+        self, width: int, kernel_size: int, stride: int, bias: Literal["all", "pointwise", "none"], norm: NormFactory
+    ) -> None:
+        padding = same_padding("SeparableProjection", kernel_size)
+        super().__init__()
+        self.depthwise = GridConv2d(width, width, kernel_size, stride, padding, groups=width, bias=bias == "all")
+        self.norm = norm(width)
+        self.pointwise = nn.Linear(width, width, bias=bias != "none")
+
+
+class SeparableProjection(Projection):
+    """Three separable convolutions: queries, keys and values that have seen their neighbours.
+
+    With the defaults this is Pale Transformer's projection; with ``reduction=2`` and ``bias="pointwise"`` or ``"none"`` it is
+    CvT's. With a kernel whose only tap is 1 in the middle and a norm that does nothing it is ``LinearProjection``.
+
+    Args:
+        width: Channels of the grid.
+        kernel_size: Side of the depth-wise filters in tokens; odd. Borders are padded with zeros.
+        reduction: Key/value subsampling per side, by the stride of their depth-wise filters.
+        bias: Where there are bias terms: on ``all`` maps, on the ``pointwise`` ones only, or on ``none``.
+        norm: Makes the normalisations on grids between depth-wise and pointwise.
+
+    Shapes:
+        grid (b, h, w, width) -> queries (b, h, w, width), keys and values (b, ceil(h / reduction), ceil(w / reduction), width)
+        prefix (b, p, width) -> three times (b, p, width): it passes the depth-wise filters and their norms by.
+
+    Cost: t * width * (k**2 + width) + 2 * m * width * (k**2 + width) multiply-adds for t = h * w queries and
+    m = ceil(h / reduction) * ceil(w / reduction) keys, and 3 * p * width**2 for the prefix.
+
+    Raises:
+        ValueError: ``kernel_size`` is even or ``reduction`` is less than 1.
+
+    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, Eq. 2 and section 3.2 (prefix as in
+    the public code); Wu et al., Pale Transformer, AAAI 2022, Eq. 4, for the whole width at once, which gives the paper's
+    parameter counts, where its equation is written for each half of the channels.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        kernel_size: int = 3,
+        reduction: int = 1,
+        bias: Literal["all", "pointwise", "none"] = "all",
+        norm: NormFactory = GridBatchNorm2d,
+    ) -> None:
+        super().__init__()
+        if reduction < 1:
+            raise ValueError(f"SeparableProjection: reduction must be at least 1, got reduction={reduction}.")
+        self.width, self.kernel_size, self.reduction = width, kernel_size, reduction
+        self.q = SeparableConv2d(width, kernel_size, 1, bias, norm)
+        self.k = SeparableConv2d(width, kernel_size, reduction, bias, norm)
+        self.v = SeparableConv2d(width, kernel_size, reduction, bias, norm)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values."""
+        return self.q(grid), self.k(grid), self.v(grid)
+
+    def project_prefix(self, prefix: Float[Tensor, "b p c"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Apply the linear maps only."""
+        return self.q.pointwise(prefix), self.k.pointwise(prefix), self.v.pointwise(prefix)
+
+    def key_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns that the stride leaves."""
+        return -(-h // self.reduction), -(-w // self.reduction)
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Depth-wise and pointwise products of the three."""
+        keys = self.key_size(h, w)
+        tokens = h * w + 2 * keys[0] * keys[1]
+        return tokens * self.width * (self.kernel_size**2 + self.width) + 3 * prefix * self.width**2

@@ -36,7 +36,7 @@ print(json.dumps([before, snapshot()]))
 
 @pytest.fixture(scope="module")
 def registry():
-    """timm's registry before and after the import, from an interpreter in which any warning is an error."""
+    """Timm's registry before and after the import, from an interpreter in which any warning is an error."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", SNAPSHOTS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

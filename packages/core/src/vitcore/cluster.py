@@ -1,5 +1,6 @@
 """Clusters of tokens that are alike: balanced hierarchical clustering and plain k-means; no gradient passes through either."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -166,6 +167,10 @@ def _row_numbers(within: Int[Tensor, "r m"]) -> Int[Tensor, " rm"]:
     return (within + torch.arange(r, device=within.device).unsqueeze(1) * m).flatten()
 
 
-def _full_precision(features: Tensor) -> torch.autocast:
-    """Keep autocast from the products: in half precision many cosines are equal and the order would be chance."""
-    return torch.autocast(features.device.type, enabled=False)
+def _full_precision(features: Tensor) -> AbstractContextManager:
+    """Keep autocast from the products: in half precision many cosines are equal and the order would be chance.
+
+    Without autocast there is nothing to switch off, and an exported graph stays free of regions.
+    """
+    device = features.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

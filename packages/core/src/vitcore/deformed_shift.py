@@ -23,72 +23,70 @@ class DeformedShift(nn.Module):
     Args:
         head_dim: Channels per head.
         kernel_size: Side k of the neighbourhood in tokens; odd.
-        shift: ``fixed``: the one-hot filters, without a bias. ``learned``: filters and bias are learned. ``both``: their sum, with
-            a learned bias in each summand as the public code has it.
+        shift: ``fixed``: the one-hot filters, no bias. ``learned``: filters and bias are learned. ``both``: the sum of the two,
+            where the fixed filters too have a learned bias, as in the public code.
 
     Shapes:
-        () -> filters (head_dim * k**2, 1, k, k) or None, bias (head_dim * k**2,) or None: None for a fixed shift
+        () -> filters (head_dim * k**2, 1, k, k), bias (head_dim * k**2,); None and None for a fixed shift
 
     Raises:
         ValueError: ``kernel_size`` is even.
 
-    Source: Pan et al., Slide-Transformer, CVPR 2023, section 4.2 (deformed shifting module and re-parameterisation).
+    Source: Pan et al., Slide-Transformer, CVPR 2023, deformed shifting module and its re-parameterisation.
     """
 
     def __init__(self, head_dim: int, kernel_size: int, shift: Literal["fixed", "learned", "both"] = "both") -> None:
         super().__init__()
-        reach = same_padding("DeformedShift", kernel_size)
-        maps = head_dim * kernel_size**2
+        same_padding("DeformedShift", kernel_size)
         self.head_dim, self.kernel_size = head_dim, kernel_size
-        self.learned = None if shift == "fixed" else nn.Conv2d(head_dim, maps, kernel_size, padding=reach, groups=head_dim)
-        self.fixed_bias = nn.Parameter(torch.empty(maps)) if shift == "both" else None
+        filters = one_hot_shifts(head_dim, kernel_size)
+        self.weight = None if shift == "fixed" else nn.Parameter(torch.empty_like(filters))
+        self.bias = None if shift == "fixed" else nn.Parameter(torch.empty(len(filters)))
+        self.fixed_bias = nn.Parameter(torch.empty(len(filters))) if shift == "both" else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the bias of the fixed shift as that of a convolution."""
-        if self.fixed_bias is not None:
-            nn.init.uniform_(self.fixed_bias, -1 / self.kernel_size, 1 / self.kernel_size)
+        """Draw filters and biases as a convolution of one channel a group does: uniform up to 1 / kernel_size."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -1 / self.kernel_size, 1 / self.kernel_size)
 
     def forward(self) -> tuple[Tensor | None, Tensor | None]:
         """Return the filters and the bias of the one convolution that equals the sum of the shifts."""
-        if self.learned is None:
-            return None, None
-        if self.fixed_bias is None:
-            return self.learned.weight, self.learned.bias
-        return self.learned.weight + self._one_hot(), self.learned.bias + self.fixed_bias
+        if self.weight is None or self.bias is None or self.fixed_bias is None:
+            return self.weight, self.bias
+        return self.weight + self._one_hot(self.weight), self.bias + self.fixed_bias
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Fold the fixed shift into the learned one: ``both`` becomes the ``learned`` that computes the same.
+        """Fold the fixed shift into the learned one, in place: ``both`` becomes the ``learned`` that computes the same.
 
         Raises:
             ValueError: The shift is not ``both``.
         """
-        if self.learned is None or self.fixed_bias is None:
+        if self.weight is None or self.bias is None or self.fixed_bias is None:
             raise ValueError(f"DeformedShift: merge needs shift='both', got shift='{self.kind}'.")
-        weight, bias = self()
-        self.learned.weight.copy_(weight)
-        self.learned.bias.copy_(bias)
+        self.weight += self._one_hot(self.weight)
+        self.bias += self.fixed_bias
         self.fixed_bias = None
 
     @torch.no_grad()
     def unmerge(self) -> None:
-        """Take the fixed shift out of the learned one again: the inverse of ``merge``, but for the split of the biases' sum.
+        """Take the fixed shift out of the learned one, in place: the inverse of ``merge``, except that its bias becomes zero.
 
         Raises:
             ValueError: The shift is not ``learned``.
         """
-        if self.learned is None or self.fixed_bias is not None:
+        if self.weight is None or self.bias is None or self.fixed_bias is not None:
             raise ValueError(f"DeformedShift: unmerge needs shift='learned', got shift='{self.kind}'.")
-        self.learned.weight.sub_(self._one_hot())
-        self.fixed_bias = nn.Parameter(torch.zeros_like(self.learned.bias))
+        self.weight -= self._one_hot(self.weight)
+        self.fixed_bias = nn.Parameter(torch.zeros_like(self.bias))
 
     @property
     def kind(self) -> Literal["fixed", "learned", "both"]:
         """What the filters are at present."""
-        if self.learned is None:
+        if self.weight is None:
             return "fixed"
         return "learned" if self.fixed_bias is None else "both"
 
-    def _one_hot(self) -> Tensor:
-        return one_hot_shifts(self.head_dim, self.kernel_size).to(self.learned.weight)
+    def _one_hot(self, like: Tensor) -> Tensor:
+        return one_hot_shifts(self.head_dim, self.kernel_size).to(like)

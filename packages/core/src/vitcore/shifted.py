@@ -34,7 +34,9 @@ def unflatten_queries(flat: Float[Tensor, "bn d t"], h: int, w: int, heads: int)
 def shift_starts(kernel_size: int, w: int) -> tuple[int, ...]:
     """Return, for each tap of the kernel in raster order, where the view of flat keys begins that it shows the queries."""
     reach = kernel_size // 2
-    return tuple(row * (w + reach) + column - reach for row in range(1, kernel_size + 1) for column in range(kernel_size))
+    return tuple(
+        row * (w + reach) + column - reach for row in range(1, kernel_size + 1) for column in range(kernel_size)
+    )
 
 
 def shifted_scores(
@@ -57,7 +59,7 @@ def shifted_mixture(
     starts: tuple[int, ...],
     kernel: Float[Tensor, "o d o"] | None = None,
 ) -> Float[Tensor, "m d t"]:
-    """Return the weighted sum of o values, each a sum of shifted views of ``v`` weighted by channel, without making the values."""
+    """Return the weighted sum of o values, each a sum of shifted views of ``v`` weighted by channel, without making them."""
     return _Mixture.apply(weights, v, starts, kernel)
 
 

@@ -38,7 +38,9 @@ def slide_attention(
     made. Gradients can be taken once.
 
     Args:
-        q, k, v: Queries, keys and values of n heads. Of the memory layouts, that of a contiguous (b, n, d, h, w) is the fast one.
+        q: Queries of n heads. Of the memory layouts, that of a contiguous (b, n, d, h, w) is the fast one.
+        k: Keys.
+        v: Values.
         kernel_size: Side of the neighbourhood in tokens; odd.
         shift_weight: Depth-wise filters shared by all heads, output channel c * o + place; None for ``one_hot_shifts``.
         shift_bias: Added to keys and values, ordered as the filters.

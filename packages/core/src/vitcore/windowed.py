@@ -69,14 +69,13 @@ def attend_windows(
     Returns:
         The heads side by side, (b * n, t, heads * d).
     """
-    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-    if allowed is None:
-        return scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).flatten(2)
     # With the windows beside the heads one mask serves every image; beside the images it would be copied b times.
-    n, heads = allowed.shape[0], q.shape[1]
-    mask = allowed.expand(-1, heads, -1, -1) if bias is None else bias.masked_fill(~allowed, -torch.inf)
-    q, k, v = (x.unflatten(0, (-1, n)).flatten(1, 2) for x in (q, k, v))
-    mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask.flatten(0, 1)[None])
+    n, heads = 1 if allowed is None else allowed.shape[0], q.shape[2]
+    q, k, v = (part.unflatten(0, (-1, n)).transpose(2, 3).flatten(1, 2) for part in (q, k, v))
+    if allowed is not None:
+        mask = allowed.expand(-1, heads, -1, -1) if bias is None else bias.masked_fill(~allowed, -torch.inf)
+        bias = mask.flatten(0, 1).unsqueeze(0)
+    mixed = scaled_dot_product_attention(q, k, v, attn_mask=bias)
     return mixed.unflatten(1, (n, heads)).transpose(2, 3).flatten(3).flatten(0, 1)
 
 

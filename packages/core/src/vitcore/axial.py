@@ -50,9 +50,9 @@ class AxialAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or the number of heads is odd and ``order="parallel"``.
 
-    Source: Ho et al., Axial Attention in Multidimensional Transformers, 2019, section 3, where each axis is a residual layer of
-    its own; ``sequential`` without a residual in between and with one output projection as the layer of Wang et al.,
-    Axial-DeepLab, ECCV 2020, section 3.2, has it. ``parallel`` is the limit of CSWin (stripe 1) and Pale (pale 1).
+    Source: Ho et al., Axial Attention in Multidimensional Transformers, 2019, where each axis is a residual layer of its own;
+    ``sequential`` has the order of Wang et al., Axial-DeepLab, ECCV 2020, no residual in between and one output projection.
+    ``parallel`` is what CSWin with a stripe of 1 (apart from LePE) and Pale with a pale of 1 come down to.
     """
 
     def __init__(self, width: int, head_dim: int = 32, order: Literal["sequential", "parallel"] = "sequential") -> None:

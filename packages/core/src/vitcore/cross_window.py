@@ -93,10 +93,11 @@ class CrossWindowAttention(FeatureOp):
         ValueError: ``head_dim`` does not divide ``width``, the number of heads is odd, ``stripe`` is less than 1, or
             ``kernel_size`` is even.
 
-    Source: Dong et al., CSWin Transformer, CVPR 2022, Eqs. 2-6 and 9. The order of the two halves is the public code's. That
-    code has one branch where the resolution it is built for equals the stripe, and in its last stage: ``stripe="map"`` has
-    its parameters, any ``stripe >= max(h, w)`` its values. Stripes that do not divide the map make its classification code
-    fail; its segmentation code fills up on both sides and lets tokens attend to the filling, here it is masked.
+    Source: Dong et al., CSWin Transformer, CVPR 2022, "Cross-Shaped Window Self-Attention" and "Locally-Enhanced Positional
+    Encoding". The order of the two halves is the public code's. That code has one branch where the resolution it is built for
+    equals the stripe, and in its last stage: ``stripe="map"`` has its parameters, any ``stripe >= max(h, w)`` its values.
+    Stripes that do not divide the map make its classification code fail; its segmentation code fills up on both sides and lets
+    tokens attend to the filling, here it is below and on the right, and masked.
     """
 
     def __init__(self, width: int, head_dim: int = 32, stripe: int | Literal["map"] = 7, kernel_size: int = 3) -> None:

@@ -65,8 +65,8 @@ class DeformedShift(nn.Module):
         """
         if self.weight is None or self.bias is None or self.fixed_bias is None:
             raise ValueError(f"DeformedShift: merge needs shift='both', got shift='{self.kind}'.")
-        self.weight += self._one_hot(self.weight)
-        self.bias += self.fixed_bias
+        self.weight.add_(self._one_hot(self.weight))
+        self.bias.add_(self.fixed_bias)
         self.fixed_bias = None
 
     @torch.no_grad()
@@ -78,7 +78,7 @@ class DeformedShift(nn.Module):
         """
         if self.weight is None or self.bias is None or self.fixed_bias is not None:
             raise ValueError(f"DeformedShift: unmerge needs shift='learned', got shift='{self.kind}'.")
-        self.weight -= self._one_hot(self.weight)
+        self.weight.sub_(self._one_hot(self.weight))
         self.fixed_bias = nn.Parameter(torch.zeros_like(self.bias))
 
     @property

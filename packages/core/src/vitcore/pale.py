@@ -87,7 +87,7 @@ def pale_attention(
 class PaleAttention(FeatureOp):
     """Each token attends, in half of the heads, to every token of its group of rows and, in the other half, of columns.
 
-    A group takes rows at equal distances from the whole map: of h rows, row r sees those congruent to r modulo
+    The rows of a group lie at equal distances over the whole map: row r attends to those that are congruent to r modulo
     ceil(h / rows). With ``pale=1`` this is axial attention along rows and columns in parallel; with ``pale >= max(h, w)`` it
     is global attention.
 
@@ -108,10 +108,10 @@ class PaleAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, the number of heads is odd, or a pale has no row or column.
 
-    Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022, Eqs. 4-6.
-    The separable projections see all channels, see ``SeparableProjection``. The one public implementation, which is not the
-    authors', scales by (2 * head_dim) ** -0.5; give that number as ``scale`` to have its values. It fails where the pale does
-    not divide the map; here such a map is dealt out as evenly as it goes.
+    Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022,
+    "Efficient Parallel Implementation". The separable projections see all channels, see ``SeparableProjection``. The one public
+    implementation, which is not the authors', scales by (2 * head_dim) ** -0.5; give that number as ``scale`` to have its
+    values. It fails where the pale does not divide the map; here such a map is dealt out as evenly as it goes.
     """
 
     def __init__(

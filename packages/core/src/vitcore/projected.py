@@ -32,8 +32,8 @@ class ProjectedAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``.
 
-    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, section 3.2. Differs from it in the
-    scale, see above.
+    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional
+    Projection". Differs from the public code in the scale, see above.
     """
 
     def __init__(

@@ -124,9 +124,9 @@ class SeparableProjection(Projection):
     Raises:
         ValueError: ``kernel_size`` is even or ``reduction`` is less than 1.
 
-    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, Eq. 2 and section 3.2 (prefix as in
-    the public code); Wu et al., Pale Transformer, AAAI 2022, Eq. 4, for the whole width at once, which gives the paper's
-    parameter counts, where its equation is written for each half of the channels.
+    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional Projection", the prefix as
+    in the public code; Wu et al., Pale Transformer, AAAI 2022, "Efficient Parallel Implementation". The latter's equations
+    project each half of the channels; its parameter counts ask for all channels at once, as here and in the public code.
     """
 
     def __init__(

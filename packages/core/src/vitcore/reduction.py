@@ -72,7 +72,8 @@ class SpatialReductionAttention(_AttentionToPieces):
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
         prefix (b, p, width) -> (b, p, width): joins queries and keys, in front. Its keys pass the convolution by and share the
-        norm. (PVT has a class token only where the reduction is 1; for other reductions this is MViT's rule.)
+        norm. (PVT has a class token only where the reduction is 1; for other reductions this is the rule of MViT's pooling
+        attention.)
 
     Cost: 2 * (t + m) * width**2 + 2 * t * m * width multiply-adds for t = h * w + p queries and m = n + p keys,
     n = floor(h / reduction) * floor(w / reduction), and n * reduction**2 * width**2 of the convolution if there is one.
@@ -134,8 +135,8 @@ class PooledReductionAttention(_AttentionToPieces):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or ``pool_size`` is less than 1.
 
-    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, section 3.1 ("linear SRA"). The
-    text has the pooling only; convolution, norm (epsilon 1e-5) and GELU are those of the public code.
+    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Linear Spatial
+    Reduction Attention". The text has the pooling only; convolution, norm (epsilon 1e-5) and GELU are those of the public code.
     """
 
     def __init__(

@@ -106,9 +106,9 @@ class VanillaPaleAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or a pale has no row or column.
 
-    Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022, section
-    3.1. The paper does not say what becomes of a token in two pales (the mean is ours), and there is no public code. The
-    paper fills up or resizes maps that are no multiple of the pale; here they are dealt out as evenly as it goes.
+    Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022,
+    "Pale-Shaped Attention". What becomes of a token in two pales is left open there (the mean is ours), and there is no public
+    code. Maps that are no multiple of the pale are dealt out as evenly as it goes.
     """
 
     def __init__(

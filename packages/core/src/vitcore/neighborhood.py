@@ -95,13 +95,19 @@ def neighborhood_attention(
     h, w, n = q.shape[1:4]
     rows, columns = (tile_axis(size, kernel_size, dilation, q.device) for size in (h, w))
     tiles = rows.queries.shape[0] * columns.queries.shape[0]
-    # One mask serves every image: without a bias beside the images and heads, with one beside the images alone.
-    fold = (0, 1) if score_bias is None else (1, 2)
-    mask = _mask(rows, columns, score_bias, kernel_size)
+    mask, sides = None, (1, 2)
+    if score_bias is not None:
+        mask = _tile_bias(rows, columns, score_bias).flatten(0, 1)
+    elif any(size % dilation or size > kernel_size * dilation for size in (h, w)):
+        # Without a bias the heads join the images, so that one mask serves them all.
+        mask, sides = _pairs(rows.seen, columns.seen, torch.logical_and), (0, 1)
 
     def cut(grid: Tensor, places: Tensor) -> Tensor:
         tokens = grid.permute(0, 3, 1, 2, 4).flatten(2, 3).index_select(2, places)
-        return tokens.unflatten(2, (tiles, -1)).flatten(*fold)
+        return tokens.unflatten(2, (tiles, -1)).flatten(*sides)
 
-    queries, keys = (_raster(part(rows), part(columns), w) for part in (AxisTiles.queries.fget, AxisTiles.keys.fget))
-    ...
+    queries = _raster(rows.queries, columns.queries, w)
+    keys = _raster(rows.keys, columns.keys, w)
+    mixed = scaled_dot_product_attention(cut(q, queries), cut(k, keys), cut(v, keys), attn_mask=mask, scale=scale)
+    tokens = mixed.unflatten(sides[0], (-1, n if sides == (0, 1) else tiles)).flatten(2, 3)
+    return tokens.index_select(2, _home(rows, columns)).unflatten(2, (h, w)).permute(0, 2, 3, 1, 4)

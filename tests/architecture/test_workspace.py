@@ -33,7 +33,10 @@ def test_vitcore_imports_torch_and_jaxtyping_only():
 
 def test_the_report_imports_no_torch():
     code = "import sys, vitcli.report, vitcli.main, vitcli.ablation.run; print('torch' in sys.modules or 'lightning' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -53,15 +53,15 @@ def test_the_loop_holds_for_a_number_for_each_pair_of_places():
 @pytest.mark.parametrize(
     ("size", "shift", "query", "rows", "columns"),
     [
-        ((8, 12), 0, (5, 3), range(4, 8), range(0, 4)),
-        ((8, 12), 1, (0, 3), range(0, 1), range(1, 5)),
-        ((8, 12), 3, (2, 11), range(0, 3), range(11, 12)),
+        ((8, 12), 0, (5, 3), range(4, 8), range(4)),
+        ((8, 12), 1, (0, 3), range(1), range(1, 5)),
+        ((8, 12), 3, (2, 11), range(3), range(11, 12)),
         ((8, 12), 2, (7, 10), range(6, 8), range(10, 12)),
         ((9, 7), 0, (8, 5), range(8, 9), range(4, 7)),
-        ((9, 7), 3, (8, 1), range(7, 9), range(0, 3)),
+        ((9, 7), 3, (8, 1), range(7, 9), range(3)),
         ((9, 7), 3, (5, 4), range(3, 7), range(3, 7)),
-        ((4, 9), 2, (1, 1), range(0, 4), range(0, 4)),
-        ((3, 9), 2, (0, 8), range(0, 3), range(8, 9)),
+        ((4, 9), 2, (1, 1), range(4), range(4)),
+        ((3, 9), 2, (0, 8), range(3), range(8, 9)),
     ],
 )
 def test_a_token_sees_exactly_its_band_of_rows_and_columns(size, shift, query, rows, columns):
@@ -98,14 +98,15 @@ def test_a_smaller_map_uses_the_middle_of_the_table():
     torch.testing.assert_close(large(grid), small(grid))
 
 
-def test_what_lies_beyond_the_border_changes_nothing():
-    """A map of 7 x 5 is filled up to 9 x 6. Were the filling attended to, its keys would weigh as the bias makes them."""
-    op = randomise(WindowAttention(8, window=3, shift=1, head_dim=4))
-    grid = random_grid(7, 5, 8)
-    before = op(grid)
+def test_what_fills_the_map_up_is_not_attended_to():
+    """With keys that are all equal each token gets the mean of those that it attends to; a map of 7 x 5 is filled up to 9 x 6."""
+    op = randomise(WindowAttention(8, window=3, head_dim=4, position=NoPosition))
     with torch.no_grad():
-        op.qkv.bias[8:16] += 100 * op.qkv.bias[8:16].sign()
-    torch.testing.assert_close(op(grid), before)
+        op.qkv.weight[8:16] = 0
+    grid = random_grid(7, 5, 8)
+    corner = grid[:, 6:, 3:].mean(dim=(1, 2))
+    expected = op.projection(op.qkv(corner)[:, 16:])
+    torch.testing.assert_close(op(grid)[:, 6, 4], expected)
 
 
 @pytest.mark.parametrize(("h", "w", "shift"), [(8, 8, 0), (8, 12, 2), (7, 5, 1), (2, 9, 2)])
@@ -139,7 +140,12 @@ def test_merging_undoes_partitioning(h, w, rows, columns, shift):
 def test_windows_and_their_tokens_come_in_raster_order():
     grid = torch.arange(24).view(1, 4, 6, 1)
     windows = window_partition(grid, (2, 3)).squeeze(2)
-    assert windows.tolist() == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11], [12, 13, 14, 18, 19, 20], [15, 16, 17, 21, 22, 23]]
+    assert windows.tolist() == [
+        [0, 1, 2, 6, 7, 8],
+        [3, 4, 5, 9, 10, 11],
+        [12, 13, 14, 18, 19, 20],
+        [15, 16, 17, 21, 22, 23],
+    ]
 
 
 def test_partitioning_a_map_that_is_one_window_copies_nothing():

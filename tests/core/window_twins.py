@@ -17,12 +17,14 @@ def attention_over_sets(op, grid: torch.Tensor, keys_of, score_of) -> torch.Tens
             keys = keys_of(i, j)
             added = torch.stack([score_of((i, j), key) for key in keys])
             read = torch.stack([joint[:, y, x] for y, x in keys], 1)
-            tokens.append(attend(joint[:, i, j, :width], read[..., width : 2 * width], read[..., 2 * width :], d, added))
+            tokens.append(
+                attend(joint[:, i, j, :width], read[..., width : 2 * width], read[..., 2 * width :], d, added)
+            )
     return (torch.stack(tokens, 1) @ op.projection.weight.T + op.projection.bias).view(grid.shape)
 
 
 def attend(q, k, v, d: int, added) -> torch.Tensor:
-    """q (b, c), k and v (b, s, c), added (s, heads): softmax of each head, written out."""
+    """Softmax attention of each head, written out: one query (b, c), keys and values (b, s, c), added scores (s, heads)."""
     heads = []
     for head in range(q.shape[-1] // d):
         part = slice(head * d, (head + 1) * d)

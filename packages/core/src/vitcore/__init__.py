@@ -11,13 +11,16 @@ from vitcore.conv_stem import ConvStem
 from vitcore.convolution import DepthwiseConv2d, GridConv2d
 from vitcore.cross_window import CrossWindowAttention, stripe_attention
 from vitcore.deformable import DeformableAttention
+from vitcore.deformed_shift import DeformedShift, one_hot_shifts
 from vitcore.effective_squeeze import EffectiveSqueezeExcite
 from vitcore.embed import PatchEmbedding
+from vitcore.im2col import local_attention_im2col
 from vitcore.kmeans_attention import KMeansAttention, attend_labels
 from vitcore.locality import LocalityFeedForward
 from vitcore.messenger import MessengerAttention
 from vitcore.messenger_exchange import MessengerExchange, exchange_messengers
 from vitcore.mlp import Mlp
+from vitcore.neighborhood import NeighborhoodAttention, neighborhood_attention
 from vitcore.nested import NestedTransformer, grids_to_pixels, pixels_to_grids
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, FeatureOp, NormFactory, Nothing, OpFactory
@@ -48,6 +51,7 @@ from vitcore.shuffle import (
     shuffled_window_attention,
 )
 from vitcore.sinusoidal import SinusoidalPosition, sinusoidal_table
+from vitcore.slide import SlideAttention, slide_attention
 from vitcore.soft_split import SoftSplit, overlapping_patches
 from vitcore.token_attention import TokenAttention
 from vitcore.vanilla_pale import VanillaPaleAttention, vanilla_pale_attention
@@ -66,6 +70,7 @@ __all__ = [
     "ConvolutionalFeedForward",
     "CrossWindowAttention",
     "DeformableAttention",
+    "DeformedShift",
     "DepthwiseConv2d",
     "EffectiveSqueezeExcite",
     "EfficientChannel",
@@ -80,6 +85,7 @@ __all__ = [
     "MessengerAttention",
     "MessengerExchange",
     "Mlp",
+    "NeighborhoodAttention",
     "NestedTransformer",
     "NoPosition",
     "NormFactory",
@@ -102,6 +108,7 @@ __all__ = [
     "SeparateAttention",
     "ShuffledWindowAttention",
     "SinusoidalPosition",
+    "SlideAttention",
     "SoftSplit",
     "SpatialReductionAttention",
     "SqueezeExcite",
@@ -119,6 +126,9 @@ __all__ = [
     "grids_to_pixels",
     "join_patches",
     "kmeans_clusters",
+    "local_attention_im2col",
+    "neighborhood_attention",
+    "one_hot_shifts",
     "overlapping_patches",
     "pale_attention",
     "performer_attention",
@@ -128,6 +138,7 @@ __all__ = [
     "shuffle_partition",
     "shuffled_window_attention",
     "sinusoidal_table",
+    "slide_attention",
     "space_to_depth",
     "split_into_patches",
     "stripe_attention",

@@ -14,7 +14,12 @@ def cluster_shape(tokens: int, cluster_size: int) -> tuple[int, int]:
 
     The fewest halvings that leave at most ``cluster_size`` tokens in a cluster: 3136 tokens and 49 give 6 halvings and 49
     slots, 50 tokens and 49 give one halving and 25 slots.
+
+    Raises:
+        ValueError: ``cluster_size`` is below 2: some cluster could hold padding alone.
     """
+    if cluster_size < 2:
+        raise ValueError(f"balanced_clusters: cluster_size must be at least 2, got cluster_size={cluster_size}.")
     splits = 0
     while cluster_size << splits < tokens:
         splits += 1
@@ -32,8 +37,8 @@ def balanced_clusters(
 
     One split takes the tokens in their present order (at first raster order). Two centres start as the normalised means of
     the first and the second half and are refined by ``iterations`` rounds of k-means on the cosine. The tokens are then
-    sorted by (cosine to centre 0 + 1) / (cosine to centre 1 + 1), ascending, and split at the median; equal tokens keep their
-    order. The result therefore depends on the order of the tokens.
+    sorted by (cosine to centre 0 + 1) / (cosine to centre 1 + 1), ascending, and split at the median; among equal tokens the
+    order is torch.sort's choice. The result depends on the order of the tokens in the map, too.
 
     Where t is no multiple of the number of clusters, the numbers from t upwards stand for padding. They lie at the outer
     ends of a cluster's pair, never at the split, and take no part in a centre: the sizes of two clusters, padding not counted,
@@ -50,6 +55,9 @@ def balanced_clusters(
     Returns:
         Which token is in each slot of each cluster: g = 2**splits clusters of s slots (see ``cluster_shape``). Flattened over
         g and s it is a permutation of 0 .. g * s - 1. Clusters 2i and 2i + 1 are the two sides of a last split.
+
+    Raises:
+        ValueError: ``cluster_size`` is below 2.
 
     Source: Yu et al., BOAT: Bilateral Local Attention Vision Transformer, BMVC 2022, section 3.2; ``soft`` follows the public
     code, ``hard`` the paper, whose ratio of bare cosines may change sign: here both are shifted by 1, as in the public code.
@@ -71,7 +79,8 @@ def balanced_clusters(
             order, scale = order.reshape(-1, slots // 2**split), scale.reshape(-1, slots // 2**split)
             ends = _padding_ends(order, t, split) if slots > t else None
             key = _split_key(tokens, scale, ends, iterations, assignment, temperature)
-            chosen = _row_numbers(key.sort(dim=-1, stable=True).indices)
+            # No stable=True: it has no ONNX form. Only equal keys would notice.
+            chosen = _row_numbers(key.sort(dim=-1).indices)
             order = order.flatten().index_select(0, chosen)
             if split < splits - 1:
                 scale = scale.flatten().index_select(0, chosen)
@@ -147,7 +156,7 @@ def _ratio(cosine: Float[Tensor, "r 2 m"], ends: Float[Tensor, "r m"] | None) ->
 
 def _halves(ratio: Float[Tensor, "r m"]) -> Int[Tensor, "r 2 m"]:
     """Return 1 for the members of each centre's half: the small ratios are centre 1's."""
-    second = (inverse_permutation(ratio.sort(dim=-1, stable=True).indices) < ratio.shape[-1] // 2).long()
+    second = (inverse_permutation(ratio.sort(dim=-1).indices) < ratio.shape[-1] // 2).long()
     return torch.stack((1 - second, second), 1)
 
 

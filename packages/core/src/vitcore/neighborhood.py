@@ -1,66 +1,18 @@
 """Neighbourhood attention: each token attends to the k x k tokens nearest to it, in a window that stays inside the map."""
 
-from typing import Literal, NamedTuple
+import importlib
+from types import ModuleType
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention import count_heads
 from vitcore.convolution import same_padding
 from vitcore.op import FeatureOp
-
-TILE = 8
-"""Largest side, in tokens, of a tile of queries that are answered from one set of keys."""
-
-
-class AxisTiles(NamedTuple):
-    """An axis of the map cut into g tiles of t queries, and for each tile the u keys that their windows cover.
-
-    ``queries`` (g, t) and ``keys`` (g, u) are places on the axis, repeated where a tile is not full; ``home`` (size,) says where
-    each place is found among the g * t queries. ``seen`` (g, t, u) marks the keys in a query's window, and ``step`` (g, t, u) is
-    the way from query to key in multiples of the dilation, within 1 - kernel_size..kernel_size - 1.
-    """
-
-    queries: Int[Tensor, "g t"]
-    keys: Int[Tensor, "g u"]
-    home: Int[Tensor, "s"]
-    seen: Bool[Tensor, "g t u"]
-    step: Int[Tensor, "g t u"]
-
-
-def tile_sizes(size: int, kernel_size: int, dilation: int) -> tuple[int, int, int]:
-    """Return (tiles in each residue class, queries in a tile, keys of a tile) for an axis of ``size`` places."""
-    longest = -(-size // dilation)
-    tiles = -(-longest // TILE)
-    queries = -(-longest // tiles)
-    return tiles, queries, min(queries + kernel_size - 1, longest)
-
-
-def tile_axis(size: int, kernel_size: int, dilation: int, device: torch.device) -> AxisTiles:
-    """Cut an axis into tiles, each inside one of the residue classes modulo ``dilation``.
-
-    The window of a query is kernel_size consecutive places of its class, centred at the query as far as the ends of the class
-    permit, or the whole class if that has no more places.
-    """
-    tiles, t, u = tile_sizes(size, kernel_size, dilation)
-    residue = torch.arange(min(dilation, size), device=device)[:, None, None]
-    length = (size - residue + dilation - 1) // dilation
-    queries = torch.arange(tiles * t, device=device).view(1, tiles, t).minimum(length - 1)
-    start = torch.minimum((queries - kernel_size // 2).clamp(min=0), (length - kernel_size).clamp(min=0))
-    first = torch.minimum(start[:, :, :1], (length - u).clamp(min=0))
-    keys = first + torch.arange(u, device=device)
-    place, begin, key = queries[..., None], start[..., None], keys[:, :, None]
-    seen = (key >= begin) & (key < begin + kernel_size) & (key < length[..., None])
-    where = torch.arange(size, device=device)
-    return AxisTiles(
-        queries=(residue + dilation * queries).flatten(0, 1),
-        keys=(residue + dilation * keys.minimum(length - 1)).flatten(0, 1),
-        home=where % dilation * (tiles * t) + where // dilation,
-        seen=seen.flatten(0, 1),
-        step=(key - place).clamp(1 - kernel_size, kernel_size - 1).flatten(0, 1),
-    )
+from vitcore.tiles import tile_axis, tile_homes, tile_mask, tile_places, tile_sizes
 
 
 def neighborhood_attention(
@@ -95,19 +47,118 @@ def neighborhood_attention(
     h, w, n = q.shape[1:4]
     rows, columns = (tile_axis(size, kernel_size, dilation, q.device) for size in (h, w))
     tiles = rows.queries.shape[0] * columns.queries.shape[0]
-    mask, sides = None, (1, 2)
-    if score_bias is not None:
-        mask = _tile_bias(rows, columns, score_bias).flatten(0, 1)
-    elif any(size % dilation or size > kernel_size * dilation for size in (h, w)):
-        # Without a bias the heads join the images, so that one mask serves them all.
-        mask, sides = _pairs(rows.seen, columns.seen, torch.logical_and), (0, 1)
+    queries, keys = tile_places(rows.queries, columns.queries, w), tile_places(rows.keys, columns.keys, w)
 
-    def cut(grid: Tensor, places: Tensor) -> Tensor:
+    def cut(grid: Tensor, places: Int[Tensor, "p"]) -> Float[Tensor, "b ng t d"]:
         tokens = grid.permute(0, 3, 1, 2, 4).flatten(2, 3).index_select(2, places)
-        return tokens.unflatten(2, (tiles, -1)).flatten(*sides)
+        return tokens.unflatten(2, (tiles, -1)).flatten(1, 2)
 
-    queries = _raster(rows.queries, columns.queries, w)
-    keys = _raster(rows.keys, columns.keys, w)
+    mask = None
+    if score_bias is not None or any(size % dilation or size > kernel_size * dilation for size in (h, w)):
+        mask = tile_mask(rows, columns, n, None if score_bias is None else score_bias.to(q.dtype))
     mixed = scaled_dot_product_attention(cut(q, queries), cut(k, keys), cut(v, keys), attn_mask=mask, scale=scale)
-    tokens = mixed.unflatten(sides[0], (-1, n if sides == (0, 1) else tiles)).flatten(2, 3)
-    return tokens.index_select(2, _home(rows, columns)).unflatten(2, (h, w)).permute(0, 2, 3, 1, 4)
+    tokens = mixed.unflatten(1, (n, tiles)).flatten(2, 3).index_select(2, tile_homes(rows, columns))
+    return tokens.unflatten(2, (h, w)).permute(0, 2, 3, 1, 4)
+
+
+class NeighborhoodAttention(FeatureOp):
+    """Each token attends to the kernel_size x kernel_size tokens nearest to it.
+
+    The window is centred at the token; near a border it is moved back into the map, so that every token has as many keys. On a
+    map of at most kernel_size rows and columns this is global attention. With a dilation s each token attends within its residue
+    class, every s-th row and column, treated as a map of its own. With ``kernel_size=1`` a token sees itself alone.
+
+    Args:
+        width: Channels of the grid.
+        head_dim: Channels per head; must divide ``width``. Scores are scaled by head_dim ** -0.5.
+        kernel_size: Side of the window in tokens; odd. On an axis (of a residue class) with fewer tokens it is the whole axis.
+        dilation: Distance between neighbouring tokens of a window.
+        position: ``relative``: a learned number for each head and step from query to key is added to the scores; or ``none``.
+        backend: ``torch``, or the kernels of the package ``natten``, which know no relative position and no classes shorter than
+            the kernel.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width)
+
+    Cost: 4 * h * w * width**2 + 2 * g * t * u * width multiply-adds, g tiles of t queries and u keys: per axis (of a residue
+    class) of length s, ceil(s / 8) tiles of equal length, which have kernel_size - 1 more keys than queries or all s. (An ideal
+    kernel, and the paper's count, has kernel_size**2 keys.)
+
+    Raises:
+        ValueError: ``head_dim`` does not divide ``width``, ``kernel_size`` is even, ``dilation`` is less than 1, or ``natten`` is
+            asked for a relative position.
+        ImportError: ``backend="natten"`` and the package is not installed.
+
+    Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023, Eqs. 1-4; the dilated form: Hassani and Shi, Dilated
+    Neighborhood Attention Transformer, 2022. The public code refuses maps that are smaller than the (dilated) window; here the
+    window shrinks to the map.
+    """
+
+    no_weight_decay = ("position_bias",)
+
+    def __init__(
+        self,
+        width: int,
+        head_dim: int = 32,
+        kernel_size: int = 7,
+        dilation: int = 1,
+        position: Literal["relative", "none"] = "relative",
+        backend: Literal["torch", "natten"] = "torch",
+    ) -> None:
+        super().__init__()
+        heads = count_heads("NeighborhoodAttention", width, head_dim)
+        _check("NeighborhoodAttention", kernel_size, dilation)
+        if backend == "natten":
+            if position == "relative":
+                raise ValueError(
+                    "NeighborhoodAttention: backend='natten' has no relative position, got position='relative'; "
+                    "set position='none' or backend='torch'."
+                )
+            _natten()
+        self.width, self.head_dim, self.kernel_size, self.dilation = width, head_dim, kernel_size, dilation
+        self.backend = backend
+        self.qkv = nn.Linear(width, 3 * width)
+        side = 2 * kernel_size - 1
+        self.position_bias = nn.Parameter(torch.empty(heads, side, side)) if position == "relative" else None
+        self.projection = nn.Linear(width, width)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the position bias from a truncated normal (0.02)."""
+        if self.position_bias is not None:
+            nn.init.trunc_normal_(self.position_bias, std=0.02)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Attend to the window."""
+        q, k, v = self.qkv(grid).unflatten(3, (3, -1, self.head_dim)).unbind(3)
+        if self.backend == "natten":
+            h, w = grid.shape[1:3]
+            window = (min(self.kernel_size, h), min(self.kernel_size, w))
+            mixed = _natten().na2d(q, k, v, kernel_size=window, dilation=self.dilation)
+        else:
+            mixed = neighborhood_attention(q, k, v, self.kernel_size, self.dilation, self.position_bias)
+        return self.projection(mixed.flatten(3))
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Projections and the two products of each tile."""
+        pairs = 1
+        for size in (h, w):
+            tiles, queries, keys = tile_sizes(size, self.kernel_size, self.dilation)
+            pairs *= min(self.dilation, size) * tiles * queries * keys
+        return 4 * h * w * self.width**2 + 2 * pairs * self.width
+
+
+def _check(owner: str, kernel_size: int, dilation: int) -> None:
+    same_padding(owner, kernel_size)
+    if dilation < 1:
+        raise ValueError(f"{owner}: dilation must be at least 1, got dilation={dilation}.")
+
+
+def _natten() -> ModuleType:
+    try:
+        return importlib.import_module("natten")
+    except ImportError as error:
+        raise ImportError(
+            "NeighborhoodAttention: backend='natten' needs the package natten: pip install vitcore[natten], "
+            "or set backend='torch'."
+        ) from error

@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/slide.py
 
-Two convolutions: keys and values go through the fixed and the learned depth-wise convolution. Merged: through their sum. Ours:
-``vitcore.SlideAttention``, the same function. Im2col: local attention without the learned shift, to be compared with ours (fixed).
+Two convolutions: keys and values go through the fixed and the learned depth-wise convolution. Merged: through their sum.
+Ours: ``vitcore.SlideAttention``, the same function. Im2col: local attention without the learned shift, the function of ours
+(fixed). The parts of a form that are alike in all, the projections, are timed too.
 Times are medians of interleaved rounds in one process, so that a busy machine slows every line alike; a ratio is the median of
 the rounds' ratios. Maps of Slide-Swin-T's first two stages at 224 pixels, batch 8.
 """
@@ -105,7 +106,9 @@ def main() -> None:
     print(f"torch {torch.__version__}, {platform.machine()}, {arguments.threads} threads, float32")
     for stage, shape in STAGES.items():
         for backward in (False, True):
-            print(f"\n{stage}, {shape[0]} x {shape[1]} x {shape[2]}, {'forward + backward' if backward else 'forward'}\n")
+            print(
+                f"\n{stage}, {shape[0]} x {shape[1]} x {shape[2]}, {'forward + backward' if backward else 'forward'}\n"
+            )
             print("| form | ms | time / ours | time / ours (fixed) |\n| --- | --- | --- | --- |")
             print("\n".join(table(*shape, arguments.batch, arguments.rounds, backward)), flush=True)
 

@@ -4,7 +4,7 @@ Both train the same trials for the shipped number of epochs, one after the other
 
     python benchmarks/startup.py [--seeds N] [--ablation ablations/localvit_act.yaml]
 
-The loop's time does not include a report, ours does. A trial's threads change its last bits, so the two are compared in time only.
+The loop writes no report, ours does. Threads change the last bits of a trial: the two are compared in time only.
 """
 
 import argparse

@@ -1,10 +1,9 @@
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.cluster_twins import clusters_by_recursion, kmeans_by_loops
 from tests.golden_records import OpRecord
 from vitcore.attention import split_qkv
 from vitcore.cluster import balanced_clusters, cluster_shape, inverse_permutation, kmeans_clusters
@@ -18,44 +17,6 @@ BOAT_RECORDS = [
 
 def features(t, b=2, n=2, d=4, seed=0):
     return torch.randn(b, n, t, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-def unit(vector):
-    return vector / max(math.sqrt(sum(float(x) ** 2 for x in vector)), 1e-12)
-
-
-def clusters_by_recursion(points, slots, levels, t, level=0, rounds=2, assignment="soft"):
-    """The paper's tree for one image and head, token by token; ``points`` (t, d), ``slots`` numbers of tokens in order.
-
-    Numbers from t upwards are padding: zeros to every mean, sorted by their binary digits.
-    """
-    if level == levels:
-        return [slots]
-    half = len(slots) // 2
-
-    def point(i):
-        return points[i] if i < t else torch.zeros_like(points[0])
-
-    def ratio(i, centres):
-        if i >= t:
-            return -math.inf if (i - t) >> level & 1 else math.inf
-        near = [float(unit(point(i)) @ c) for c in centres]
-        return (near[0] + 1) / (near[1] + 1)
-
-    def mean(members, weights):
-        return unit(sum(w * point(i) for i, w in zip(members, weights, strict=True)))
-
-    centres = [mean(slots[:half], [1.0] * half), mean(slots[half:], [1.0] * half)]
-    for _ in range(rounds):
-        if assignment == "soft":
-            near = [[math.exp(100 * float(unit(point(i)) @ c)) for c in centres] for i in slots]
-            centres = [mean(slots, [row[side] / sum(row) for row in near]) for side in (0, 1)]
-        else:
-            ranked = sorted(slots, key=lambda i: ratio(i, centres))
-            centres = [mean(ranked[half:], [1.0] * half), mean(ranked[:half], [1.0] * half)]
-    ranked = sorted(slots, key=lambda i: ratio(i, centres))
-    parts = (ranked[:half], ranked[half:])
-    return [leaf for p in parts for leaf in clusters_by_recursion(points, p, levels, t, level + 1, rounds, assignment)]
 
 
 @pytest.mark.parametrize("name", BOAT_RECORDS)
@@ -122,7 +83,9 @@ def test_padding_lies_at_the_outer_ends_of_a_pair_of_clusters(t, cluster_size, s
         assert (order[:, :, 1::2, :-1] < t).all()
 
 
-@pytest.mark.parametrize(("t", "cluster_size", "expected"), [(3136, 49, (6, 49)), (784, 49, (4, 49)), (49, 49, (0, 49))])
+@pytest.mark.parametrize(
+    ("t", "cluster_size", "expected"), [(3136, 49, (6, 49)), (784, 49, (4, 49)), (49, 49, (0, 49))]
+)
 def test_the_paper_s_stages_have_clusters_of_49(t, cluster_size, expected):
     assert cluster_shape(t, cluster_size) == expected
 
@@ -170,21 +133,6 @@ def test_half_precision_rounds_the_features_and_nothing_else(cluster):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(cluster(points), cluster(points.float()))
     assert torch.equal(cluster(points), cluster(points.float()))
-
-
-def kmeans_by_loops(points, k, rounds):
-    t = len(points)
-    centres = [unit(sum(points[i] for i in range(t) if i * k // t == c)) for c in range(k)]
-
-    def nearest(i):
-        near = [float(points[i] @ c) for c in centres]
-        return near.index(max(near))
-
-    for _ in range(rounds):
-        label = [nearest(i) for i in range(t)]
-        members = [[points[i] for i in range(t) if label[i] == c] for c in range(k)]
-        centres = [unit(sum(m)) if m else old for m, old in zip(members, centres, strict=True)]
-    return [nearest(i) for i in range(t)]
 
 
 @pytest.mark.parametrize(("t", "k"), [(12, 3), (13, 5), (7, 7), (4, 1), (1, 1)])

@@ -82,9 +82,7 @@ def attend_clusters(
     queries = keys if overlap_mode == "tokens" else clusters
     # (b * n, g, keys): clusters in the place of heads keep the attention in four dimensions.
     mask = (keys < t).flatten(0, 1).unsqueeze(2) if g * s > t else None
-    sorted_q, sorted_k, sorted_v = (
-        sort_tokens(x, at).flatten(0, 1) for x, at in ((q, queries), (k, keys), (v, keys))
-    )
+    sorted_q, sorted_k, sorted_v = (sort_tokens(x, at).flatten(0, 1) for x, at in ((q, queries), (k, keys), (v, keys)))
     attended = scaled_dot_product_attention(sorted_q, sorted_k, sorted_v, attn_mask=mask, scale=scale)
     attended = attended.view(*queries.shape, -1)
     return unsort_tokens(merge_shared(attended, s), clusters, t)

@@ -1,0 +1,67 @@
+"""From the name of an op and its arguments, as data, to the op."""
+
+import importlib
+import inspect
+import warnings
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from torch import nn
+
+import vitcore
+from vitcli.errors import ConfigError, nearest
+from vitcli.overlay import Entry, Origin, callable_entries, import_part
+
+SUPPLIED = ("width", "in_width")
+"""Arguments that hold the number of channels: the command gives them, as the slot of a network would."""
+
+
+def find_op(name: str, origin: Origin) -> type[nn.Module]:
+    """Return the class of an op: one of vitcore by its name, any other by its import path.
+
+    Raises:
+        ConfigError: There is no such class, or it is not made for a number of channels.
+    """
+    if "." not in name and name not in drawable():
+        raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
+    found = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
+    if "width" not in callable_entries(found):
+        raise origin.error(f"is {name!r}, which takes no width: it is no op on a map of tokens.")
+    return found  # type: ignore[no-any-return]
+
+
+def drawable() -> list[str]:
+    """Return the names of vitcore's ops that need nothing but the number of channels."""
+    return [name for name in vitcore.__all__ if _needs(getattr(vitcore, name)) in ({"width"}, {"width", "in_width"})]
+
+
+def _needs(found: Any) -> set[str]:
+    if not (inspect.isclass(found) and issubclass(found, nn.Module)):
+        return set()
+    empty = inspect.Parameter.empty
+    return {name for name, argument in inspect.signature(found).parameters.items() if argument.default is empty}
+
+
+def settable(op: type[nn.Module]) -> dict[str, Entry]:
+    """Return the arguments of an op that are not given by the number of channels."""
+    return {name: entry for name, entry in callable_entries(op).items() if name not in SUPPLIED}
+
+
+def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> nn.Module:
+    """Build ``op`` for a number of channels; classes among the arguments are data (class_path, init_args).
+
+    Raises:
+        ConfigError: The op refuses its arguments, or one is missing.
+    """
+    supplied = {name: channels for name in SUPPLIED if name in callable_entries(op)}
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(op, "init")
+    try:
+        return parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init  # type: ignore[no-any-return]
+    except Exception as error:
+        raise ConfigError(f"command line: {op.__name__} cannot be built: {sentence(error)}") from error
+
+
+def sentence(error: Exception) -> str:
+    """Return an error's text on one line, with a full stop."""
+    return " ".join(str(error).split()).rstrip(".") + "."

@@ -1,0 +1,108 @@
+"""What a query sees, as a picture: one op with its legend. matplotlib's object API only, no pyplot and no global state."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitcli.report.canvas import FONT
+from vitcli.show.levels import LEVELS, QUERY, levels
+from vitcli.show.measure import Sight
+from vitcli.show.terminal import summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+DPI = 100
+
+
+def draw_one(sight: Sight, title: str, details: str, path: Path) -> None:
+    """Write one map with its legend to ``path``; its ending says which kind of picture."""
+    h, w = sight.strength.shape
+    height = 2.6 * h / max(h, w)
+    figure = blank(5.6, height)
+    axes = figure.add_axes((0, 0, 2.6 * w / max(h, w) / 5.6, 1))
+    draw_map(axes, sight)
+    left = 2.8 / 5.6
+    figure.text(left, 1, title, fontsize=FONT, weight="bold", va="top")
+    figure.text(left, 1 - 0.2 / height, details, fontsize=FONT - 1, color="0.35", va="top")
+    figure.text(left, 0, "\n".join(_wrapped(summary(sight), 34)), fontsize=FONT - 1, va="bottom", linespacing=1.4)
+    present = sorted(set(levels(sight).flatten().tolist()))
+    figure.legend(
+        handles=keys(present), loc="center left", bbox_to_anchor=(left - 0.01, 0.5), frameon=False, fontsize=FONT - 1,
+        borderaxespad=0, handletextpad=0.4, labelspacing=0.35,
+    )  # fmt: skip
+    save(figure, path)
+
+
+def blank(width: float, height: float) -> "Figure":
+    """Return an empty white figure, in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write the figure; the same measurement gives the same bytes on every day."""
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "vitcli", "svg.fonttype": "path"}):
+        figure.savefig(path, bbox_inches="tight", pad_inches=0.08, metadata=metadata)
+
+
+def draw_map(axes: "Axes", sight: Sight) -> None:
+    """Draw each token as a square, the query in a frame, and the objects' borders where the tokens depend on them."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Rectangle
+
+    level = levels(sight)
+    h, w = level.shape
+    axes.set(aspect="equal", xlim=(-0.12, w + 0.12), ylim=(h + 0.12, -0.12))
+    axes.set_axis_off()
+    colours = ListedColormap([level.colour for level in LEVELS])
+    axes.pcolormesh(level, cmap=colours, vmin=0, vmax=len(LEVELS), edgecolors="white", linewidth=0.5)
+    rows, columns = np.nonzero(level == 1)
+    side = axes.get_window_extent().width / w * 72 / DPI
+    axes.scatter(columns + 0.5, rows + 0.5, s=(0.28 * side) ** 2, color="#6BAED6", linewidths=0)
+    if sight.depends_on_content:
+        axes.add_collection(LineCollection(_borders(sight.objects), colors="black", linewidths=0.9, capstyle="round"))
+    row, column = sight.query
+    axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=QUERY, linewidth=max(1.6, 0.2 * side)))
+
+
+def keys(present: list[int]) -> "list[Line2D]":
+    """Return a legend's entries for classes of tokens, the strongest first, and for the query."""
+    from matplotlib.lines import Line2D
+
+    square = {"linestyle": "none", "marker": "s", "markersize": 9}
+    entries = [
+        Line2D([], [], color=LEVELS[i].colour, markeredgecolor="0.8", markeredgewidth=0.5, label=LEVELS[i].name, **square)
+        for i in reversed(present)
+        if i != 1
+    ]
+    if 1 in present:
+        entries.append(Line2D([], [], color="#6BAED6", linestyle="none", marker="o", markersize=4, label=LEVELS[1].name))
+        entries.append(Line2D([], [], color="black", linewidth=0.9, label="border of an object"))
+    return [Line2D([], [], color="none", markeredgecolor=QUERY, markeredgewidth=2, label="query", **square), *entries]
+
+
+def _borders(objects: NDArray[np.int64]) -> list[list[tuple[int, int]]]:
+    """Return the sides, from (x, y) to (x, y), between tokens of different objects."""
+    below = zip(*np.nonzero(objects[1:] != objects[:-1]), strict=True)
+    beside = zip(*np.nonzero(objects[:, 1:] != objects[:, :-1]), strict=True)
+    flat = [[(int(x), int(y) + 1), (int(x) + 1, int(y) + 1)] for y, x in below]
+    return flat + [[(int(x) + 1, int(y)), (int(x) + 1, int(y) + 1)] for y, x in beside]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width)

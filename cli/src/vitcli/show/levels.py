@@ -1,0 +1,39 @@
+"""Strengths in a few classes, and how each class looks: in a picture and as a character."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitcli.show.measure import Sight
+
+QUERY = "#D55E00"
+"""The query's frame: Okabe and Ito's vermilion, far from every blue for every kind of colour vision."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A class of tokens: its name, colour and character."""
+
+    name: str
+    colour: str
+    character: str
+
+
+# One hue from light to dark: told apart in grey and with any kind of colour vision.
+LEVELS = (
+    Level("not seen", "#F1F1F1", "."),
+    Level("not in this image, in another", "#F1F1F1", ":"),
+    Level("less", "#C6DBEF", "-"),
+    Level("from 1/64", "#6BAED6", "+"),
+    Level("from 1/16", "#2171B5", "x"),
+    Level("from 1/4 of the largest", "#08306B", "#"),
+)
+BOUNDS = (1 / 64, 1 / 16, 1 / 4)
+
+
+def levels(sight: Sight) -> NDArray[np.int64]:
+    """Return the place in ``LEVELS`` of each token (h, w)."""
+    strength = sight.strength
+    level = np.where(strength > 0, 2 + np.digitize(strength, BOUNDS), 0)
+    return np.where(sight.elsewhere, 1, level)

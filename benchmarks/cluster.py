@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/cluster.py
 
-Times are medians of interleaved rounds in one process on one CPU thread, so that a busy machine slows every line alike;
+Times are CPU times of one thread, medians of interleaved rounds, so that a busy machine disturbs them little;
 a ratio is the median of the rounds' ratios. Map 56 x 56, width 96, batch 8: BOAT-Swin-T's first stage at 224 pixels.
 """
 
@@ -61,9 +61,9 @@ def interleaved(rounds: int, **functions) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = time.thread_time()
             function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.thread_time() - start)
     return times
 
 

@@ -1,8 +1,6 @@
 """From the name of an op and its arguments, as data, to the op."""
 
-import importlib
 import inspect
-import warnings
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -24,10 +22,10 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
     """
     if "." not in name and name not in drawable():
         raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
-    found = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
+    found: type[nn.Module] = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
     if "width" not in callable_entries(found):
         raise origin.error(f"is {name!r}, which takes no width: it is no op on a map of tokens.")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def drawable() -> list[str]:
@@ -57,9 +55,10 @@ def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> n
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(op, "init")
     try:
-        return parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init  # type: ignore[no-any-return]
+        built: nn.Module = parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init
     except Exception as error:
         raise ConfigError(f"command line: {op.__name__} cannot be built: {sentence(error)}") from error
+    return built
 
 
 def sentence(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """What a query sees, as a picture: one op with its legend. matplotlib's object API only, no pyplot and no global state."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitcli.report.canvas import FONT
-from vitcli.show.levels import LEVELS, QUERY, levels
+from vitcli.show.levels import DOT, ELSEWHERE, LEVELS, QUERY, levels
 from vitcli.show.measure import Sight
 from vitcli.show.terminal import summary
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-DPI = 100
+LEGEND = "gradient of the query's output"
 
 
-def draw_one(sight: Sight, title: str, details: str, path: Path) -> None:
+def draw_one(sight: Sight, title: str, details: list[str], path: Path) -> None:
     """Write one map with its legend to ``path``; its ending says which kind of picture."""
     h, w = sight.strength.shape
     height = 2.6 * h / max(h, w)
@@ -28,8 +29,8 @@ def draw_one(sight: Sight, title: str, details: str, path: Path) -> None:
     draw_map(axes, sight)
     left = 2.8 / 5.6
     figure.text(left, 1, title, fontsize=FONT, weight="bold", va="top")
-    figure.text(left, 1 - 0.2 / height, details, fontsize=FONT - 1, color="0.35", va="top")
-    figure.text(left, 0, "\n".join(_wrapped(summary(sight), 34)), fontsize=FONT - 1, va="bottom", linespacing=1.4)
+    figure.text(left, 1 - 0.2 / height, wrapped(details, 36), fontsize=FONT - 1, color="0.35", va="top")
+    figure.text(left, 0, textwrap.fill(summary(sight), 36), fontsize=FONT - 1, va="bottom", linespacing=1.4)
     present = sorted(set(levels(sight).flatten().tolist()))
     figure.legend(
         handles=keys(present), loc="center left", bbox_to_anchor=(left - 0.01, 0.5), frameon=False, fontsize=FONT - 1,
@@ -38,12 +39,12 @@ def draw_one(sight: Sight, title: str, details: str, path: Path) -> None:
     save(figure, path)
 
 
-def blank(width: float, height: float) -> "Figure":
+def blank(width: float, height: float, dpi: int = 100) -> "Figure":
     """Return an empty white figure, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -69,9 +70,9 @@ def draw_map(axes: "Axes", sight: Sight) -> None:
     axes.set_axis_off()
     colours = ListedColormap([level.colour for level in LEVELS])
     axes.pcolormesh(level, cmap=colours, vmin=0, vmax=len(LEVELS), edgecolors="white", linewidth=0.5)
-    rows, columns = np.nonzero(level == 1)
-    side = axes.get_window_extent().width / w * 72 / DPI
-    axes.scatter(columns + 0.5, rows + 0.5, s=(0.28 * side) ** 2, color="#6BAED6", linewidths=0)
+    rows, columns = np.nonzero(level == ELSEWHERE)
+    side = axes.get_window_extent().width / w * 72 / axes.figure.dpi
+    axes.scatter(columns + 0.5, rows + 0.5, s=(0.28 * side) ** 2, color=DOT, linewidths=0)
     if sight.depends_on_content:
         axes.add_collection(LineCollection(_borders(sight.objects), colors="black", linewidths=0.9, capstyle="round"))
     row, column = sight.query
@@ -79,19 +80,23 @@ def draw_map(axes: "Axes", sight: Sight) -> None:
 
 
 def keys(present: list[int]) -> "list[Line2D]":
-    """Return a legend's entries for classes of tokens, the strongest first, and for the query."""
+    """Return a legend's entries for the query and for classes of tokens, the strongest first."""
     from matplotlib.lines import Line2D
 
-    square = {"linestyle": "none", "marker": "s", "markersize": 9}
-    entries = [
-        Line2D([], [], color=LEVELS[i].colour, markeredgecolor="0.8", markeredgewidth=0.5, label=LEVELS[i].name, **square)
-        for i in reversed(present)
-        if i != 1
+    def entry(label: str, marker: str, size: float, colour: str, edge: str, width: float) -> Line2D:
+        return Line2D(
+            [], [], label=label, linestyle="none", marker=marker, markersize=size, color=colour, markeredgecolor=edge,
+            markeredgewidth=width,
+        )  # fmt: skip
+
+    entries = [entry("query", "s", 9, "none", QUERY, 2)]
+    entries += [
+        entry(LEVELS[i].name, "s", 9, LEVELS[i].colour, "0.8", 0.5) for i in reversed(present) if i != ELSEWHERE
     ]
-    if 1 in present:
-        entries.append(Line2D([], [], color="#6BAED6", linestyle="none", marker="o", markersize=4, label=LEVELS[1].name))
+    if ELSEWHERE in present:
+        entries.append(entry(LEVELS[ELSEWHERE].name, "o", 4, DOT, DOT, 0))
         entries.append(Line2D([], [], color="black", linewidth=0.9, label="border of an object"))
-    return [Line2D([], [], color="none", markeredgecolor=QUERY, markeredgewidth=2, label="query", **square), *entries]
+    return entries
 
 
 def _borders(objects: NDArray[np.int64]) -> list[list[tuple[int, int]]]:
@@ -102,7 +107,12 @@ def _borders(objects: NDArray[np.int64]) -> list[list[tuple[int, int]]]:
     return flat + [[(int(x) + 1, int(y)), (int(x) + 1, int(y) + 1)] for y, x in beside]
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, width)
+def wrapped(details: list[str], width: int) -> str:
+    """Return texts with commas in between, in lines of at most ``width`` characters where they can be broken."""
+    lines: list[str] = []
+    for text in details:
+        if lines and len(lines[-1]) + len(text) + 3 <= width:
+            lines[-1] += f", {text}"
+        else:
+            lines.append(text)
+    return ",\n".join(lines)

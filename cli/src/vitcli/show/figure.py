@@ -1,16 +1,18 @@
 """All ops side by side: small multiples of one map and one query, family by family."""
 
+import re
 from pathlib import Path
 
-from vitcli.show.draw import blank, draw_map, keys, save
+from vitcli.show.draw import LEGEND, blank, draw_map, keys, save, wrapped
 from vitcli.show.gallery import FAMILIES, Example
 from vitcli.show.levels import LEVELS
 from vitcli.show.measure import Sight
 
 COLUMNS = 6
 # Inches: the pitch of the panels, their side, the room for a family's title and for the text below a panel.
-PITCH, SIDE, TITLE, TEXT = 1.62, 1.4, 0.34, 0.62
-NAME, DETAILS, HEADING = 9.5, 8.5, 11.5
+PITCH, SIDE, TITLE, TEXT = 1.66, 1.44, 0.34, 0.72
+NAME, DETAILS, HEADING = 10.5, 9.5, 12.5
+NAME_LENGTH, DETAILS_LENGTH = 19, 21
 
 
 def draw_families(sights: dict[Example, Sight], path: Path) -> None:
@@ -23,28 +25,33 @@ def draw_families(sights: dict[Example, Sight], path: Path) -> None:
         column += len(examples)
     down = TITLE + SIDE + TEXT
     width, height = COLUMNS * PITCH, (row + 1) * down
-    figure = blank(width, height)
+    figure = blank(width, height, 150)
     for family, examples, row, first in places:
         top = height - row * down
         left = first * PITCH
-        figure.text(left / width, (top - 0.08) / height, family, fontsize=HEADING, weight="bold", va="top", color="0.15")
+        figure.text(
+            left / width, (top - 0.08) / height, family, fontsize=HEADING, weight="bold", va="top", color="0.15"
+        )
         for number, example in enumerate(examples):
             x, y = left + number * PITCH, top - TITLE - SIDE
             draw_map(figure.add_axes((x / width, y / height, SIDE / width, SIDE / height)), sights[example])
-            name, details = caption(example, sights[example])
+            name, details = broken(example.op), wrapped(example.details, DETAILS_LENGTH)
             figure.text(x / width, (y - 0.05) / height, name, fontsize=NAME, va="top", linespacing=1.05)
             lines = name.count("\n") + 1
-            figure.text(x / width, (y - 0.07 - 0.15 * lines) / height, details, fontsize=DETAILS, va="top", color="0.4")
+            figure.text(x / width, (y - 0.07 - 0.16 * lines) / height, details, fontsize=DETAILS, va="top", color="0.4")
     figure.legend(
-        handles=keys(list(range(len(LEVELS)))), loc="lower left",
-        bbox_to_anchor=((COLUMNS - 2) * PITCH / width, TEXT / height), frameon=False, fontsize=NAME, borderaxespad=0,
+        handles=keys(list(range(len(LEVELS)))), title=LEGEND, alignment="left", loc="upper left",
+        bbox_to_anchor=((COLUMNS - 2) * PITCH / width, (TEXT + SIDE) / height), frameon=False, fontsize=NAME,
+        title_fontsize=NAME, borderaxespad=0, borderpad=0,
     )  # fmt: skip
     save(figure, path)
 
 
-def caption(example: Example, sight: Sight) -> tuple[str, str]:
-    """Return an op's name, broken where it is long, and how it was set."""
-    name = example.op
-    if len(name) > 16 and name.endswith("Attention"):
-        name = name.removesuffix("Attention") + "\nAttention"
-    return name, example.details
+def broken(name: str) -> str:
+    """Break a name between its words where it is longer than a panel is wide."""
+    lines = [""]
+    for word in re.findall(r"[A-Z][^A-Z]*|^[^A-Z]+", name):
+        if lines[-1] and len(lines[-1]) + len(word) > NAME_LENGTH:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)

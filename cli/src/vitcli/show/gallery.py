@@ -7,7 +7,7 @@ LINEAR = {"class_path": "vitcore.LinearProjection"}
 HALVED = {"class_path": "vitcore.SeparableProjection", "init_args": {"reduction": 2}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """An op of vitcore and the arguments that it is drawn with."""
 
@@ -15,9 +15,9 @@ class Example:
     arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def details(self) -> str:
-        """The arguments in a line, such as ``window=4, shift=2``; of a part its class."""
-        return ", ".join(f"{name}={_short(value)}" for name, value in self.arguments.items())
+    def details(self) -> list[str]:
+        """The arguments as text, such as ``window=4``; of a part its class and its arguments."""
+        return [text for name, value in self.arguments.items() for text in written(name, value)]
 
     @property
     def file(self) -> str:
@@ -26,11 +26,16 @@ class Example:
         if self == same[0]:
             return f"{self.op}.png"
         changed = {k: v for k, v in self.arguments.items() if same[0].arguments.get(k) != v}
-        return "_".join([self.op, *(f"{name}_{_short(value)}" for name, value in changed.items())]) + ".png"
+        texts = [text for name, value in changed.items() for text in written(name, value)]
+        return "_".join([self.op, *texts]).replace("=", "_") + ".png"
 
 
-def _short(value: Any) -> str:
-    return str(value["class_path"].rpartition(".")[2]) if isinstance(value, dict) else str(value)
+def written(name: str, value: Any) -> list[str]:
+    """Return an argument as text: ``name=value``, or of a part its class and what it is given."""
+    if not isinstance(value, dict) or "class_path" not in value:
+        return [f"{name}={value}"]
+    inner = [text for key, one in (value.get("init_args") or {}).items() for text in written(key, one)]
+    return [str(value["class_path"].rpartition(".")[2]), *inner]
 
 
 FAMILIES: dict[str, tuple[Example, ...]] = {
@@ -49,8 +54,8 @@ FAMILIES: dict[str, tuple[Example, ...]] = {
         Example("NeighborhoodAttention", {"kernel_size": 5}),
         Example("NeighborhoodAttention", {"kernel_size": 5, "dilation": 2}),
     ),
-    "what is alike": (
-        Example("ClusterAttention", {"head_dim": 64, "cluster_size": 32, "overlap": 8}),
+    "content": (
+        Example("ClusterAttention", {"head_dim": 64, "cluster_size": 64, "overlap": 16}),
         Example("KMeansAttention", {"head_dim": 64, "cluster_size": 64}),
         Example("DeformableAttention", {"reduction": 4, "kernel_size": 3}),
     ),

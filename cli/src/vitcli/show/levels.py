@@ -23,17 +23,23 @@ class Level:
 # One hue from light to dark: told apart in grey and with any kind of colour vision.
 LEVELS = (
     Level("not seen", "#F1F1F1", "."),
-    Level("not in this image, in another", "#F1F1F1", ":"),
-    Level("less", "#C6DBEF", "-"),
-    Level("from 1/64", "#6BAED6", "+"),
-    Level("from 1/16", "#2171B5", "x"),
-    Level("from 1/4 of the largest", "#08306B", "#"),
+    Level("seen in another image only", "#F1F1F1", ":"),
+    Level("smaller, not zero", "#C6DBEF", "-"),
+    Level("at least 1/64", "#6BAED6", "+"),
+    Level("at least 1/16", "#2171B5", "x"),
+    Level("at least 1/4 of the largest", "#08306B", "#"),
 )
+ELSEWHERE, FIRST_SEEN = 1, 2
+"""Places of two of them: what only another image shows, and the weakest of what this one shows."""
+
+DOT = "#6BAED6"
+"""The mark of what only another image shows."""
+
 BOUNDS = (1 / 64, 1 / 16, 1 / 4)
 
 
 def levels(sight: Sight) -> NDArray[np.int64]:
     """Return the place in ``LEVELS`` of each token (h, w)."""
     strength = sight.strength
-    level = np.where(strength > 0, 2 + np.digitize(strength, BOUNDS), 0)
-    return np.where(sight.elsewhere, 1, level)
+    level = np.where(strength > 0, FIRST_SEEN + np.digitize(strength, BOUNDS), 0)
+    return np.where(sight.elsewhere, ELSEWHERE, level)

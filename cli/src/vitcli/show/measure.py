@@ -13,11 +13,13 @@ from vitcli.show.scenes import random_scene
 SEEN = 1e-13
 """A token is seen if its gradient is larger than this share of the largest: what is below is rounding."""
 
-IMAGES, DIRECTIONS = 8, 2
-"""Random maps, and for each the random directions in which the output's change is looked at."""
+SEED, IMAGES, DIRECTIONS = 20, 8, 2
+"""Random maps, and for each the random directions in which the output's change is looked at. With this seed the first map,
+which is drawn where the tokens depend on the content, holds two objects of the default query's kind."""
 
-GAIN = 0.5
-"""Size of the random weights: small, so that attention is nearly even and what shows is the mechanism, not chance scores."""
+SIZE, BIAS = 0.12, 0.02
+"""Size of the tokens and of the random biases: small, so that attention is nearly even and what shows is the mechanism and not
+chance scores."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,13 @@ def measure(op: nn.Module, h: int, w: int, channels: int, query: tuple[int, int]
     Raises:
         ValueError: The op does not return a map of h x w tokens.
     """
-    generator = torch.Generator().manual_seed(0)
-    draw_weights(op.double().eval(), generator)
+    draw_weights(op.double().eval(), torch.Generator().manual_seed(0))
+    # A generator of its own: every op is shown the same images.
+    generator = torch.Generator().manual_seed(SEED)
     strengths, objects = [], []
     for _ in range(IMAGES):
         grid, kinds = random_scene(h, w, channels, generator)
-        strengths.append(_strength(op, grid.requires_grad_(), query, generator))
+        strengths.append(_strength(op, grid.mul_(SIZE).requires_grad_(), query, generator))
         objects.append(kinds)
     return Sight(query, torch.stack(strengths).numpy(), objects[0].numpy())
 
@@ -81,11 +84,11 @@ def draw_weights(op: nn.Module, generator: torch.Generator) -> None:
     for name, parameter in op.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
         if not name.endswith("weight"):
-            parameter.data = 0.1 * noise
+            parameter.data = BIAS * noise
         elif parameter.ndim == 1:
             parameter.data = 1 + 0.1 * noise
         else:
-            parameter.data = GAIN * noise / math.sqrt(parameter[0].numel())
+            parameter.data = noise / math.sqrt(parameter[0].numel())
 
 
 def _strength(op: nn.Module, grid: Tensor, query: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -93,7 +96,9 @@ def _strength(op: nn.Module, grid: Tensor, query: tuple[int, int], generator: to
     h, w = grid.shape[1:3]
     if not isinstance(output, Tensor) or output.ndim != 4 or output.shape[1:3] != (h, w):
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ValueError(f"{type(op).__name__} returns {shape} for a map {tuple(grid.shape)}; expected (1, {h}, {w}, ...).")
+        raise ValueError(
+            f"{type(op).__name__} returns {shape} for a map {tuple(grid.shape)}; expected (1, {h}, {w}, ...)."
+        )
     squares = torch.zeros(h, w, dtype=torch.float64)
     for _ in range(DIRECTIONS if output.requires_grad else 0):
         direction = torch.randn(output.shape[-1], generator=generator, dtype=torch.float64)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-KINDS, OBJECTS, NOISE = 3, 6, 0.4
+KINDS, OBJECTS, NOISE = 4, 8, 0.4
 """Kinds of objects in a scene, objects, and how much tokens of a kind differ from each other relative to what they share."""
 
 

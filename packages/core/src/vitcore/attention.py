@@ -24,6 +24,15 @@ def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tens
     return q, k, v
 
 
+def settle_strides(mixed: Float[Tensor, "b n t d"]) -> Float[Tensor, "b n t d"]:
+    """Return the result of an attention with a learned bias: itself, or a copy of it while a graph is exported.
+
+    The kernel, and with it the strides of the result, depends on whether the bias requires a gradient. The passes of an exporter
+    differ in that, so that what one takes for a view is none to the next, which stops with an error. ONNX knows no copies.
+    """
+    return mixed.clone(memory_format=torch.contiguous_format) if torch.compiler.is_exporting() else mixed
+
+
 def merge_heads(heads: Float[Tensor, "b n t d"]) -> Float[Tensor, "b t c"]:
     """Concatenate heads: (b, n, t, d) -> (b, t, n * d)."""
     return heads.transpose(1, 2).flatten(2)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, grid_sample, scaled_dot_product_attention
 
-from vitcore.attention import count_heads, merge_heads
+from vitcore.attention import count_heads, merge_heads, settle_strides
 from vitcore.convolution import same_padding
 from vitcore.op import FeatureOp
 
@@ -134,7 +134,7 @@ class DeformableAttention(FeatureOp):
         q = query.flatten(1, 2).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         bias = displacement_bias(self.table, points, h, w).to(q.dtype)
         mixed = scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.projection(merge_heads(mixed)).view(grid.shape)
+        return self.projection(merge_heads(settle_strides(mixed))).view(grid.shape)
 
     def _offsets(self, query: Float[Tensor, "b h w c"]) -> Float[Tensor, "b i j g 2"]:
         conv, g = self.neighbours, self.groups

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from vitcore.attention import count_heads
+from vitcore.attention import count_heads, settle_strides
 from vitcore.op import FeatureOp
 from vitcore.relative_position import WindowPositionFactory
 
@@ -75,7 +75,7 @@ def attend_windows(
     if allowed is not None:
         mask = allowed.expand(-1, heads, -1, -1) if bias is None else bias.masked_fill(~allowed, -torch.inf)
         bias = mask.flatten(0, 1).unsqueeze(0)
-    mixed = scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    mixed = settle_strides(scaled_dot_product_attention(q, k, v, attn_mask=bias))
     return mixed.unflatten(1, (n, heads)).transpose(2, 3).flatten(3).flatten(0, 1)
 
 

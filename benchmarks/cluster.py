@@ -85,6 +85,7 @@ def main() -> None:
     grid = torch.randn(arguments.batch, arguments.side, arguments.side, arguments.width)
     with torch.no_grad():
         q, k, v = split_qkv(op.qkv(grid).flatten(1, 2), 32)
+        q = q.contiguous()  # As in the op: one copy serves both steps.
         clusters, order = balanced_clusters(q, 49), textbook_clusters(q, 49)
         agreement = (clusters.flatten(2) == order).double().mean().item()
         times = interleaved(

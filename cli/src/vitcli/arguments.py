@@ -22,19 +22,19 @@ class Arguments:
         """Return (place, content) of every layer without its ``ablation`` section, files first."""
         layers = [(path, read_yaml(path)) for path in self.files] + [(COMMAND_LINE, self.overrides)]
         return [
-            (place, {k: v for k, v in content.items() if k.split(".")[0] != "ablation"}) for place, content in layers
+            (place, {k: v for k, v in content.items() if str(k).split(".")[0] != "ablation"})
+            for place, content in layers
         ]
 
     def ablation_sections(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return (place, section) of every layer that has an ``ablation`` section."""
-        sections: list[tuple[str, dict[str, Any]]] = []
-        for path in self.files:
-            content = read_yaml(path)
-            if "ablation" in content:
-                sections.append((path, content["ablation"]))
-        dotted = {k.split(".", 1)[1]: v for k, v in self.overrides.items() if k.startswith("ablation.")}
-        if dotted:
-            sections.append((COMMAND_LINE, dotted))
+        """Return (place, section) of everything about the ablation, in order; a dotted key is a section of its own."""
+        layers = [(path, read_yaml(path)) for path in self.files] + [(COMMAND_LINE, self.overrides)]
+        sections = []
+        for place, content in layers:
+            for key, value in content.items():
+                head, _, rest = str(key).partition(".")
+                if head == "ablation":
+                    sections.append((place, {rest: value} if rest else value))
         return sections
 
     @property
@@ -45,6 +45,8 @@ class Arguments:
 
 def parse_arguments(words: list[str]) -> Arguments:
     """Read ``--config FILE``, ``--key value``, ``--key=value``, ``--print_config`` and ``--help``.
+
+    A value that names a YAML file is that file's content, as in a file.
 
     Raises:
         ConfigError: A word is no option, or an option lacks its value.
@@ -71,5 +73,12 @@ def parse_arguments(words: list[str]) -> Arguments:
         if name in ("config", "c"):
             arguments.files.append(value)
         else:
-            arguments.overrides[name] = parse_value(value)
+            _set(arguments.overrides, name, parse_value(value, COMMAND_LINE))
     return arguments
+
+
+def _set(overrides: dict[str, Any], name: str, value: Any) -> None:
+    """Set a value, later ones over earlier ones; what is appended to one list adds up."""
+    if name.endswith("+") and name in overrides:
+        value = [one for part in (overrides[name], value) for one in (part if isinstance(part, list) else [part])]
+    overrides[name] = value

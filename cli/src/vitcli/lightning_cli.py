@@ -1,42 +1,24 @@
 """LightningCLI as this project uses it, and configurations resolved by it: every value stated, defaults filled in."""
 
-import contextlib
-import io
-import json
 import logging
-import re
-import warnings
-from argparse import ArgumentError
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from vitcli.complete import complete, parsed
 from vitcli.errors import ConfigError
-from vitcli.overlay import Entry, callable_entries
+from vitcli.parts import Entry, callable_entries
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
-OWN = {
-    "seed_everything": Entry(int, 0),
-    "threads": Entry(int | None, None),
-    "runs": Entry(str, "runs"),
-    "ckpt_path": Entry(str | None, None),
-}
-"""Entries at the top beside trainer, model and data: the seed, torch's threads, where runs go, and what to load."""
-
 
 class VitCLI(LightningCLI):
-    """LightningCLI for any task and any data module; the loop over subcommands is vitcli's own."""
+    """LightningCLI for any task and any data module, from a resolved configuration; its commands are vitcli's own."""
 
     def __init__(self, config: dict[str, Any], callbacks: list[Callback] | None = None) -> None:
-        with warnings.catch_warnings():
-            # The configuration comes from vitcli's own command line, which is still in sys.argv.
-            warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended to run from within Python")
-            self._build(config, callbacks)
-
-    def _build(self, config: dict[str, Any], callbacks: list[Callback] | None) -> None:
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -57,53 +39,50 @@ class VitCLI(LightningCLI):
         parser.add_argument("--runs", type=str, default="runs", help="where runs go")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to load")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Take the configuration as it is: it states and has checked every value."""
+        self.config = parsed(args, schema())
+        self.config_dump = args
+
     def before_instantiate_classes(self) -> None:
         """Set the number of threads before anything is computed: it is part of what determines the bits."""
         if self.config["threads"]:
             torch.set_num_threads(self.config["threads"])
 
 
-class _Resolver(VitCLI):
-    def instantiate_classes(self) -> None:
-        """Parse only."""
-
-
 def schema() -> dict[str, Entry]:
-    """Return what can be set at the top of a configuration."""
-    trainer = Entry(dict, {}, group=callable_entries(Trainer))
-    return {**OWN, "trainer": trainer, "model": Entry(LightningModule), "data": Entry(LightningDataModule)}
+    """Return what can be set at the top of a configuration.
+
+    Beside trainer, model and data: the seed, torch's threads, where runs go, and what to load.
+    """
+    return {
+        "seed_everything": Entry(int, 0),
+        "trainer": Entry(dict, {}, group=callable_entries(Trainer)),
+        "model": Entry(LightningModule),
+        "data": Entry(LightningDataModule),
+        "threads": Entry(int | None, None),
+        "runs": Entry(str, "runs"),
+        "ckpt_path": Entry(str | None, None),
+    }
 
 
 def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return ``config`` with every value stated: the defaults of every class filled in, every type checked.
+    """Return ``config`` with every value stated: the defaults of every class filled in.
 
     Args:
-        config: What was set; see ``vitcli.overlay``.
+        config: What was set, its types checked; see ``vitcli.overlay``.
         place: Where it was set, for messages.
 
     Raises:
-        ConfigError: Something is missing or of the wrong type.
+        ConfigError: Something is missing, out of range, or a file that is not there.
     """
     for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
         if config.get(name) is None:
             raise ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {kind}.")
-    random_state = torch.get_rng_state()
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            resolver = _Resolver(config)
-        text = resolver.parser.dump(resolver.config, skip_none=False, format="json")
-    except (ArgumentError, TypeError, ValueError, KeyError) as error:
-        raise ConfigError(f"{place}: {_one_sentence(str(error))}") from error
-    finally:
-        torch.set_rng_state(random_state)
-    resolved: dict[str, Any] = json.loads(text)
-    return resolved
-
-
-def _one_sentence(message: str) -> str:
-    """Return the key, reason and value from a nested message of jsonargparse."""
-    keys = [key for key in re.findall(r'(?:Parser key|Key|key) "([^"]+)"', message) if key]
-    reason = re.split(r"\. Got value| Given value", message.split('":')[-1].strip())[0]
-    value = re.findall(r"Got value: (\S.*?)(?:\. Got value|$)", message)
-    shown = f" is {value[0]}" if value else ""
-    return f"{'.'.join(keys) or 'the configuration'}{shown}: {' '.join(reason.split())}."
+    threads = config.get("threads")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
+    checkpoint = config.get("ckpt_path")
+    if checkpoint and "://" not in checkpoint and not Path(checkpoint).is_file():
+        raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
+    return complete(config, schema(), place)

@@ -13,6 +13,7 @@ usage: vitcli COMMAND ...
   predict    write nothing, return the probabilities of a split to the trainer's callbacks
   report     DIR    write the report of an ablation's directory again
   dashboard  DIR    show an ablation or a run in TensorBoard, on this machine only
+  show       attention OP    draw which tokens a query sees in an op, measured by gradient: --init.NAME VALUE, --out FILE.png
 
 Keys are dotted paths into the configuration: --trainer.max_epochs 5, --ablation.only h_swish, --ablation.seeds 3,
 --model.backbone.every.feed_forward.op.activation torch.nn.GELU (every = all of stage1, stage2, ...), --runs DIR.
@@ -20,7 +21,7 @@ vitcli fit --config FILE --print_config shows every value in force.
 """
 
 RUNS = ("fit", "validate", "test", "predict")
-COMMANDS = (*RUNS, "report", "dashboard")
+COMMANDS = (*RUNS, "report", "dashboard", "show")
 BAD_INPUT = 2
 
 
@@ -42,6 +43,10 @@ def main(argv: list[str] | None = None) -> int:
             return dashboard(rest)
         if command == "report":
             return _report(rest)
+        if command == "show":
+            from vitcli.show.command import main as show
+
+            return show(rest)
         return _run(command, rest)
     except ConfigError as error:
         print(f"vitcli: {error}", file=sys.stderr)

@@ -7,51 +7,25 @@ part whole: nothing of the old one is carried over.
 
 import collections.abc
 import copy
-import dataclasses
-import importlib
-import inspect
 import re
-import sys
-import types
-import typing
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from vitcli.errors import ConfigError, nearest
+from vitcli.parts import (
+    Entry,
+    Origin,
+    callable_entries,
+    expects_part,
+    import_part,
+    item_type,
+    options,
+    parameters,
+    public_path,
+    wanted,
+)
 
-BUILTIN = (str, int, float, bool, list, dict, tuple, type(None))
-PUBLIC = ("vitmodels", "vitcore", "vittasks", "torch.nn", "torch.optim")
-"""Where a bare class name is looked for when a suggestion is made."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Where a value comes from and under which key, for messages."""
-
-    place: str
-    key: str
-
-    def error(self, text: str) -> ConfigError:
-        """Return an error that names the place and the key."""
-        return ConfigError(f"{self.place}: {self.key} {text}")
-
-    def at(self, name: str) -> "Origin":
-        """Return the origin of an entry below."""
-        return Origin(self.place, f"{self.key}.{name}" if self.key else name)
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One thing that can be set: its type, its default and, for a plain group of entries, what is in it."""
-
-    annotation: Any
-    default: Any = None
-    group: "dict[str, Entry] | None" = None
-
-    def entries(self) -> "dict[str, Entry] | None":
-        """Return the entries of a group or of a dataclass type; None for anything else."""
-        return self.group if self.group is not None else dataclass_entries(self.annotation)
+__all__ = ["Entry", "Origin", "callable_entries", "checked", "import_part", "lay_over", "tidy"]
 
 
 def lay_over(
@@ -85,16 +59,21 @@ def _put(
             raise origin.error(f"has no entry {target!r}{' in ' + above if above else ''}{nearest(target, entries)}")
         entry = entries[target]
         if target not in container:
-            container[target] = as_data(entry.default)
+            container[target] = entry.start()
         here = f"{above}.{target}" if above else target
         if appended:
-            old = container[target] or []
-            new = [*old, *(value if isinstance(value, list) else [value])]
-            container[target] = checked(entry.annotation, new, origin)
+            _replace(container, target, entry, _extended(entry, container[target], value, origin, here), origin, here)
         elif rest:
             _descend(container, target, entry, rest, value, origin, here)
         else:
             _replace(container, target, entry, copy.deepcopy(value), origin, here)
+
+
+def _extended(entry: Entry, old: Any, value: Any, origin: Origin, here: str) -> list[Any]:
+    if item_type(entry.annotation) is None:
+        raise origin.error(f"appends to {here}, which is no list; leave out the +.")
+    head = old if isinstance(old, list) else [] if old is None else [old]
+    return [*copy.deepcopy(head), *(copy.deepcopy(value) if isinstance(value, list) else [copy.deepcopy(value)])]
 
 
 def _descend(
@@ -113,7 +92,7 @@ def _descend(
         if not rest:
             _replace(container, name, entry, {"class_path": node["class_path"], "init_args": value}, origin, here)
             return
-        _put(inner, parameters(node["class_path"], origin), rest, value, origin, here)
+        _put(inner, parameters(node["class_path"], entry.annotation, origin), rest, value, origin, here)
         return
     fields = entry.entries()
     if fields is not None:
@@ -134,173 +113,94 @@ def _descend(
 
 def _replace(container: dict[str, Any], name: str, entry: Entry, value: Any, origin: Origin, here: str) -> None:
     old = container.get(name)
-    if isinstance(old, str) and expects_part(entry.annotation):
+    part = expects_part(entry.annotation)
+    if isinstance(old, str) and part:
         old = container[name] = {"class_path": old}
     if isinstance(value, dict) and "class_path" not in value:
         if entry.entries() is not None or isinstance(old, dict):
             for key, inner in value.items():
                 _descend(container, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
             return
-        if expects_part(entry.annotation):
+        if part:
             raise origin.error(f"needs a class_path, got {value!r}; name the class: {here}: package.Class.")
-    if isinstance(value, str) and expects_part(entry.annotation):
+    if isinstance(value, str) and part:
         value = {"class_path": value}
-    if isinstance(value, dict) and "class_path" in value and not isinstance(value["class_path"], str):
-        raise origin.error(f"has class_path {value['class_path']!r}; expected an import path such as torch.nn.GELU.")
-    if isinstance(value, dict) and "class_path" in value:
-        found = import_part(value["class_path"], entry.annotation, origin)
-        same = isinstance(old, dict) and "class_path" in old and import_part(old["class_path"], Any, origin) is found
-        node = {"class_path": public_path(found), "init_args": (old.get("init_args") or {}) if same else {}}  # type: ignore[union-attr]
-        container[name] = node
-        arguments = {k: v for k, v in value.items() if k not in ("class_path", "init_args")} | (
-            value.get("init_args") or {}
+    item = item_type(entry.annotation)
+    if isinstance(value, list) and item is not None and expects_part(item):
+        container[name] = [_item(item, one, origin.at(str(i)), f"{here}.{i}") for i, one in enumerate(value)]
+    elif isinstance(value, dict) and "class_path" in value:
+        _replace_part(container, name, entry, value, origin, here)
+    elif entry.entries() is not None:
+        raise origin.error(
+            f"is {value!r}; expected keys and values, such as {here}.{next(iter(entry.entries() or ()))}."
         )
-        for key, inner in arguments.items():
-            _descend(container, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
-        return
-    container[name] = checked(entry.annotation, value, origin)
+    else:
+        container[name] = checked(entry.annotation, value, origin)
 
 
-def expects_part(annotation: Any) -> bool:
-    """Whether a value of this type is named by a class: a class of its own or something callable."""
-    options = [option for option in _options(annotation) if option is not type(None)]
-    if any(option is Any or option in (str, int, float, bool) for option in options):
-        return False
-    return any(
-        typing.get_origin(option) is collections.abc.Callable
-        or option is collections.abc.Callable
-        or (inspect.isclass(option) and option not in BUILTIN and not dataclasses.is_dataclass(option))
-        for option in options
-    )
-
-
-def dataclass_entries(annotation: Any) -> dict[str, Entry] | None:
-    """Return the entries of a dataclass type, or None for any other type."""
-    for option in _options(annotation):
-        if dataclasses.is_dataclass(option):
-            hints = typing.get_type_hints(option)
-            return {field.name: Entry(hints[field.name], _field_default(field)) for field in dataclasses.fields(option)}
-    return None
-
-
-def parameters(class_path: str, origin: Origin) -> dict[str, Entry]:
-    """Return what can be set of a class or function, with defaults."""
-    found = import_part(class_path, Any, origin)
-    return callable_entries(found)
-
-
-def callable_entries(found: Any) -> dict[str, Entry]:
-    """Return the arguments of a class or function as entries; starred ones are left out."""
-    target = found.__init__ if inspect.isclass(found) else found
-    try:
-        hints = typing.get_type_hints(target)
-    except (NameError, TypeError):
-        hints = {}
-    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {
-        name: Entry(hints.get(name, Any), None if parameter.default is inspect.Parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(found).parameters.items()
-        if parameter.kind not in starred
+def _replace_part(
+    container: dict[str, Any], name: str, entry: Entry, value: dict[str, Any], origin: Origin, here: str
+) -> None:
+    class_path, given = value["class_path"], value.get("init_args") or {}
+    if not isinstance(class_path, str):
+        raise origin.error(f"has class_path {class_path!r}; expected an import path such as torch.nn.GELU.")
+    if not isinstance(given, dict):
+        raise origin.error(f"has init_args {given!r}; expected keys and values.")
+    found, old = import_part(class_path, entry.annotation, origin), container.get(name)
+    same = isinstance(old, dict) and "class_path" in old and import_part(old["class_path"], Any, origin) is found
+    container[name] = {
+        "class_path": public_path(found),
+        "init_args": (old.get("init_args") or {}) if same else {},  # type: ignore[union-attr]
     }
+    beside = {key: inner for key, inner in value.items() if key not in ("class_path", "init_args")}
+    for key, inner in {**beside, **given}.items():
+        _descend(container, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
 
 
-def import_part(path: str, annotation: Any, origin: Origin) -> Any:
-    """Import what ``path`` names and check that it is of the kind that the slot takes."""
-    module_name, _, name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        homes = [f"{home}.{name}" for home in PUBLIC if hasattr(importlib.import_module(home), name)]
-        hint = f"; did you mean {homes[0]}?" if homes else f" ({error})."
-        raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
-    if not hasattr(module, name):
-        names = [
-            f"{module_name}.{one}" for one, object_ in vars(module).items() if _makes(object_, _wanted(annotation))
-        ]
-        raise origin.error(f"is {path!r}, which cannot be imported{nearest(path, names)}")
-    found = getattr(module, name)
-    wanted = _wanted(annotation)
-    if not _makes(found, wanted):
-        places = [(home, importlib.import_module(home)) for home in dict.fromkeys((module_name, *PUBLIC))]
-        names = [
-            f"{home}.{one}" for home, place in places for one, object_ in vars(place).items() if _makes(object_, wanted)
-        ]
-        alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
-        hint = f"; did you mean {alike[0]}?" if alike else nearest(path, names)
-        raise origin.error(f"is {path!r}, which makes no {public_path(wanted or object)}{hint}")
-    return found
-
-
-def public_path(found: Any) -> str:
-    """Return the shortest import path of a class or function."""
-    parts, name = found.__module__.split("."), found.__qualname__
-    for end in range(1, len(parts) + 1):
-        home = ".".join(parts[:end])
-        if home in sys.modules and getattr(sys.modules[home], name, None) is found:
-            return f"{home}.{name}"
-    return f"{'.'.join(parts)}.{name}"
-
-
-def as_data(value: Any) -> Any:
-    """Return a default as data: classes by their import path, dataclasses as mappings."""
-    if inspect.isclass(value) or inspect.isfunction(value):
-        return {"class_path": public_path(value), "init_args": {}}
-    if dataclasses.is_dataclass(value):
-        return {field.name: as_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return copy.deepcopy(value)
+def _item(annotation: Any, value: Any, origin: Origin, here: str) -> Any:
+    holder: dict[str, Any] = {}
+    _replace(holder, "item", Entry(annotation), value, origin, here)
+    return holder["item"]
 
 
 def checked(annotation: Any, value: Any, origin: Origin) -> Any:
-    """Return a plain value after checking its type."""
-    if annotation in (Any, inspect.Parameter.empty):
+    """Return a plain value after checking its type; a whole number where a float belongs becomes one.
+
+    Raises:
+        ConfigError: The value has another type.
+    """
+    if annotation is Any:
         return value
-    items = [typing.get_args(option)[0] for option in _options(annotation) if typing.get_origin(option) is list]
-    for item in (one for one in value if isinstance(one, dict)) if items and isinstance(value, list) else ():
-        if "class_path" in item:
-            import_part(item["class_path"], items[0], origin)
+    if value is None and type(None) not in options(annotation):
+        kind = "a class; torch.nn.Identity does nothing" if expects_part(annotation) else "a value"
+        raise origin.error(f"is null; expected {kind}.")
+    if expects_part(annotation) and not isinstance(value, list | None):
+        kind = wanted(annotation)
+        raise origin.error(
+            f"is {value!r}; expected the import path of a class{f' of {public_path(kind)}' if kind else ''}."
+        )
     parser = ArgumentParser(exit_on_error=False)
     try:
         parser.add_argument("--value", type=annotation)
-        parser.parse_object({"value": value})
+        parsed = parser.parse_object({"value": value}).value
     except Exception as error:
-        wanted = re.findall(r"Expected (?:an? )?(.+?)(?:\. Got value|\.\n|\.$|\n|$)", str(error))
-        options = list(dict.fromkeys(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).strip(" .") for text in wanted))
-        expected = f"expected {' or '.join(options)}" if options else "it has the wrong type"
+        found = re.findall(r"Expected (?:an? )?(.+?)(?:\. Got value|\.\n|\.$|\n|$)", str(error))
+        kinds = dict.fromkeys(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).strip(" .") for text in found)
+        shown = [re.sub(r"^typing\.Literal\[(.*)\]$", r"\1", kind).replace("NoneType", "null") for kind in kinds]
+        expected = f"expected {' or '.join(shown)}" if shown else "it has the wrong type"
         raise origin.error(f"is {value!r}; {expected}.") from error
+    return tidy(annotation, parsed if isinstance(parsed, int | float | str | tuple) else value)
+
+
+def tidy(annotation: Any, value: Any) -> Any:
+    """Return a value as it is written down: a float where the type says so, a list for a tuple."""
+    if isinstance(value, tuple):
+        value = list(value)
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and float in options(annotation)
+        and int not in options(annotation)
+    ):
+        return float(value)
     return value
-
-
-def _options(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(option for inner in typing.get_args(annotation) for option in _options(inner))
-    return (annotation,)
-
-
-def _wanted(annotation: Any) -> type | None:
-    """Return the class that a part must make, where the slot's type tells."""
-    for option in _options(annotation):
-        if typing.get_origin(option) is collections.abc.Callable:
-            returned = typing.get_args(option)[-1]
-            return returned if inspect.isclass(returned) else None
-        if inspect.isclass(option) and option is not Any and option not in BUILTIN:
-            return option
-    return None
-
-
-def _makes(found: Any, wanted: type | None) -> bool:
-    """Whether a class or function makes what is wanted; None wants anything that can be called."""
-    if wanted is None:
-        return callable(found)
-    made = found
-    if inspect.isfunction(found):
-        try:
-            made = typing.get_type_hints(found).get("return")
-        except (NameError, TypeError):
-            return False
-    return inspect.isclass(made) and issubclass(made, wanted)
-
-
-def _field_default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return None if field.default is dataclasses.MISSING else field.default

@@ -15,6 +15,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str | int | float | bool) and key in seen:
                 raise ConfigError(
@@ -34,12 +36,19 @@ _Loader.add_implicit_resolver(
 )
 
 
-def parse_value(text: str) -> Any:
-    """Return the value of an argument on the command line, as YAML reads it; text that is no YAML stays text."""
+def parse_value(text: str, place: str) -> Any:
+    """Return the value of an argument, as YAML reads it; text that is no YAML stays text, the name of a file its content.
+
+    Raises:
+        ConfigError: A key in it is given twice, or a file cannot be read.
+    """
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        loader.name = place
+        value = loader.get_single_data()
     except yaml.YAMLError:
         return text
+    return _include(value, Path(), ())
 
 
 def read_yaml(path: str | Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -57,7 +66,8 @@ def read_yaml(path: str | Path, including: tuple[Path, ...] = ()) -> dict[str, A
             content = yaml.load(stream, _Loader)
     except FileNotFoundError:
         siblings = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: there is no such file{_nearest_file(path, siblings)}") from None
+        named = f"{including[-1]}: names {path}, but " if including else f"{path}: "
+        raise ConfigError(f"{named}there is no such file{_nearest_file(path, siblings)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the file cannot be read ({error}).") from error
     except yaml.YAMLError as error:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.ablation.spec import ablation_name, merge_sections, read_spec
 from vitcli.arguments import Arguments
-from vitcli.cost import count
+from vitcli.cost import checked_cost
 from vitcli.errors import ConfigError
 from vitcli.lightning_cli import resolve, schema
 from vitcli.overlay import lay_over
@@ -20,7 +21,6 @@ from vitcli.overlay import lay_over
 NO_IDENTITY = (
     "seed_everything",
     "runs",
-    "ckpt_path",
     "data.root",
     "data.seed",
     "data.workers",
@@ -38,6 +38,8 @@ NO_IDENTITY = (
     "trainer.profiler",
 )
 """Entries that say where and how something runs, not what: two results that differ in these alone are results of one arm."""
+
+STAGE = re.compile(r"(?<![^.])stage\d+(?![^.])")
 
 
 def base_config(arguments: Arguments) -> dict[str, Any]:
@@ -59,22 +61,24 @@ def make_plan(arguments: Arguments) -> Plan:
     Raises:
         ConfigError: Something in the files, an arm or on the command line is wrong.
     """
-    spec = read_spec(merge_sections(arguments.ablation_sections()), arguments.place)
+    section, places = merge_sections(arguments.ablation_sections())
+    spec = read_spec(section, places, arguments.place)
     base = base_config(arguments)
-    base["threads"] = base.get("threads") or 1
+    base["threads"] = 1 if base.get("threads") is None else base["threads"]
     base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)
     entries, resolved = schema(), {}
+    named = {arm: f"{places[f'arms.{arm}']}, arm {arm}" for arm in spec.arms}
     for arm, change in spec.arms.items():
-        place = f"{arguments.place}, arm {arm}"
         config = copy.deepcopy(base)
-        lay_over(config, entries, change, place)
-        resolved[arm] = resolve(config, place)
+        lay_over(config, entries, change, named[arm])
+        resolved[arm] = resolve(config, named[arm])
     arms = {}
     for arm, config in resolved.items():
-        place = f"{arguments.place}, arm {arm}"
         changed = difference(resolved[spec.baseline], config)
-        _refuse_undeclared(changed, {**spec.arms[spec.baseline], **spec.arms[arm]}, place)
-        arms[arm] = PlannedArm(config, identity(config), gather_stages(changed), **_cost(config, place))
+        refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), named[arm])
+        arms[arm] = PlannedArm(
+            config, identity(config), gather_stages(changed, config), **checked_cost(config, named[arm])
+        )
     gpus = torch.cuda.device_count() if base["trainer"].get("accelerator", "auto") in ("auto", "gpu", "cuda") else 0
     name = ablation_name(arguments.files)
     question = spec.question or first_comment(arguments.files[0])
@@ -114,17 +118,20 @@ def difference(old: Any, new: Any, key: str = "") -> dict[str, list[Any]]:
     return {} if old == new else {key: [old, new]}
 
 
-def gather_stages(changed: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Write a difference that is the same in all three or four stages once, under ``every``."""
+def gather_stages(changed: dict[str, list[Any]], config: dict[str, Any]) -> dict[str, list[Any]]:
+    """Write a difference that is the same in all stages of a model once, under ``every``."""
+    stages: dict[str, set[str]] = {}
+    for key in flat(config):
+        if found := STAGE.search(key):
+            stages.setdefault(key[: found.start()], set()).add(found.group())
     gathered: dict[str, list[Any]] = {}
     for key, pair in changed.items():
-        parts = re.split(r"stage\d+", key, maxsplit=1)
-        together = [
-            other
-            for other, value in changed.items()
-            if re.split(r"stage\d+", other, maxsplit=1) == parts and value == pair
-        ]
-        gathered["every".join(parts) if len(parts) == 2 and len(together) >= 3 else key] = pair
+        found = STAGE.search(key)
+        if found:
+            head, tail = key[: found.start()], key[found.end() :]
+            if all(changed.get(f"{head}{stage}{tail}") == pair for stage in stages.get(head, {found.group()})):
+                key = f"{head}every{tail}"
+        gathered[key] = pair
     return gathered
 
 
@@ -138,29 +145,43 @@ def flat(config: Any, key: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _refuse_undeclared(changed: dict[str, list[Any]], declared: dict[str, Any], place: str) -> None:
-    prefixes = [
-        re.escape(key.replace(".init_args", "")).replace("every", r"(every|stage\d+)") for key in flat(_plain(declared))
-    ]
+def refuse_undeclared(changed: dict[str, list[Any]], arms: Iterable[Mapping[str, Any]], place: str) -> None:
+    """Stop if an arm differs from the baseline in something that neither of them says.
+
+    Args:
+        changed: The resolved difference; see ``difference``.
+        arms: What the two arms set.
+        place: The arm, for the message.
+
+    Raises:
+        ConfigError: A difference is not declared.
+    """
+    declared = [names for arm in arms for names in _declared(arm)]
     for key, (old, new) in changed.items():
-        if not any(
-            re.match(rf"{prefix}(\.|$)", key) or re.match(rf"{re.escape(key)}(\.|$)", prefix) for prefix in prefixes
-        ):
+        if not any(_covers(names, key.split(".")) for names in declared):
             raise ConfigError(
                 f"{place}: {key} is {new!r} here and {old!r} in the baseline, but the arm does not say so; add it to the arm."
             )
 
 
-def _plain(declared: dict[str, Any]) -> dict[str, Any]:
-    return dict.fromkeys(declared)
+def _declared(change: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in change.items():
+        names = (
+            *above,
+            *(name for name in str(key).removesuffix("+").split(".") if name not in ("init_args", "class_path")),
+        )
+        if isinstance(value, Mapping) and value and "class_path" not in value:
+            yield from _declared(value, names)
+        else:
+            yield names
 
 
-def _cost(config: dict[str, Any], place: str) -> dict[str, int]:
-    try:
-        return count(config)
-    except (ValueError, TypeError, RuntimeError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(f"{place}: the model cannot be built or does not fit the data: {text[:300]}") from error
+def _covers(declared: Sequence[str], changed: Sequence[str]) -> bool:
+    """Whether a declared key is the changed one or above it."""
+    return len(declared) <= len(changed) and all(
+        said == name or (said == "every" and STAGE.fullmatch(name))
+        for said, name in zip(declared, changed, strict=False)
+    )
 
 
 def _within(key: str, entry: str) -> bool:

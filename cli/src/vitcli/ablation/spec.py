@@ -46,22 +46,47 @@ class AblationSpec:
         return [name for name in self.arms if not self.only or name in self.only]
 
 
-def merge_sections(sections: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Merge ``ablation`` sections of several files: arms by name, later wins arm by arm; anything else is replaced."""
+def merge_sections(sections: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Merge ``ablation`` sections: arms by name, later ones win arm by arm; anything else is replaced.
+
+    A dotted key reaches into an arm or the metric: ``arms.h_swish.trainer.max_epochs``, ``metric.direction``.
+
+    Returns:
+        The merged section, and for each of its keys and each ``arms.NAME`` the place that set it last.
+    """
     merged: dict[str, Any] = {}
+    places: dict[str, str] = {}
     for place, section in sections:
         if not isinstance(section, Mapping):
             raise ConfigError(f"{place}: ablation is {section!r}; expected a section with baseline and arms.")
         for key, value in section.items():
-            if key == "arms" and isinstance(value, Mapping) and isinstance(merged.get("arms"), Mapping):
-                merged["arms"] = {**merged["arms"], **value}
+            name, _, inner = str(key).partition(".")
+            places[name] = place
+            if name == "arms" and (inner or isinstance(value, Mapping)):
+                arms = merged["arms"] if isinstance(merged.get("arms"), Mapping) else {}
+                changed = _arm(arms, inner, value) if inner else value
+                merged["arms"] = {**arms, **changed}
+                places |= {f"arms.{arm}": place for arm in changed}
+            elif name == "metric" and inner:
+                old = merged.get("metric", {})
+                merged["metric"] = {**({"name": old} if isinstance(old, str) else old or {}), inner: value}
             else:
-                merged[key] = value
-    return merged
+                merged[str(key)] = value
+    return merged, places
 
 
-def read_spec(section: Mapping[str, Any], place: str) -> AblationSpec:
-    """Return the section as a spec.
+def _arm(arms: Mapping[str, Any], inner: str, value: Any) -> dict[str, Any]:
+    arm, _, key = inner.partition(".")
+    return {arm: {**(arms.get(arm) or {}), key: value} if key else value}
+
+
+def read_spec(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> AblationSpec:
+    """Return the merged section as a spec.
+
+    Args:
+        section: What was set.
+        places: Where each key was set.
+        place: Where to look for a key that was not.
 
     Raises:
         ConfigError: A key is unknown, a value has the wrong type, or an arm does not exist.
@@ -69,34 +94,37 @@ def read_spec(section: Mapping[str, Any], place: str) -> AblationSpec:
     known = [f.name for f in fields(AblationSpec)]
     for key in section:
         if key not in known:
-            raise ConfigError(f"{place}: ablation.{key} has no entry {key!r} in ablation{nearest(str(key), known)}")
+            at = places.get(key.partition(".")[0], place)
+            raise ConfigError(f"{at}: ablation.{key} is set, but ablation has no entry {key!r}{nearest(key, known)}")
     arms = section.get("arms")
     if not isinstance(arms, Mapping) or not arms:
         raise ConfigError(
-            f"{place}: ablation.arms is {arms!r}; expected at least two arms, each a name and what it changes."
+            f"{places.get('arms', place)}: ablation.arms is {arms!r}; "
+            "expected arms, each a name and the keys that it changes."
         )
     for name, change in arms.items():
+        at = places.get(f"arms.{name}", place)
         if not isinstance(name, str) or not name or set(name) & set('/\\:*?"<>| ') or name.startswith("."):
             raise ConfigError(
-                f"{place}: ablation.arms has an arm named {name!r}; use letters, digits, _ and - (it names a folder)."
+                f"{at}: ablation.arms has an arm named {name!r}; use letters, digits, _ and - (it names a folder)."
             )
         if change is not None and not isinstance(change, Mapping):
             raise ConfigError(
-                f"{place}: ablation.arms.{name} is {change!r}; expected keys and the values that the arm gives them."
+                f"{at}: ablation.arms.{name} is {change!r}; expected keys and the values that the arm gives them."
             )
     values = {**section, "arms": {name: dict(change or {}) for name, change in arms.items()}}
-    values["seeds"] = _whole("seeds", section.get("seeds", 5), 1, place)
-    values["workers"] = _whole("workers", section.get("workers", 0), 0, place)
-    values["metric"] = _metric(section.get("metric", {}), place)
-    only = section.get("only") or ()
-    values["only"] = tuple(str(only).replace(",", " ").split()) if isinstance(only, str) else tuple(only)
+    values["seeds"] = _whole("seeds", section.get("seeds", 5), 1, places.get("seeds", place))
+    values["workers"] = _whole("workers", section.get("workers", 0), 0, places.get("workers", place))
+    values["metric"] = _metric(section.get("metric", {}), places.get("metric", place))
+    values["only"] = _names(section.get("only"), places.get("only", place))
     for key in ("question", "source"):
-        values[key] = str(section.get(key, ""))
+        values[key] = str(section.get(key) or "")
     for key, names in (("baseline", (section.get("baseline"),)), ("only", values["only"])):
         for name in names:
             if name not in values["arms"]:
                 raise ConfigError(
-                    f"{place}: ablation.{key} names {name!r}, which is no arm{nearest(str(name), values['arms'])}"
+                    f"{places.get(key, place)}: ablation.{key} names {name!r}, "
+                    f"which is no arm{nearest(str(name), values['arms'])}"
                 )
     return AblationSpec(**values)
 
@@ -112,10 +140,21 @@ def _whole(key: str, value: Any, least: int, place: str) -> int:
     return value
 
 
+def _names(value: Any, place: str) -> tuple[str, ...]:
+    names = value.replace(",", " ").split() if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"{place}: ablation.only is {value!r}; expected names of arms, such as relu6,h_swish.")
+    return tuple(names)
+
+
 def _metric(value: Any, place: str) -> Metric:
     if isinstance(value, str):
         value = {"name": value}
-    if not isinstance(value, Mapping) or set(value) - {"name", "direction"}:
+    if (
+        not isinstance(value, Mapping)
+        or set(value) - {"name", "direction"}
+        or not isinstance(value.get("name", ""), str)
+    ):
         raise ConfigError(
             f"{place}: ablation.metric is {value!r}; expected name (such as test/acc1) and direction (max or min)."
         )

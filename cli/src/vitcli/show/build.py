@@ -1,6 +1,7 @@
 """From the name of an op and its arguments, as data, to the op."""
 
 import inspect
+import re
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -20,7 +21,7 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
     Raises:
         ConfigError: There is no such class, or it is not made for a number of channels.
     """
-    if "." not in name and name not in drawable():
+    if "." not in name and name not in vitcore.__all__:
         raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
     found: type[nn.Module] = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
     if "width" not in callable_entries(found):
@@ -57,10 +58,11 @@ def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> n
     try:
         built: nn.Module = parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init
     except Exception as error:
-        raise ConfigError(f"command line: {op.__name__} cannot be built: {sentence(error)}") from error
+        raise ConfigError(f"command line: {told(error, op.__name__ + ' cannot be built')}") from error
     return built
 
 
-def sentence(error: Exception) -> str:
-    """Return an error's text on one line, with a full stop."""
-    return " ".join(str(error).split()).rstrip(".") + "."
+def told(error: Exception, about: str) -> str:
+    """Return an error's text as one sentence; what it is about is put in front unless an op says so itself."""
+    text = " ".join(str(error).split()).rstrip(".") + "."
+    return text if re.match(r"[A-Z]\w+: ", text) else f"{about}: {text}"

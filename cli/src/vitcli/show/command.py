@@ -9,7 +9,7 @@ from torch import nn
 from vitcli.arguments import COMMAND_LINE, parse_arguments
 from vitcli.errors import ConfigError, nearest
 from vitcli.overlay import Entry, Origin, lay_over
-from vitcli.show.build import build_op, find_op, sentence, settable
+from vitcli.show.build import build_op, find_op, settable, told
 from vitcli.show.gallery import FAMILIES, MORE, Example
 from vitcli.show.measure import Sight, measure
 
@@ -21,6 +21,7 @@ usage: vitcli show attention OP [--init.NAME VALUE ...] [--height H] [--width W]
 Draw the tokens that a query sees in OP, measured by gradient: in the terminal, and as a picture if --out is given.
 OP is an op of vitcore (PaleAttention) or an import path; --init.NAME sets its arguments. With --all, vitcore's ops are
 drawn side by side into one file, or each into a file of its own in a directory.
+The map has 16 x 16 tokens of 64 channels unless --height, --width and --channels (the op's width) say otherwise.
 """
 
 ENDINGS = (".png", ".svg")
@@ -54,7 +55,7 @@ def main(words: list[str]) -> int:
         raise ConfigError(f"{COMMAND_LINE}: show attention needs either an op, for example PaleAttention, or --all.")
     if every:
         return _show_all(_settings(rest, None))
-    op = find_op(rest[0], Origin(COMMAND_LINE, "show attention"))
+    op = find_op(rest[0], Origin(COMMAND_LINE, "OP"))
     return _show(op, _settings(rest[1:], op))
 
 
@@ -116,10 +117,10 @@ def _show_all(settings: dict[str, Any]) -> int:
     if settings["out"] is None:
         raise ConfigError(f"{COMMAND_LINE}: show attention --all needs --out with a .png or .svg file, or a directory.")
     out = Path(settings["out"])
-    single = bool(out.suffix) and not out.is_dir()
+    single = out.is_file() or (bool(out.suffix) and not out.is_dir())
     path = _picture(str(out)) if single else out
     examples = [example for family in FAMILIES.values() for example in family] + ([] if single else list(MORE))
-    here = Origin(COMMAND_LINE, "show attention")
+    here = Origin(COMMAND_LINE, "OP")
     sights = {example: _measure(find_op(example.op, here), example.arguments, settings) for example in examples}
     if single:
         draw_families(sights, path)
@@ -137,9 +138,8 @@ def _measure(op: type[nn.Module], arguments: dict[str, Any], settings: dict[str,
     try:
         return measure(built, h, w, settings["channels"], settings["query"])
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"{COMMAND_LINE}: {op.__name__} cannot be applied to {h} x {w} tokens: {sentence(error)}"
-        ) from error
+        about = f"{op.__name__} cannot be applied to {h} x {w} tokens"
+        raise ConfigError(f"{COMMAND_LINE}: {told(error, about)}") from error
 
 
 def _picture(out: str) -> Path:

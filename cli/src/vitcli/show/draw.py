@@ -1,8 +1,9 @@
 """What a query sees, as a picture: one op with its legend. matplotlib's object API only, no pyplot and no global state."""
 
+import io
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +19,27 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 LEGEND = "gradient of the query's output"
+MAP, WIDTH = 2.6, 5.6
+"""The longer side of the map and the width of its picture, in inches."""
+COLOURS = 64
+"""Of a PNG: more than the drawing has, its smoothed edges included, in a third of the bytes of full colour."""
 
 
 def draw_one(sight: Sight, title: str, details: list[str], path: Path) -> None:
     """Write one map with its legend to ``path``; its ending says which kind of picture."""
     h, w = sight.strength.shape
-    height = 2.6 * h / max(h, w)
-    figure = blank(5.6, height)
-    axes = figure.add_axes((0, 0, 2.6 * w / max(h, w) / 5.6, 1))
-    draw_map(axes, sight)
-    left = 2.8 / 5.6
+    down, across = MAP * h / max(h, w), MAP * w / max(h, w)
+    # A flat map leaves room below it for the words on its right.
+    height = max(down, 0.85 * MAP)
+    draw_map((figure := blank(WIDTH, height)).add_axes((0, 1 - down / height, across / WIDTH, down / height)), sight)
+    left = (MAP + 0.2) / WIDTH
     figure.text(left, 1, title, fontsize=FONT, weight="bold", va="top")
     figure.text(left, 1 - 0.2 / height, wrapped(details, 36), fontsize=FONT - 1, color="0.35", va="top")
     figure.text(left, 0, textwrap.fill(summary(sight), 36), fontsize=FONT - 1, va="bottom", linespacing=1.4)
     present = sorted(set(levels(sight).flatten().tolist()))
     figure.legend(
-        handles=keys(present), loc="center left", bbox_to_anchor=(left - 0.01, 0.5), frameon=False, fontsize=FONT - 1,
-        borderaxespad=0, handletextpad=0.4, labelspacing=0.35,
+        handles=keys(present), title=LEGEND, alignment="left", loc="center left", bbox_to_anchor=(left - 0.01, 0.51),
+        frameon=False, fontsize=FONT - 1, title_fontsize=FONT - 1, borderaxespad=0, handletextpad=0.4, labelspacing=0.35,
     )  # fmt: skip
     save(figure, path)
 
@@ -50,12 +55,19 @@ def blank(width: float, height: float, dpi: int = 100) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write the figure; the same measurement gives the same bytes on every day."""
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    """Write the figure as PNG or SVG; the same measurement gives the same bytes on any day."""
     from matplotlib import rc_context
+    from PIL import Image
 
-    with rc_context({"svg.hashsalt": "vitcli", "svg.fonttype": "path"}):
-        figure.savefig(path, bbox_inches="tight", pad_inches=0.08, metadata=metadata)
+    trimmed: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.08}
+    if path.suffix.lower() == ".svg":
+        with rc_context({"svg.hashsalt": "vitcli"}):
+            figure.savefig(path, metadata={"Date": None}, **trimmed)
+        return
+    full = io.BytesIO()
+    figure.savefig(full, format="png", **trimmed)
+    with Image.open(full) as image:
+        image.convert("RGB").quantize(COLOURS).save(path, optimize=True, dpi=(figure.dpi, figure.dpi))
 
 
 def draw_map(axes: "Axes", sight: Sight) -> None:

@@ -26,8 +26,8 @@ def summary(sight: Sight) -> str:
     total = sight.strength.size
     if not sight.depends_on_content:
         return f"It sees {int(sight.seen.sum())} of {total} tokens."
-    images, first = len(sight.strengths), int((sight.strength > 0).sum())
-    return f"It sees {first} of {total} tokens of this image and {int(sight.seen.sum())} in one or another of {images}."
+    first, images = int((sight.strength > 0).sum()), len(sight.strengths)
+    return f"It sees {first} of {total} tokens in this image; over {images} images it sees {int(sight.seen.sum())}."
 
 
 def _line(sight: Sight, row: list[int], number: int) -> Text:

@@ -29,7 +29,8 @@ def performer_attention(
         k_features = random_features(k.to(precise), directions)
         total = q_features @ k_features.sum(dim=1).unsqueeze(-1)
         mixed = q_features @ (k_features.transpose(1, 2) @ v.to(precise))
-        return (mixed / (total + EPSILON)).to(v.dtype)
+        # A tensor of one entry: the optimiser of ONNX graphs takes the addition of so small a number for one of zero.
+        return (mixed / (total + total.new_full((1,), EPSILON))).to(v.dtype)
 
 
 class PerformerAttention(nn.Module):

@@ -33,6 +33,8 @@ class AbsolutePosition(FeatureOp):
         grid (b, h, w, width) -> (1, h, w, width): what a skeleton adds to the grid
         prefix (b, p, width) -> (1, p, width), p = prefix_tokens
 
+    Cost: no multiply-adds.
+
     Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, Eq. 1 and section 3.2 (interpolation).
     """
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-CACHED = 2**18
-"""Elements of a map that a CPU works on at a time: few enough to stay in a core's cache."""
+CACHED = 2**19
+"""Elements of a map that each CPU thread works on at a time: few, so that they stay in its core's cache, but enough that
+threads seldom wait for each other."""
 
 
 def flatten_queries(grid: Float[Tensor, "b h w n d"], kernel_size: int) -> Float[Tensor, "bn d t"]:
@@ -159,7 +160,7 @@ def _room(chunk: Tensor) -> Tensor | None:
 def _chunks(flat: Tensor) -> list[slice]:
     if flat.device.type != "cpu" or torch.compiler.is_compiling():
         return [slice(None)]
-    maps = max(1, CACHED // (flat.shape[1] * flat.shape[2]))
+    maps = max(1, CACHED * torch.get_num_threads() // (flat.shape[1] * flat.shape[2]))
     return [slice(first, first + maps) for first in range(0, flat.shape[0], maps)]
 
 

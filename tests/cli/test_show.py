@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vitcli.main import main
-from vitcli.overlay import Origin
+from vitcli.parts import Origin
 from vitcli.show.build import build_op, find_op
 from vitcli.show.gallery import FAMILIES, MORE
 from vitcli.show.levels import LEVELS, levels

@@ -61,7 +61,7 @@ def parse_arguments(words: list[str]) -> Arguments:
                 word.lstrip("-").replace("h", "help") if word == "-h" else word.lstrip("-"),
             )
             continue
-        if not word.startswith("-"):
+        if not word.lstrip("-").partition("=")[0] or not word.startswith("-"):
             raise ConfigError(
                 f"{COMMAND_LINE}: {word!r} is no option; files are given as --config {word}, values as --key value."
             )
@@ -71,6 +71,8 @@ def parse_arguments(words: list[str]) -> Arguments:
                 raise ConfigError(f"{COMMAND_LINE}: --{name} lacks a value; write --{name} VALUE or --{name}=VALUE.")
             value = words.pop(0)
         if name in ("config", "c"):
+            if not value:
+                raise ConfigError(f"{COMMAND_LINE}: --{name} names no file; write --{name} FILE.")
             arguments.files.append(value)
         else:
             _set(arguments.overrides, name, parse_value(value, COMMAND_LINE))

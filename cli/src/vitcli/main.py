@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from pathlib import Path
 
 HELP = """\
 usage: vitcli COMMAND ...
@@ -23,6 +24,7 @@ vitcli fit --config FILE --print_config shows every value in force.
 RUNS = ("fit", "validate", "test", "predict")
 COMMANDS = (*RUNS, "report", "dashboard", "show")
 BAD_INPUT = 2
+INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,11 +54,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"vitcli: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except SystemExit as end:
+        # Lightning turns Ctrl-C during a run into an exit of its own.
+        if isinstance(end.__context__, KeyboardInterrupt):
+            return INTERRUPTED
+        raise
 
 
 def _run(command: str, words: list[str]) -> int:
-    from vitcli.arguments import parse_arguments
+    from vitcli.arguments import COMMAND_LINE, parse_arguments
     from vitcli.errors import ConfigError
 
     arguments = parse_arguments(words)
@@ -65,12 +72,15 @@ def _run(command: str, words: list[str]) -> int:
         return 0
     if not arguments.files and not arguments.overrides:
         raise ConfigError(f"command line: {command} needs --config FILE.")
-    ablation = arguments.ablation_sections()
-    if (
-        command == "fit"
-        and any(place != "command line" for place, _ in ablation)
-        and "print_config" not in arguments.show
-    ):
+    places = [place for place, _ in arguments.ablation_sections()]
+    if places and set(places) == {COMMAND_LINE}:
+        raise ConfigError(f"{COMMAND_LINE}: ablation is set, but {arguments.place} has no ablation section.")
+    if places and command != "fit":
+        raise ConfigError(
+            f"{places[0]}: {command} is for one trial, and this file has arms; give the trial's own configuration: "
+            f"--config runs/{Path(places[0]).stem}/ARM/seed0/config.yaml."
+        )
+    if places and "print_config" not in arguments.show:
         from vitcli.ablation.run import run_ablation
 
         return run_ablation(arguments, shlex.join(["vitcli", command, *words]))

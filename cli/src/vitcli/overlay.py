@@ -12,6 +12,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from vitcli.errors import nearest
 from vitcli.parts import (
     Entry,
     Origin,
@@ -172,9 +173,12 @@ def checked(annotation: Any, value: Any, origin: Origin) -> Any:
     if annotation is Any:
         return value
     if value is None and type(None) not in options(annotation):
-        kind = "a class; torch.nn.Identity does nothing" if expects_part(annotation) else "a value"
-        raise origin.error(f"is null; expected {kind}.")
-    if expects_part(annotation) and not isinstance(value, list | None):
+        raise origin.error(f"is null; expected {'a class' if expects_part(annotation) else 'a value'}.")
+    if (
+        expects_part(annotation)
+        and value is not None
+        and (item_type(annotation) is None or not isinstance(value, list))
+    ):
         kind = wanted(annotation)
         raise origin.error(
             f"is {value!r}; expected the import path of a class{f' of {public_path(kind)}' if kind else ''}."
@@ -186,6 +190,8 @@ def checked(annotation: Any, value: Any, origin: Origin) -> Any:
     except Exception as error:
         found = re.findall(r"Expected (?:an? )?(.+?)(?:\. Got value|\.\n|\.$|\n|$)", str(error))
         kinds = dict.fromkeys(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).strip(" .") for text in found)
+        # Where a number may be a tensor too, the parser offers the import path of one.
+        kinds = {kind: None for kind in kinds if "import path" not in kind}
         shown = [re.sub(r"^typing\.Literal\[(.*)\]$", r"\1", kind).replace("NoneType", "null") for kind in kinds]
         expected = f"expected {' or '.join(shown)}" if shown else "it has the wrong type"
         raise origin.error(f"is {value!r}; {expected}.") from error

@@ -23,7 +23,10 @@ VALUES = (
 )
 """Types that are written as text, numbers, lists or mappings; any other class is a part."""
 
-PUBLIC = ("vitmodels", "vitcore", "vittasks", "torch.nn", "torch.optim")
+PUBLIC = (
+    *("vitmodels", "vitcore", "vittasks", "torch.nn", "torch.optim"),
+    *("lightning.pytorch.callbacks", "lightning.pytorch.loggers"),
+)
 """Where a bare class name is looked for when a suggestion is made."""
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -123,7 +126,8 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError, TypeError) as error:
         homes = [f"{home}.{name}" for home in PUBLIC if hasattr(importlib.import_module(home), name)]
-        hint = f"; did you mean {homes[0]}?" if homes else f" ({error})."
+        reason = error if module_name else "a class is named by its import path, such as torch.nn.GELU"
+        hint = f"; did you mean {homes[0]}?" if homes else f" ({reason})."
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
     kind = wanted(annotation)
     if not hasattr(module, name):

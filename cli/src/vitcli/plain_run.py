@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.ablation.plan import base_config
 from vitcli.arguments import Arguments
+from vitcli.cost import checked_cost
 from vitcli.json_files import write_json
 from vitcli.lightning_cli import resolve
 from vitcli.training import fit_and_test, prepare
@@ -24,10 +25,16 @@ def run(subcommand: str, arguments: Arguments) -> int:
     if "print_config" in arguments.show:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
+    checked_cost(config, arguments.place)
     name = Path(arguments.files[0]).stem if arguments.files else "run"
     directory = _fresh(Path(config["runs"]) / name / subcommand)
     if subcommand == "fit":
-        result = fit_and_test(config, directory, (TQDMProgressBar(),))
+        try:
+            result = fit_and_test(config, directory, (TQDMProgressBar(),))
+        except ArithmeticError as error:
+            write_json(directory / "result.json", {"format": 1, "status": "failed", "cause": str(error)})
+            print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
+            return 1
         write_json(directory / "result.json", {"format": 1, "status": "done", **result})
         print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     else:
@@ -35,7 +42,8 @@ def run(subcommand: str, arguments: Arguments) -> int:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
             getattr(cli.trainer, subcommand)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
-    print(f"Run: {directory}")
+    if directory.exists():
+        print(f"Run: {directory}")
     return 0
 
 

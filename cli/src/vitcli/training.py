@@ -1,10 +1,9 @@
 """One training run in a directory of its own: fit, test after the last epoch, and everything that happened written down."""
 
 import math
-import platform
 import time
 import warnings
-from importlib.metadata import version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,23 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from vitcli.lightning_cli import VitCLI
 
-PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
-
 
 def prepare(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> VitCLI:
     """Build trainer, model and data of a resolved configuration, with logs and checkpoints in ``directory``."""
+    given = config["trainer"]["logger"]
+    further = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
     trainer = {
         **config["trainer"],
         "default_root_dir": str(directory),
-        "logger": [*_loggers(directory), *(config["trainer"]["logger"] or [])]
-        if isinstance(config["trainer"]["logger"], list)
-        else _loggers(directory),
+        "logger": [*_loggers(directory), *further],
     }
     kept: list[Callback] = [*callbacks]
     if trainer["enable_checkpointing"] is not False:
-        kept.append(ModelCheckpoint(directory, "last", save_top_k=1, enable_version_counter=False))
+        # Without being told so, it would save after validations only: last.ckpt would not be the last.
+        last = ModelCheckpoint(
+            directory, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
+        )
+        kept.append(last)
     return VitCLI({**config, "trainer": trainer}, callbacks=kept)
 
 
@@ -60,11 +61,10 @@ def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callb
         epochs, steps = trainer.current_epoch, trainer.global_step
         if trainer.max_epochs and 0 <= trainer.max_epochs != epochs:
             raise RuntimeError(f"the training ended after epoch {epochs} of {trainer.max_epochs}")
+        _refuse_non_finite(trainer.callback_metrics, epochs)
         scores = trainer.test(cli.model, cli.datamodule, verbose=False)
     metrics = {name: float(value) for score in scores for name, value in score.items()}
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    if bad:
-        raise ArithmeticError(f"{bad[0]} is {metrics[bad[0]]} after epoch {epochs}")
+    _refuse_non_finite(metrics, epochs)
     batch_size = getattr(cli.datamodule, "batch_size", 0)
     return {
         "metrics": metrics,
@@ -75,9 +75,10 @@ def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callb
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ArithmeticError(f"{name} is {float(value)} after epoch {epochs}")
 
 
 def _loggers(directory: Path) -> list[dict[str, Any]]:

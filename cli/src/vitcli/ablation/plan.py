@@ -36,6 +36,7 @@ NO_IDENTITY = (
     "trainer.logger",
     "trainer.num_nodes",
     "trainer.profiler",
+    "trainer.strategy",
 )
 """Entries that say where and how something runs, not what: two results that differ in these alone are results of one arm."""
 

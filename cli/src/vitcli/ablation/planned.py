@@ -19,6 +19,14 @@ class PlannedArm:
     macs: int
 
 
+def device_count(trainer: dict[str, Any]) -> int:
+    """Return how many devices a trial asks for by number; 1 where it leaves that to the trainer."""
+    devices = trainer["devices"]
+    if isinstance(devices, str):
+        devices = int(devices) if devices.isdigit() else [one for one in devices.split(",") if one]
+    return max(1, devices if isinstance(devices, int) else len(devices))
+
+
 @dataclass(frozen=True)
 class Plan:
     """All that is needed to run and report an ablation; pure data."""
@@ -29,6 +37,12 @@ class Plan:
     spec: AblationSpec
     arms: dict[str, PlannedArm]
     gpus: int
+
+    @property
+    def places(self) -> list[tuple[int, ...]]:
+        """The GPUs of each trial that can run beside others; one place without a GPU if the plan uses none."""
+        each = device_count(next(iter(self.arms.values())).config["trainer"])
+        return [tuple(range(i, i + each)) for i in range(0, self.gpus - each + 1, each)] or [()]
 
     def trial_directory(self, arm: str, seed: int) -> Path:
         """Return where a trial lives."""

@@ -18,7 +18,7 @@ from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.worker import Worker, plan_in_worker, start_server, trial
 from vitcli.arguments import Arguments
-from vitcli.errors import ConfigError
+from vitcli.errors import ConfigError, nearest
 from vitcli.json_files import read_json, write_json
 
 INTERRUPTED = 130
@@ -43,13 +43,12 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     with console.status("importing and planning ..."):
         plan = plan_in_worker(arguments)
     trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in plan.spec.chosen]
-    done = [key for key in trials if is_done(plan, *key)]
-    todo = [key for key in trials if key not in done]
     threads = next(iter(plan.arms.values())).config["threads"]
-    workers = plan.spec.workers or plan.gpus or max(1, len(os.sched_getaffinity(0)) // threads)
-    workers = max(1, min(workers, len(todo)))
-    plan.directory.mkdir(parents=True, exist_ok=True)
     with _alone(plan.directory):
+        done = [key for key in trials if is_done(plan, *key)]
+        todo = [key for key in trials if key not in done]
+        at_once = len(plan.places) if plan.gpus else len(os.sched_getaffinity(0)) // threads
+        workers = max(1, min(plan.spec.workers or at_once, len(todo)))
         write_json(plan.directory / "ablation.json", record(plan, command, workers, threads))
         if done:
             console.print(f"{len(done)} of {len(trials)} trials are done already and are skipped.", highlight=False)
@@ -95,8 +94,7 @@ def _run_trials(
     plan: Plan, todo: list[tuple[str, int]], done: list[tuple[str, int]], workers: int, console: Console
 ) -> tuple[int, bool]:
     """Run trials until none is left or Ctrl-C; return how many failed and whether it was interrupted."""
-    waiting, running, failed = list(todo), dict[tuple[str, int], tuple[Worker, int | None]](), 0
-    gpus: list[int | None] = list(range(plan.gpus)) or [None]
+    waiting, running, failed = list(todo), dict[tuple[str, int], tuple[Worker, tuple[int, ...]]](), 0
     epochs = next(iter(plan.arms.values())).config["trainer"]["max_epochs"] or 1
     with Progress(console, plan.spec.chosen, plan.spec.seeds, epochs, workers) as progress:
         for key in done:
@@ -105,9 +103,9 @@ def _run_trials(
             while waiting or running:
                 while waiting and len(running) < workers:
                     key = waiting.pop(0)
-                    gpu = min(gpus, key=lambda g: sum(used == g for _, used in running.values()))
+                    gpus = min(plan.places, key=lambda place: sum(used == place for _, used in running.values()))
                     _make_room(plan, *key)
-                    running[key] = (Worker(trial, _job(plan, *key), gpu), gpu)
+                    running[key] = (Worker(trial, _job(plan, *key), gpus), gpus)
                     progress.start(*key)
                 listening = {worker.connection: key for key, (worker, _) in running.items()}
                 for pipe in pipes.wait(list(listening), timeout=1):
@@ -119,9 +117,10 @@ def _run_trials(
                         worker.process.join()
                         failed += _finish(plan, *key, worker.process.exitcode, progress)
         except KeyboardInterrupt:
+            return failed, True
+        finally:
             for worker, _ in running.values():
                 worker.stop()
-            return failed, True
     return failed, False
 
 
@@ -148,12 +147,15 @@ def _finish(plan: Plan, arm: str, seed: int, exit_code: int, progress: Progress)
             "cause": cause,
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, result)
     if result["status"] == "failed":
         progress.finish(arm, seed, "failed", f"failed: {result['cause']}")
         return 1
     name = plan.spec.metric.name
-    progress.finish(arm, seed, "done", f"{name} {result['metrics'].get(name, float('nan')):.4f}")
+    value = result["metrics"].get(name)
+    score = f"there is no metric {name}{nearest(name, result['metrics'])}" if value is None else f"{name} {value:.4f}"
+    progress.finish(arm, seed, "done", score)
     return 0
 
 
@@ -170,19 +172,26 @@ def _make_room(plan: Plan, arm: str, seed: int) -> None:
 
 
 def _report(directory: Path, console: Console) -> None:
-    from vitcli.report import load, summarise, to_terminal, write, write_summary_view
+    from vitcli.report import ReportError, load, summarise, to_terminal, write, write_summary_view
 
-    with console.status("writing the report ..."):
-        path = write(directory)
-        write_summary_view(directory)
-    console.print(to_terminal(summarise(load(directory))))
+    try:
+        with console.status("writing the report ..."):
+            path = write(directory)
+            write_summary_view(directory)
+        console.print(to_terminal(summarise(load(directory))))
+    except ReportError as error:
+        raise ConfigError(str(error)) from error
     console.print(f"Report: {path}", highlight=False)
     console.print(f"Dashboard: vitcli dashboard {directory}", highlight=False)
 
 
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock: two runners in one directory would write over each other."""
+    """Make the directory and hold its lock: two runners in one directory would write over each other."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory}: the directory cannot be made ({error.strerror}); use --runs DIR.") from error
     with (directory / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,12 @@
 """One trial, in a process of its own."""
 
+import json
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,8 @@ class _Report(Callback):
         self.tell = tell
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.tell(trainer.current_epoch + 1)
+        if trainer.is_global_zero:
+            self.tell(trainer.current_epoch + 1)
 
 
 def run_trial(
@@ -45,5 +50,27 @@ def run_trial(
         traceback.print_exc()
         outcome = {"status": "failed", "cause": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
     result = {**head, **outcome, "finished_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(directory / "result.json", result)
+    if _rank() == 0:
+        write_json(directory / "result.json", result)
     return result
+
+
+def main(job: str, pipe: str) -> None:
+    """Run a trial on several devices: the first rank here, the others by this same command line, which Lightning repeats.
+
+    Args:
+        job: A JSON file of ``run_trial``'s arguments.
+        pipe: File descriptor of the pipe to the runner, for the first rank.
+    """
+    arguments = json.loads(Path(job).read_text(encoding="utf-8"))
+    runner = Connection(int(pipe), readable=False) if _rank() == 0 else None
+    tell = runner.send if runner else lambda epoch: None
+    run_trial(**{**arguments, "directory": Path(arguments["directory"])}, tell=tell)
+
+
+def _rank() -> int:
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

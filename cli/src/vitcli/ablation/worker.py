@@ -3,17 +3,22 @@
 This module is light: the runner imports it, its functions run in the forked processes.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vitcli.ablation.planned import device_count
 from vitcli.arguments import Arguments
 from vitcli.errors import ConfigError
+from vitcli.json_files import write_json
 
 if TYPE_CHECKING:
     from vitcli.ablation.planned import Plan
@@ -23,11 +28,14 @@ PRELOAD = ["vitcli.ablation.plan", "vitcli.ablation.trial", "vitmodels", "vittas
 
 
 class Worker:
-    """A function running in a process of its own, with one pipe for what it tells."""
+    """A function running in a process of its own, with one pipe for what it tells.
+
+    The process leads a group, so that what it starts (loaders, further ranks) ends with it.
+    """
 
     def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
-        self.process = _context().Process(target=function, args=(theirs, *arguments), daemon=True)
+        self.process = _context().Process(target=_alive_with_the_runner, args=(function, theirs, *arguments))
         self.process.start()
         theirs.close()
 
@@ -36,7 +44,9 @@ class Worker:
         return self.connection.recv()
 
     def stop(self) -> None:
-        """End the process at once."""
+        """End the process and what it started, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
@@ -48,7 +58,12 @@ def start_server() -> None:
     context.set_forkserver_preload(PRELOAD)
     from multiprocessing import forkserver
 
-    forkserver.ensure_running()
+    # A signal that is ignored here is ignored there too: Ctrl-C is the runner's business.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def plan_in_worker(arguments: Arguments) -> "Plan":
@@ -63,7 +78,8 @@ def plan_in_worker(arguments: Arguments) -> "Plan":
     except EOFError:
         worker.process.join()
         raise RuntimeError(f"The process that plans ended with exit code {worker.process.exitcode}.") from None
-    worker.process.join()
+    finally:
+        worker.stop()
     if isinstance(answer, ConfigError):
         raise answer
     plan: Plan = answer
@@ -71,7 +87,6 @@ def plan_in_worker(arguments: Arguments) -> "Plan":
 
 
 def _plan(connection: Connection, arguments: Arguments) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from vitcli.ablation.plan import make_plan
 
     try:
@@ -80,11 +95,10 @@ def _plan(connection: Connection, arguments: Arguments) -> None:
         connection.send(error)
 
 
-def trial(connection: Connection, job: dict[str, Any], gpu: int | None) -> None:
+def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) -> None:
     """Run one trial; its output goes to log.txt in its directory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     directory = Path(job["directory"])
     directory.mkdir(parents=True, exist_ok=True)
     log = os.open(directory / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -92,9 +106,34 @@ def trial(connection: Connection, job: dict[str, Any], gpu: int | None) -> None:
     sys.stderr.flush()
     os.dup2(log, 1)
     os.dup2(log, 2)
+    if device_count(job["config"]["trainer"]) > 1:
+        # Lightning starts the other ranks by this process's command line: it must lead to the trial, not to the ablation.
+        write_json(directory / "job.json", job)
+        command = [sys.executable, "-m", "vitcli.ablation.trial", str(directory / "job.json"), str(connection.fileno())]
+        sys.exit(subprocess.call(command, pass_fds=(connection.fileno(),)))
     from vitcli.ablation.trial import run_trial
 
     run_trial(**{**job, "directory": directory}, tell=connection.send)
+
+
+def visible(gpus: tuple[int, ...], allowed: str | None) -> str:
+    """Return CUDA_VISIBLE_DEVICES for a trial's GPUs, which are counted among those that the runner may use."""
+    names = [name.strip() for name in allowed.split(",")] if allowed else None
+    return ",".join(names[gpu] if names else str(gpu) for gpu in gpus)
+
+
+def _alive_with_the_runner(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a group of its own, away from the terminal's signals, until the runner is gone."""
+    os.setsid()
+    threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    function(*arguments)
+
+
+def _end_with_the_runner() -> None:
+    runner = multiprocessing.parent_process()
+    if runner is not None:
+        runner.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 def _context() -> Any:

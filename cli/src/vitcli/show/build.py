@@ -9,7 +9,7 @@ from torch import nn
 
 import vitcore
 from vitcli.errors import ConfigError, nearest
-from vitcli.overlay import Entry, Origin, callable_entries, import_part
+from vitcli.parts import Entry, Origin, callable_entries, import_part
 
 SUPPLIED = ("width", "in_width")
 """Arguments that hold the number of channels: the command gives them, as the slot of a network would."""

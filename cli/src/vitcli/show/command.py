@@ -8,7 +8,8 @@ from torch import nn
 
 from vitcli.arguments import COMMAND_LINE, parse_arguments
 from vitcli.errors import ConfigError, nearest
-from vitcli.overlay import Entry, Origin, lay_over
+from vitcli.overlay import lay_over
+from vitcli.parts import Entry, Origin
 from vitcli.show.build import build_op, find_op, settable, told
 from vitcli.show.gallery import FAMILIES, MORE, Example
 from vitcli.show.measure import Sight, measure

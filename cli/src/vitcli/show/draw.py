@@ -88,7 +88,9 @@ def draw_map(axes: "Axes", sight: Sight) -> None:
     if sight.depends_on_content:
         axes.add_collection(LineCollection(_borders(sight.objects), colors="black", linewidths=0.9, capstyle="round"))
     row, column = sight.query
-    axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=QUERY, linewidth=max(1.6, 0.2 * side)))
+    frame = max(2.0, 0.2 * side)
+    for colour, width in (("white", frame + 1.2), (QUERY, frame)):
+        axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=colour, linewidth=width))
 
 
 def keys(present: list[int]) -> "list[Line2D]":

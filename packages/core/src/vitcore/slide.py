@@ -128,10 +128,11 @@ class SlideAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or ``kernel_size`` is even.
 
-    Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023: Eqs. 5-8, the
-    deformed shifting module and its re-parameterisation. ``both``, ``on_keys`` and ``zero`` are the public code's, with a bias in
-    either convolution; its joint projection is ordered [head][q | k | v][channel], this one [q | k | v][head][channel]. Differs
-    in the arithmetic: neither code path convolves or keeps maps for the places, see ``shifted_scores``.
+    Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023: feature shifting
+    as depth-wise convolution, the deformed shifting module, and its re-parameterisation.
+    ``both``, ``on_keys`` and ``zero`` are the public code's, with a bias in either convolution; its joint projection is ordered
+    [head][q | k | v][channel], this one [q | k | v][head][channel]. Differs in the arithmetic alone: no convolution runs, in
+    training or merged, see ``shifted_scores``; the public form's costs are 2 * k**4 * h * w * width for each of its convolutions.
     """
 
     no_weight_decay = ("position_bias",)

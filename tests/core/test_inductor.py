@@ -1,0 +1,42 @@
+"""Every op compiles to one graph with inductor, forward and backward, and computes what it computes uncompiled."""
+
+import pytest
+import torch
+
+from tests.core.cases import CASES
+from tests.core.checks import random_grid, randomise
+from tests.core.test_every_embedding import CASES as EMBEDDINGS
+
+pytestmark = pytest.mark.slow
+
+
+def assert_compiled_agrees(module, inputs):
+    """Values and gradients, in float32, to 1e-4 of the largest entry of each tensor."""
+    torch.compiler.reset()
+    compiled = torch.compile(module, fullgraph=True)
+    leaves = [*inputs, *(p for p in module.parameters() if p.requires_grad)]
+    ours, theirs = (values_and_gradients(function, inputs, leaves) for function in (compiled, module))
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4 * b.abs().max().item() + 1e-6)
+
+
+def values_and_gradients(function, inputs, leaves):
+    outputs = function(*inputs)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    weighted = [(y * torch.linspace(1, 2, y.shape[-1])).sum() for y in outputs]
+    if not any(loss.requires_grad for loss in weighted):
+        return outputs
+    gradients = torch.autograd.grad(sum(weighted), leaves, allow_unused=True, materialize_grads=True)
+    return [*(y.detach() for y in outputs), *gradients]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "compile" in case.exports], ids=lambda case: case.name)
+def test_a_compiled_op_has_the_values_and_gradients_of_the_op(case):
+    op = randomise(case.make(case.width)).float()
+    assert_compiled_agrees(op, [random_grid(*case.sizes[0], case.width).detach().float().requires_grad_()])
+
+
+@pytest.mark.parametrize("case", EMBEDDINGS, ids=lambda case: case.name)
+def test_a_compiled_embedding_has_the_values_and_gradients_of_the_embedding(case):
+    module = randomise(case.make()).float()
+    assert_compiled_agrees(module, [x.detach().float().requires_grad_() for x in case.inputs()])

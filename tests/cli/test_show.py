@@ -1,10 +1,12 @@
 """``vitcli show attention``: what it measures is what the ops declare, and what it prints and writes."""
 
+import io
 import struct
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from vitcli.main import main
 from vitcli.parts import Origin
@@ -12,6 +14,7 @@ from vitcli.show.build import build_op, find_op
 from vitcli.show.gallery import FAMILIES, MORE
 from vitcli.show.levels import LEVELS, levels
 from vitcli.show.measure import measure
+from vitcli.show.terminal import print_sight
 
 LINEAR = {"class_path": "vitcore.LinearProjection"}
 H, W, QUERY = 9, 12, (4, 7)
@@ -165,3 +168,15 @@ def test_bad_input_is_one_sentence_and_exit_code_2(capsys, words, message):
     assert message in err
     assert err.startswith("vitcli: command line: ")
     assert err.count("\n") == 1
+
+
+def test_a_terminal_gets_a_colour_for_each_class_beside_the_characters():
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    print_sight(sight("WindowAttention", window=4), "title", console)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 1 + H + 3 + 1
+    strongest = LEVELS[-1].colour.lstrip("#")
+    code = ";".join(str(int(strongest[i : i + 2], 16)) for i in (0, 2, 4))
+    assert f"48;2;{code}" in lines[1 + QUERY[0]]
+    assert "# " in lines[1 + QUERY[0]]
+    assert f"48;2;{code}" not in lines[1]

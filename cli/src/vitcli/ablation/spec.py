@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from vitcli.errors import ConfigError, nearest
 
+REPORTED = "mean"
+"""The folder beside the arms that the report writes."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -104,6 +107,10 @@ def read_spec(section: Mapping[str, Any], places: Mapping[str, str], place: str)
         )
     for name, change in arms.items():
         at = places.get(f"arms.{name}", place)
+        if name == REPORTED:
+            raise ConfigError(
+                f"{at}: ablation.arms has an arm named {name!r}, a folder of the report; name it otherwise."
+            )
         if not isinstance(name, str) or not name or set(name) & set('/\\:*?"<>| ') or name.startswith("."):
             raise ConfigError(
                 f"{at}: ablation.arms has an arm named {name!r}; use letters, digits, _ and - (it names a folder)."

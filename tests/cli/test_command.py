@@ -1,0 +1,62 @@
+"""The command as a shell sees it: help, commands, exit codes."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vitcli.main import COMMANDS, main
+
+HEAVY = "{'torch', 'lightning', 'jsonargparse', 'timm', 'matplotlib', 'scipy'}"
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["-h"], ["help"], ["fit", "--help"], ["fit", "--config", "x.yaml", "-h"]]
+)
+def test_help_imports_nothing_heavy(words):
+    code = f"import sys; from vitcli.main import main; code = main({words}); print(code, sorted({HEAVY} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("usage: vitcli COMMAND")
+    assert out.splitlines()[-1] == "0 []"
+
+
+def test_the_installed_command_helps_within_a_second():
+    started = time.perf_counter()
+    vitcli = Path(sys.executable).with_name("vitcli")
+    out = subprocess.run([vitcli, "--help"], capture_output=True, text=True, check=True).stdout
+    # A generous bound for a busy machine; what it guards against, an import of torch, takes three seconds and more.
+    assert time.perf_counter() - started < 1
+    assert all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_no_command_shows_the_help_and_is_bad_input(capsys):
+    assert main([]) == 2
+    assert "usage" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("fitt", "fit"), ("Test", "test"), ("dashbord", "dashboard"), ("reports", "report"), ("train", "valid names are")],
+)
+def test_an_unknown_command_is_bad_input_and_names_the_nearest(word, meant, capsys):
+    assert main([word, "--config", "x.yaml"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"vitcli: command line: there is no command '{word}'")
+    assert meant in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+def test_a_run_needs_a_file(command, capsys):
+    assert main([command]) == 2
+    assert capsys.readouterr().err == f"vitcli: command line: {command} needs --config FILE.\n"
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["nothing_here"]])
+def test_a_report_needs_one_directory_that_is_there(words, capsys):
+    assert main(["report", *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("vitcli: ")
+    assert said.count("\n") == 1

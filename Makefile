@@ -35,5 +35,5 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --group dev \
-	  --editable packages/core --editable packages/models --editable packages/tasks --editable cli
+	  --editable 'packages/core[export]' --editable packages/models --editable packages/tasks --editable cli
 	touch .venv/ready

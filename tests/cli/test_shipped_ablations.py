@@ -1,0 +1,278 @@
+"""The ablation files: each arm builds, trains, and costs what the papers and the closed forms say, at both scales."""
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planned import Plan
+from vitcli.arguments import parse_arguments
+from vitcli.lightning_cli import VitCLI
+
+FOLDER = Path(__file__).parents[2] / "ablations"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+# Parameters and multiply-adds in millions and billions, LocalViT's Tables 1 to 4 as its public code gives them.
+PUBLISHED: dict[str, dict[str, tuple[float, float | None]]] = {
+    "localvit_act": {
+        "relu6": (5.826, 1.266),
+        "h_swish": (5.826, None),
+        "eca": (5.826, None),
+        "se_keep4": (5.909, 1.266),
+        "se_by4": (9.376, 1.270),
+    },
+    "localvit_dwconv": {"mlp": (5.717, 1.254), "conv1x1": (5.724, 1.250), "dw3x3": (5.826, 1.266)},
+    "localvit_expansion": {
+        "ratio1": (3.089, 0.734),
+        "ratio2": (4.019, 0.911),
+        "ratio3": (4.959, 1.089),
+        "ratio4": (5.909, 1.266),
+        "ratio6": (7.835, None),
+    },
+    "localvit_layers": {
+        "none": (5.717, 1.254),
+        "low": (5.781, 1.258),
+        "mid": (5.781, 1.258),
+        "high": (5.781, 1.258),
+        "low_mid": (5.845, 1.262),
+        "all": (5.909, 1.266),
+    },
+    "localvit_se": {
+        "none": (5.826, 1.266),
+        "eca": (5.826, None),
+        "keep4": (5.909, 1.266),
+        "keep8": (5.982, None),
+        "keep16": (6.130, None),
+        "by4": (9.376, 1.270),
+    },
+}
+# Arms that nobody published: what they add to the baseline in each of 12 blocks of width 192, in parameters.
+HIDDEN, WIDTH = 768, 192
+UNPUBLISHED = {
+    ("localvit_se", "eca_hard"): 12 * 5,  # a kernel of 5 over the channels
+    # From the MLP's biases and LayerNorm to the convolutions' three BatchNorms and a 5 x 5 filter a hidden channel.
+    ("localvit_dwconv", "dw5x5"): 12 * (HIDDEN * 25 + 2 * (2 * HIDDEN + WIDTH) - (HIDDEN + WIDTH) - 2 * WIDTH),
+    # The same with a 3 x 3 filter on each of the narrow channels.
+    ("localvit_dwconv", "dw3x3_first"): 12 * (WIDTH * 9 + 2 * (HIDDEN + 2 * WIDTH) - (HIDDEN + WIDTH) - 2 * WIDTH),
+}
+
+
+@functools.cache
+def small(name: str) -> Plan:
+    return make_plan(parse_arguments(["--config", str(FOLDER / f"{name}.yaml")]))
+
+
+@pytest.fixture(scope="module")
+def image_folders(tmp_path_factory):
+    """Folders of a thousand classes, which planning counts without opening an image."""
+    root = tmp_path_factory.mktemp("images")
+    for number in range(1000):
+        (root / "train" / f"n{number:08d}").mkdir(parents=True)
+    return root
+
+
+@functools.cache
+def _at_paper_size(name: str, root: Path) -> Plan:
+    files = ["--config", str(FOLDER / f"{name}.yaml"), "--config", str(FOLDER / "imagenet1k" / f"{name}.yaml")]
+    # Planning wants the devices that it plans for; the costs do not depend on them.
+    here = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.precision", "32"]
+    return make_plan(parse_arguments([*files, "--data.root", str(root), *here]))
+
+
+def arms(names: list[str]) -> list[tuple[str, str]]:
+    """Return (file, arm) of every arm, read without building anything."""
+    from vitcli.yaml_files import read_yaml
+
+    return [(name, arm) for name in names for arm in read_yaml(FOLDER / f"{name}.yaml")["ablation"]["arms"]]
+
+
+def test_every_ablation_has_its_paper_size():
+    assert sorted(path.stem for path in (FOLDER / "imagenet1k").glob("*.yaml")) == NAMES == sorted(PUBLISHED)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_says_its_question_source_and_command(name):
+    plan = small(name)
+    assert plan.question.endswith("?")
+    assert plan.spec.source
+    text = (FOLDER / f"{name}.yaml").read_text()
+    assert f"# Run       vitcli fit --config ablations/{name}.yaml\n" in text
+    assert f"--config ablations/{name}.yaml --config ablations/imagenet1k/{name}.yaml --data.root DIR\n" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_arm_but_the_baseline_differs_from_it_and_from_all_others(name):
+    plan = small(name)
+    assert plan.arms[plan.spec.baseline].difference == {}
+    assert all(arm.difference for key, arm in plan.arms.items() if key != plan.spec.baseline)
+    assert len({arm.id for arm in plan.arms.values()}) == len(plan.arms)
+    assert {key.split(".stage")[0].split(".every")[0] for arm in plan.arms.values() for key in arm.difference} == {
+        "model.backbone"
+    }
+
+
+@pytest.mark.parametrize(("name", "arm"), arms(NAMES))
+def test_parameters_at_the_paper_s_size_are_the_published_ones(name, arm, image_folders):
+    plan = _at_paper_size(name, image_folders)
+    parameters = plan.arms[arm].parameters
+    if arm in PUBLISHED[name]:
+        assert round(parameters / 1e6, 3) == PUBLISHED[name][arm][0]
+    else:
+        assert parameters - plan.arms[plan.spec.baseline].parameters == UNPUBLISHED[name, arm]
+
+
+@pytest.mark.parametrize(
+    ("name", "arm"), [(name, arm) for name in NAMES for arm, (_, macs) in PUBLISHED[name].items() if macs is not None]
+)
+def test_multiply_adds_at_the_paper_s_size_are_the_published_ones(name, arm, image_folders):
+    assert round(_at_paper_size(name, image_folders).arms[arm].macs / 1e9, 3) == PUBLISHED[name][arm][1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_paper_s_size_asks_the_same_question_in_a_place_of_its_own(name, image_folders):
+    paper, digits = _at_paper_size(name, image_folders), small(name)
+    assert (list(paper.arms), paper.spec.baseline, paper.question) == (
+        list(digits.arms),
+        digits.spec.baseline,
+        digits.question,
+    )
+    assert paper.directory != digits.directory
+    for arm in digits.arms:
+        assert paper.arms[arm].difference.keys() == digits.arms[arm].difference.keys()
+
+
+Cost = tuple[int, int]
+
+
+class Sizes:
+    """The sizes of a small plan: width d, hidden channels h, tokens n, prefix tokens p, layers in a third."""
+
+    def __init__(self, plan: Plan) -> None:
+        backbone = plan.arms[plan.spec.baseline].config["model"]["init_args"]["backbone"]["init_args"]
+        side = backbone["img_size"] // backbone["stem"]["init_args"]["patch_size"]
+        self.d, self.n, self.p = backbone["width"], side * side, backbone["prefix_tokens"]
+        self.h = 4 * self.d
+        self.depth, self.third = backbone["depth"], backbone["depth"] // 3
+
+    def se(self, reduction: int) -> Cost:
+        """Two matrices and two biases; two small products."""
+        units = self.h // reduction
+        return 2 * self.h * units + units + self.h, 2 * self.h * units
+
+    def eca(self) -> Cost:
+        """One odd kernel over the channels."""
+        t = int(abs((math.log2(self.h) + 1) / 2))
+        kernel = t if t % 2 else t + 1
+        return kernel, kernel * self.h
+
+    def mlp(self) -> Cost:
+        """Two matrices, two biases and a LayerNorm; every token and the prefix pass through."""
+        return 2 * self.d * self.h + self.h + self.d + 2 * self.d, 2 * (self.n + self.p) * self.d * self.h
+
+    def conv(self, hidden: int, filters: int, kernel: int) -> Cost:
+        """Two 1x1 convolutions with their BatchNorms and ``filters`` depth-wise filters with theirs; the prefix stays away."""
+        parameters = 2 * self.d * hidden + 2 * hidden + 2 * self.d + filters * (kernel**2 + 2)
+        return parameters, self.n * (2 * self.d * hidden + filters * kernel**2)
+
+
+def minus(one: Cost, other: Cost) -> Cost:
+    return one[0] - other[0], one[1] - other[1]
+
+
+def plus(one: Cost, other: Cost) -> Cost:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def times(number: int, cost: Cost) -> Cost:
+    return number * cost[0], number * cost[1]
+
+
+def act(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+    gates = {"relu6": (0, 0), "h_swish": (0, 0), "eca": s.eca()}
+    gates |= {arm: s.se(reduction(arm)) for arm in ("se_keep4", "se_by4")}
+    return {arm: times(s.depth, gate) for arm, gate in gates.items()}
+
+
+def se(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+    gates = {"none": (0, 0), "eca": s.eca(), "eca_hard": s.eca()}
+    gates |= {arm: s.se(reduction(arm)) for arm in ("keep4", "keep8", "keep16", "by4")}
+    return {arm: times(s.depth, gate) for arm, gate in gates.items()}
+
+
+def layers(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+    local = minus(plus(s.conv(s.h, s.h, 3), s.se(reduction("all"))), s.mlp())
+    thirds = {"none": 0, "low": 1, "mid": 1, "high": 1, "low_mid": 2, "all": 3}
+    return {arm: times(s.third * number, local) for arm, number in thirds.items()}
+
+
+def expansion(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+    costs = {}
+    for ratio in (1, 2, 3, 4, 6):
+        wide = Sizes.__new__(Sizes)
+        wide.__dict__ |= s.__dict__ | {"h": ratio * s.d}
+        costs[f"ratio{ratio}"] = plus(wide.conv(wide.h, wide.h, 3), wide.se(reduction("ratio4")))
+    return {arm: times(s.depth, minus(cost, costs["ratio4"])) for arm, cost in costs.items()}
+
+
+def dwconv(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+    costs = {
+        "mlp": s.mlp(),
+        "conv1x1": s.conv(s.h, 0, 0),
+        "dw3x3": s.conv(s.h, s.h, 3),
+        "dw5x5": s.conv(s.h, s.h, 5),
+        "dw3x3_first": s.conv(s.h, s.d, 3),
+    }
+    return {arm: times(s.depth, minus(cost, costs["mlp"])) for arm, cost in costs.items()}
+
+
+CLOSED_FORMS = {
+    "localvit_act": act,
+    "localvit_se": se,
+    "localvit_layers": layers,
+    "localvit_expansion": expansion,
+    "localvit_dwconv": dwconv,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_and_multiply_adds_differ_from_the_baseline_s_by_the_closed_form(name):
+    plan = small(name)
+
+    def reduction(arm: str) -> int:
+        op = plan.arms[arm].config["model"]["init_args"]["backbone"]["init_args"]["stage1"]["feed_forward"]["op"]
+        return op["init_args"]["channel_attention"]["init_args"]["reduction"]
+
+    base = plan.arms[plan.spec.baseline]
+    found = {arm: (one.parameters - base.parameters, one.macs - base.macs) for arm, one in plan.arms.items()}
+    assert found == CLOSED_FORMS[name](Sizes(plan), reduction)
+
+
+@functools.cache
+def one_batch(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    plan = small(name)
+    image, label = next(iter(VitCLI(plan.arms[plan.spec.baseline].config).datamodule.train_dataloader()))
+    return image, label
+
+
+@pytest.mark.filterwarnings("ignore:GPU available but not used")  # the files name the CPU
+@pytest.mark.parametrize(("name", "arm"), arms(NAMES))
+def test_an_arm_builds_and_takes_a_training_step_that_reaches_the_swapped_part(name, arm):
+    config = small(name).trial_config(arm, 0)
+    task = VitCLI(config).model.train()
+    image, label = one_batch(name)
+    optimizer = task.optimizer(task.parameters())
+    before = cross_entropy(task(image), label)
+    before.backward()
+    # The class token passes LocalViT's feed-forward by, so that the one of the last block has no say in the logits.
+    for block in task.backbone.blocks[:-1]:
+        still = [key for key, weight in block.feed_forward.named_parameters() if not weight.grad.abs().sum() > 0]
+        assert not still
+    optimizer.step()
+    after = cross_entropy(task(image), label)
+    assert torch.isfinite(after)
+    assert after != before

@@ -37,7 +37,7 @@ def test_the_report_imports_no_torch():
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-        == "False"
+        == "set()"
     )
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from vitcli.ablation.plan import make_plan
 from vitcli.ablation.planned import Plan
 from vitcli.arguments import parse_arguments
 from vitcli.lightning_cli import VitCLI
+from vitmodels.column import third
 
 FOLDER = Path(__file__).parents[2] / "ablations"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -159,9 +159,8 @@ class Sizes:
         self.h = 4 * self.d
         self.depth, self.third = backbone["depth"], backbone["depth"] // 3
 
-    def se(self, reduction: int) -> Cost:
+    def se(self, units: int) -> Cost:
         """Two matrices and two biases; two small products."""
-        units = self.h // reduction
         return 2 * self.h * units + units + self.h, 2 * self.h * units
 
     def eca(self) -> Cost:
@@ -192,34 +191,33 @@ def times(number: int, cost: Cost) -> Cost:
     return number * cost[0], number * cost[1]
 
 
-def act(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
-    gates = {"relu6": (0, 0), "h_swish": (0, 0), "eca": s.eca()}
-    gates |= {arm: s.se(reduction(arm)) for arm in ("se_keep4", "se_by4")}
+def act(s: Sizes) -> dict[str, Cost]:
+    gates = {"relu6": (0, 0), "h_swish": (0, 0), "eca": s.eca(), "se_keep4": s.se(4), "se_by4": s.se(s.h // 4)}
     return {arm: times(s.depth, gate) for arm, gate in gates.items()}
 
 
-def se(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+def se(s: Sizes) -> dict[str, Cost]:
     gates = {"none": (0, 0), "eca": s.eca(), "eca_hard": s.eca()}
-    gates |= {arm: s.se(reduction(arm)) for arm in ("keep4", "keep8", "keep16", "by4")}
+    gates |= {"keep4": s.se(4), "keep8": s.se(8), "keep16": s.se(16), "by4": s.se(s.h // 4)}
     return {arm: times(s.depth, gate) for arm, gate in gates.items()}
 
 
-def layers(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
-    local = minus(plus(s.conv(s.h, s.h, 3), s.se(reduction("all"))), s.mlp())
+def layers(s: Sizes) -> dict[str, Cost]:
+    local = minus(plus(s.conv(s.h, s.h, 3), s.se(4)), s.mlp())
     thirds = {"none": 0, "low": 1, "mid": 1, "high": 1, "low_mid": 2, "all": 3}
     return {arm: times(s.third * number, local) for arm, number in thirds.items()}
 
 
-def expansion(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+def expansion(s: Sizes) -> dict[str, Cost]:
     costs = {}
     for ratio in (1, 2, 3, 4, 6):
         wide = Sizes.__new__(Sizes)
         wide.__dict__ |= s.__dict__ | {"h": ratio * s.d}
-        costs[f"ratio{ratio}"] = plus(wide.conv(wide.h, wide.h, 3), wide.se(reduction("ratio4")))
+        costs[f"ratio{ratio}"] = plus(wide.conv(wide.h, wide.h, 3), wide.se(ratio))  # reduced by the width
     return {arm: times(s.depth, minus(cost, costs["ratio4"])) for arm, cost in costs.items()}
 
 
-def dwconv(s: Sizes, reduction: Callable[[str], int]) -> dict[str, Cost]:
+def dwconv(s: Sizes) -> dict[str, Cost]:
     costs = {
         "mlp": s.mlp(),
         "conv1x1": s.conv(s.h, 0, 0),
@@ -242,14 +240,9 @@ CLOSED_FORMS = {
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_and_multiply_adds_differ_from_the_baseline_s_by_the_closed_form(name):
     plan = small(name)
-
-    def reduction(arm: str) -> int:
-        op = plan.arms[arm].config["model"]["init_args"]["backbone"]["init_args"]["stage1"]["feed_forward"]["op"]
-        return op["init_args"]["channel_attention"]["init_args"]["reduction"]
-
     base = plan.arms[plan.spec.baseline]
     found = {arm: (one.parameters - base.parameters, one.macs - base.macs) for arm, one in plan.arms.items()}
-    assert found == CLOSED_FORMS[name](Sizes(plan), reduction)
+    assert found == CLOSED_FORMS[name](Sizes(plan))
 
 
 @functools.cache
@@ -257,6 +250,10 @@ def one_batch(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     plan = small(name)
     image, label = next(iter(VitCLI(plan.arms[plan.spec.baseline].config).datamodule.train_dataloader()))
     return image, label
+
+
+def stages_of(blocks: torch.nn.ModuleList) -> dict[torch.nn.Module, str]:
+    return {block: f"stage{third(i, len(blocks)) + 1}" for i, block in enumerate(blocks)}
 
 
 @pytest.mark.filterwarnings("ignore:GPU available but not used")  # the files name the CPU
@@ -269,9 +266,13 @@ def test_an_arm_builds_and_takes_a_training_step_that_reaches_the_swapped_part(n
     before = cross_entropy(task(image), label)
     before.backward()
     # The class token passes LocalViT's feed-forward by, so that the one of the last block has no say in the logits.
-    for block in task.backbone.blocks[:-1]:
-        still = [key for key, weight in block.feed_forward.named_parameters() if not weight.grad.abs().sum() > 0]
+    stages = stages_of(task.backbone.blocks)
+    reached = {block.feed_forward: stage for block, stage in list(stages.items())[:-1]}
+    for feed_forward in reached:
+        still = [key for key, weight in feed_forward.named_parameters() if not weight.grad.abs().sum() > 0]
         assert not still
+    changed = {key.split(".")[2] for key in small(name).arms[arm].difference}
+    assert not changed - {"every"} or changed & set(reached.values())
     optimizer.step()
     after = cross_entropy(task(image), label)
     assert torch.isfinite(after)

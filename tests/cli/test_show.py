@@ -126,7 +126,7 @@ def test_a_picture_is_written_as_png_or_svg(capsys, tmp_path):
 
 
 def test_all_ops_make_one_figure_or_one_picture_each(capsys, tmp_path):
-    small = ["--height", "8", "--width", "8"]
+    small = ["--height", "4", "--width", "4"]
     assert show(capsys, "attention", "--all", *small, "--out", str(tmp_path / "all.png"))[0] == 0
     assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
     assert show(capsys, "attention", "--all", *small, "--out", str(tmp_path / "each"))[0] == 0

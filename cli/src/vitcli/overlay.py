@@ -124,7 +124,7 @@ def _replace(container: dict[str, Any], name: str, entry: Entry, value: Any, ori
             return
         if part:
             raise origin.error(f"needs a class_path, got {value!r}; name the class: {here}: package.Class.")
-    if isinstance(value, str) and part:
+    if isinstance(value, str) and (part or _names_class(entry.annotation, value)):
         value = {"class_path": value}
     item = item_type(entry.annotation)
     if isinstance(value, list) and item is not None and expects_part(item):
@@ -156,6 +156,11 @@ def _replace_part(
     beside = {key: inner for key, inner in value.items() if key not in ("class_path", "init_args")}
     for key, inner in {**beside, **given}.items():
         _descend(container, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
+
+
+def _names_class(annotation: Any, value: str) -> bool:
+    """Whether text stands for a class where something else is possible too, such as a logger, several, or none."""
+    return "." in value and str not in options(annotation) and wanted(annotation) is not None
 
 
 def _item(annotation: Any, value: Any, origin: Origin, here: str) -> Any:

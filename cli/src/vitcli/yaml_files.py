@@ -58,7 +58,7 @@ def read_yaml(path: str | Path, including: tuple[Path, ...] = ()) -> dict[str, A
         ConfigError: The file cannot be read, is no mapping, repeats a key, or includes itself.
     """
     path = Path(path)
-    if path.resolve() in including:
+    if path.resolve() in [file.resolve() for file in including]:
         chain = " -> ".join(p.name for p in (*including, path))
         raise ConfigError(f"{path}: the file includes itself ({chain}); break the circle.")
     try:
@@ -77,7 +77,7 @@ def read_yaml(path: str | Path, including: tuple[Path, ...] = ()) -> dict[str, A
         content = {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}.")
-    return {key: _include(value, path, (*including, path.resolve())) for key, value in content.items()}
+    return {key: _include(value, path, (*including, path)) for key, value in content.items()}
 
 
 def _include(value: Any, path: Path, including: tuple[Path, ...]) -> Any:

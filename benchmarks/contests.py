@@ -261,9 +261,7 @@ def embeddings() -> Iterator[Contest]:
     yield Contest("NestedTransformer", "TNT-S", inner, ((14, 14, 16, 24), (14, 14, 384)), maps.nested_transformer)
 
 
-def all_contests() -> Iterator[Contest]:
-    yield from global_attentions()
-    yield from window_attentions()
-    yield from local_attentions()
-    yield from maps_of_tokens()
-    yield from embeddings()
+def all_contests(name: str = "") -> Iterator[Contest]:
+    """Those whose op's name contains ``name``."""
+    groups = (global_attentions, window_attentions, local_attentions, maps_of_tokens, embeddings)
+    return (contest for group in groups for contest in group() if name in contest.op)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import timm.layers
+import timm.layers.grn
 import torch
 from timm.models import pvt_v2, swin_transformer, tnt
 from timm.models._efficientnet_blocks import InvertedResidual
@@ -10,16 +11,26 @@ from torch import Tensor, nn
 
 
 class Library(nn.Module):
-    """A module of timm and how it is called."""
+    """A module of timm, how it is called, and which parameter of ours each of its parameters equals.
+
+    ``names``: their parameter or module -> ours, where the two have different names.
+    """
 
     def __init__(self, module: nn.Module, ours: nn.Module, names: dict[str, str], call: Callable[..., Tensor]) -> None:
         super().__init__()
         self.module, self.call = module, call
-        state = ours.state_dict()
-        for name, value in module.named_parameters():
+        self._sources = {}
+        own = dict(ours.named_parameters())
+        for name, parameter in module.named_parameters():
             prefix, leaf = name.rpartition(".")[::2]
-            own = names.get(name) or (f"{names[prefix]}.{leaf}" if prefix in names else name)
-            value.data.copy_(state[own].reshape(value.shape))
+            source = own[names.get(name) or (f"{names[prefix]}.{leaf}" if prefix in names else name)]
+            self._sources[name] = (parameter, source)
+
+    @torch.no_grad()
+    def take_weights(self) -> None:
+        """Copy ours'."""
+        for parameter, source in self._sources.values():
+            parameter.copy_(source.view(parameter.shape))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.call(self.module, *inputs)
@@ -80,7 +91,7 @@ def convolutional_feed_forward(op) -> Library:
 def locality_feed_forward(op) -> Library:
     squeezed = op.channel_attention.squeeze.out_features
 
-    def gate(channels: int, act_layer) -> nn.Module:
+    def gate(channels: int, **_) -> nn.Module:
         return timm.layers.SqueezeExcite(channels, rd_channels=squeezed, gate_layer="hard_sigmoid")
 
     module = InvertedResidual(
@@ -108,7 +119,7 @@ def effective_squeeze(op) -> Library:
 
 
 def response_norm(op) -> Library:
-    module = timm.layers.GlobalResponseNorm(len(op.weight))
+    module = timm.layers.grn.GlobalResponseNorm(len(op.weight))
     return Library(module, op, {}, lambda module, grid: module(grid))
 
 
@@ -145,10 +156,4 @@ def pixel_embedding(op, size: int) -> Library:
         pixels = module(image, op.position.T.reshape(1, -1, side, side))
         return pixels.reshape(image.shape[0], size // op.reduction, size // op.reduction, side**2, -1)
 
-    library = Library(module, op, PROJECTION, call)
-    library.position = op.position
-    return library
-
-
-def version() -> str:
-    return f"timm {timm.__version__}, torch {torch.__version__}"
+    return Library(module, op, PROJECTION, call)

@@ -1,5 +1,6 @@
 """Seconds and bytes of a function: interleaved rounds in one process, and the peak of what PyTorch's allocators hold."""
 
+import functools
 import math
 import os
 import statistics
@@ -34,20 +35,14 @@ def run(function: Function, inputs: Sequence[Tensor], backward: bool) -> None:
             function(*inputs)
         return
     outputs = function(*inputs)
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    torch.autograd.backward(outputs, [cotangent(y) for y in outputs])
+    outputs = [y for y in (outputs if isinstance(outputs, tuple) else (outputs,)) if y.requires_grad]
+    torch.autograd.backward(outputs, [cotangent(tuple(y.shape), y.dtype, y.device) for y in outputs])
 
 
-_cotangents: dict[tuple, Tensor] = {}
-
-
-def cotangent(y: Tensor) -> Tensor:
+@functools.lru_cache(maxsize=2)
+def cotangent(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """A dense gradient of the output, made once: that of a sum would be expanded from a single number."""
-    key = (tuple(y.shape), y.dtype, y.device)
-    if key not in _cotangents:
-        _cotangents.clear()
-        _cotangents[key] = torch.randn(y.shape, device=y.device).to(y.dtype)
-    return _cotangents[key]
+    return torch.randn(shape, device=device).to(dtype)
 
 
 def forget_gradients(leaves: Sequence[Tensor]) -> None:

@@ -13,85 +13,213 @@ Memory is the peak of what is allocated on top of inputs and parameters.
 """
 
 import argparse
+import itertools
 import math
-import os
-import platform
 import statistics
 import sys
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import measure
+import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import timm
 import torch
 from contests import Contest, all_contests
-from library_ops import version
-from targets import clustering_ratio, slide_ratios
+
+from vitcore import ClusterAttention, attend_clusters, balanced_clusters
+from vitcore.attention import split_qkv
 
 EVEN = 0.97
 """A ratio from here on counts as equal: half of the spread between runs of one form against itself."""
 
 
+PASSES = ("forward", "both")
+HEADER = (
+    "| op | maps of | size | ours, ms | with backward | textbook / ours | with backward | timm / ours | with backward "
+    "| memory, textbook / ours | with backward | memory, timm / ours | with backward |"
+)
+
+
 @dataclass(frozen=True)
 class Row:
-    """Ratios of another form to ours, at one size; by (form, passes)."""
+    """One op at one size: ours' milliseconds by passes, and the ratios of other forms to ours by (form, passes)."""
 
-    contest: Contest
+    op: str
+    of: str
+    size: str
     milliseconds: dict[str, float]
     time: dict[tuple[str, str], float]
     memory: dict[tuple[str, str], float]
 
-    @property
-    def size(self) -> str:
-        return " + ".join("x".join(map(str, shape)) for shape in self.contest.shapes)
-
     def line(self) -> str:
-        cells = [self.contest.op, self.contest.of, self.size]
-        cells += [f"{self.milliseconds[passes]:.1f}" for passes in PASSES]
-        for ratios, form in ((self.time, "textbook"), (self.time, "timm"), (self.memory, "textbook")):
-            cells += [f"{ratios[form, passes]:.2f}" if (form, passes) in ratios else "" for passes in PASSES]
+        cells = [self.op, self.of, self.size, *(f"{self.milliseconds[passes]:.1f}" for passes in PASSES)]
+        for ratios in (self.time, self.memory):
+            for form in ("textbook", "timm"):
+                cells += [f"{ratios[form, passes]:.2f}" if (form, passes) in ratios else "" for passes in PASSES]
         return f"| {' | '.join(cells)} |"
 
 
-PASSES = ("forward", "both")
-HEADER = """| op | maps of | size | ours, ms | with backward | textbook / ours | with backward | timm / ours | with backward \
-| memory, textbook / ours | with backward |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+def inputs_of(contest: Contest, batch: int, dtype: torch.dtype) -> list[torch.Tensor]:
+    return [torch.randn(batch, *shape).to(dtype) for shape in contest.shapes]
 
 
-def inputs_of(contest: Contest, batch: int, dtype: torch.dtype, backward: bool) -> list[torch.Tensor]:
-    generator = torch.Generator(torch.get_default_device()).manual_seed(0)
-    shapes = [(batch, *shape) for shape in contest.shapes]
-    return [torch.randn(s, generator=generator).to(dtype).requires_grad_(backward) for s in shapes]
+def as_tuple(result: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
+@torch.no_grad()
 def require_agreement(contest: Contest, batch: int) -> None:
-    """Compare in float32, evaluation mode: the same function, or no contest."""
-    inputs = inputs_of(contest, batch, torch.float32, backward=False)
-    with torch.no_grad():
-        results = {name: form(*inputs) for name, form in contest.forms().items()}
-    ours = results["ours"] if isinstance(results["ours"], tuple) else (results["ours"],)
+    """Stop unless all forms compute the same, in float32 and evaluation mode, with no bias or norm left at 0 or 1."""
+    for parameter in contest.ours.parameters():
+        if parameter.ndim == 1:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    if contest.timm is not None:
+        contest.timm.take_weights()
+    for module in contest.modules():
+        module.eval()
+    inputs = inputs_of(contest, batch, torch.float32)
+    results = {name: as_tuple(form(*inputs)) for name, form in contest.forms().items()}
+    # Rounding decides between tokens that lie equally near two clusters: a few may differ there.
+    allowed = 0.02 if contest.op in ("ClusterAttention", "KMeansAttention") else 0.0
     for name, result in results.items():
-        for a, b in zip(result if isinstance(result, tuple) else (result,), ours, strict=True):
-            # The order of near-ties is rounding's in a clustering: the share of tokens that differ counts there.
+        for a, b in zip(result, results["ours"], strict=True):
             differing = ((a - b).abs() > 1e-3 * b.abs().max()).double().mean().item()
-            allowed = 0.02 if "Cluster" in contest.op or "KMeans" in contest.op else 0.0
-            if differing > allowed:
-                sys.exit(f"{contest.op} {contest.shapes}: {name} differs from ours in {100 * differing:.2f} % of entries.")
+            if a.shape != b.shape or differing > allowed:
+                sys.exit(
+                    f"{contest.op} {contest.shapes}: {name} differs from ours in {100 * differing:.2f} % of entries."
+                )
 
 
 def compare(contest: Contest, batch: int, dtype: torch.dtype, rounds: int) -> Row:
+    """Time and memory of the forms, evaluation mode without gradients and training mode with them."""
+    forms, times, memory, milliseconds = contest.forms(), {}, {}, {}
     for module in contest.modules():
-        for tensor in [*module.parameters(), *module.buffers()]:
-            if tensor.is_floating_point() and tensor.ndim == 1:
-                tensor.data.add_(0.1 * torch.rand_like(tensor))
-        module.eval()
-    raise NotImplementedError
+        module.to(dtype)
+    for passes in PASSES:
+        backward = passes == "both"
+        for module in contest.modules():
+            module.train(backward)
+        inputs = [x.requires_grad_(backward) for x in inputs_of(contest, batch, dtype)]
+        leaves = [*inputs, *(p for module in contest.modules() for p in module.parameters())]
+        timing = measure.interleave(forms, inputs, leaves, backward, rounds)
+        peaks = {name: measure.peak_bytes(form, inputs, leaves, backward) for name, form in forms.items()}
+        milliseconds[passes] = 1e3 * timing.seconds("ours")
+        for name in forms.keys() - {"ours"}:
+            times[name, passes] = timing.ratio(name, "ours")
+            memory[name, passes] = peaks[name] / peaks["ours"]
+    size = " + ".join("x".join(map(str, shape)) for shape in contest.shapes)
+    return Row(contest.op, contest.of, size, milliseconds, times, memory)
+
+
+def clustering_ratio(batch: int, dtype: torch.dtype, rounds: int) -> float:
+    """Seconds of clustering 3136 tokens / of the gathering, attention and scattering that it feeds."""
+    op = ClusterAttention(96).to(dtype)
+    with torch.no_grad():
+        q, k, v = split_qkv(op.qkv(torch.randn(batch, 56, 56, 96).to(dtype)).flatten(1, 2), op.head_dim)
+        q = q.contiguous()
+        clusters = balanced_clusters(q, op.cluster_size)
+    functions = {
+        "cluster": lambda: balanced_clusters(q, op.cluster_size),
+        "attend": lambda: attend_clusters(q, k, v, clusters, op.overlap),
+    }
+    return measure.interleave(functions, (), (), backward=False, rounds=rounds).ratio("cluster", "attend")
+
+
+def geometric_mean(numbers: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, numbers))) if numbers else math.nan
+
+
+def summary(rows: list[Row]) -> list[str]:
+    """Geometric means over rows and over ops (of each op's mean), then where another form is faster or smaller."""
+    lines = ["", "| geometric means | rows | ops |", "| --- | --- | --- |"]
+    for kind, form, passes in itertools.product(("time", "memory"), ("textbook", "timm"), PASSES):
+        by_op: dict[str, list[float]] = {}
+        for row in rows:
+            ratios = getattr(row, kind)
+            if (form, passes) in ratios:
+                by_op.setdefault(row.op, []).append(ratios[form, passes])
+        over_rows = geometric_mean([ratio for ratios in by_op.values() for ratio in ratios])
+        over_ops = geometric_mean([geometric_mean(ratios) for ratios in by_op.values()])
+        label = f"{kind}, {form} / ours, {'forward' if passes == 'forward' else 'with backward'}"
+        lines.append(f"| {label} | {over_rows:.2f} | {over_ops:.2f} |")
+    slower = [
+        f"* {row.op} {row.size}: {form} / ours {ratio:.2f} {'forward' if passes == 'forward' else 'with backward'}"
+        for row in rows
+        for (form, passes), ratio in sorted(row.time.items())
+        if ratio < EVEN
+    ]
+    return [*lines, "", f"Slower than another form (a ratio below {EVEN}):", "", *(slower or ["* none"])]
+
+
+def targets(rows: list[Row], clustering: float) -> list[str]:
+    """What this benchmark is to show, and what it shows."""
+
+    def worst(op: str) -> float:
+        return min((row.time["textbook", "forward"] for row in rows if row.op == op), default=math.nan)
+
+    means = {
+        passes: geometric_mean([row.time["textbook", passes] for row in rows if ("textbook", passes) in row.time])
+        for passes in PASSES
+    }
+    table = (
+        ("geometric mean, textbook / ours, forward", ">= 1.5", means["forward"]),
+        ("geometric mean, textbook / ours, with backward", ">= 1.3", means["both"]),
+        ("slide attention at inference, two convolutions / ours", ">= 1.8", worst("SlideAttention")),
+        ("slide attention, fixed, at inference, im2col / ours", ">= 1.3", worst("SlideAttention, fixed")),
+        ("clustering 3136 tokens / gather, attention and scatter", "<= 1.5", clustering),
+    )
+    lines = ["", "| target | wanted | measured |", "| --- | --- | --- |"]
+    return lines + [f"| {name} | {wanted} | {number:.2f} |" for name, wanted, number in table]
+
+
+def description(batch: int, dtype: torch.dtype, rounds: int) -> str:
+    """Machine, versions and sizes: what the numbers depend on."""
+    if torch.cuda.is_available():
+        machine = torch.cuda.get_device_name()
+    else:
+        names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        machine = f"{names[0].split(': ')[1]}, {torch.get_num_threads()} threads"
+    return (
+        f"{date.today()}, {machine}, torch {torch.__version__}, timm {timm.__version__}, {str(dtype).split('.')[1]}, "
+        f"batch {batch}, {rounds} rounds. Ratios above 1: ours is faster or smaller."
+    )
 
 
 def main() -> None:
-    pass
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="measure the ops whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="batch 1 and one round: a check, no measurement")
+    parser.add_argument("--batch", type=int, default=0, help="images; 8 on a CPU and 64 on CUDA if not given")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="write the report to this file too")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    on_cuda = torch.cuda.is_available()
+    if on_cuda:
+        torch.set_default_device("cuda")
+    dtype = torch.bfloat16 if on_cuda else torch.float32
+    rounds = 1 if arguments.quick else arguments.rounds
+    batch = arguments.batch or (1 if arguments.quick else 64 if on_cuda else 8)
+    measure.SAMPLE = 0.0 if arguments.quick else measure.SAMPLE
+
+    report = []
+
+    def say(*lines: str) -> None:
+        report.extend(lines)
+        print(*lines, sep="\n", flush=True)
+
+    say(description(batch, dtype, rounds), "", HEADER, "| --- | --- | --- |" + " --- |" * 10)
+    rows = []
+    for contest in all_contests(arguments.only):
+        require_agreement(contest, batch=2)
+        rows.append(compare(contest, batch, dtype, rounds))
+        say(rows[-1].line())
+    say(*summary(rows), *targets(rows, clustering_ratio(batch, dtype, rounds)))
+    if arguments.out:
+        arguments.out.write_text("\n".join(report) + "\n")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def global_attention(op, grid: Tensor) -> Tensor:
 
 def separate_attention(op, grid: Tensor) -> Tensor:
     tokens = grid.flatten(1, 2)
-    b, t, c = tokens.shape
+    b, t, _ = tokens.shape
     q, k = op.qk(tokens).reshape(b, t, 2, -1, op.head_dim).permute(2, 0, 3, 1, 4).unbind(0)
     v = op.v(tokens).reshape(b, t, -1, op.head_dim).transpose(1, 2)
     return op.projection(from_heads(attend(q, k, v, op.head_dim**-0.5))).view(grid.shape)
@@ -250,7 +250,7 @@ def projected_attention(op, grid: Tensor) -> Tensor:
 def pale_attention(op, grid: Tensor) -> Tensor:
     """Pale's: separable projections, rows and columns put in order by index tables, one attention for each half."""
     image = grid.permute(0, 3, 1, 2).contiguous()
-    b, c, h, w = image.shape
+    b, _, h, w = image.shape
     rows, columns = h // op.pale[0], w // op.pale[1]
     qkv = torch.stack([separable(branch, image) for branch in (op.qkv.q, op.qkv.k, op.qkv.v)])
     by_rows, by_columns = qkv.chunk(2, 2)
@@ -271,7 +271,7 @@ def pale_attention(op, grid: Tensor) -> Tensor:
 
 def vanilla_pale_attention(op, grid: Tensor) -> Tensor:
     """One pale after the other: its tokens picked by index, its results added to the map, the sum divided by the count."""
-    b, h, w, c = grid.shape
+    b, h, w, _ = grid.shape
     image = grid.permute(0, 3, 1, 2).contiguous()
     parts = [to_tokens(separable(branch, image)) for branch in (op.qkv.q, op.qkv.k, op.qkv.v)]
     q, k, v = (part.reshape(b, h * w, -1, op.head_dim).transpose(1, 2) for part in parts)
@@ -288,7 +288,7 @@ def vanilla_pale_attention(op, grid: Tensor) -> Tensor:
 
 def axial_attention(op, grid: Tensor) -> Tensor:
     """Columns, then rows; each axis brought next to last by a copy."""
-    b, h, w, c = grid.shape
+    c = grid.shape[3]
 
     def lines(x: Tensor, qkv) -> Tensor:
         b_, lines_, length, _ = x.shape
@@ -341,7 +341,7 @@ def neighbours(h: int, w: int, kernel_size: int, device: torch.device) -> tuple[
 
 def neighborhood_attention(op, grid: Tensor) -> Tensor:
     """Every query's keys and values gathered: kernel_size**2 copies of the map."""
-    b, h, w, c = grid.shape
+    _, h, w, _ = grid.shape
     index, steps = neighbours(h, w, op.kernel_size, grid.device)
     q, k, v = to_heads(op.qkv(grid.flatten(1, 2)), op.head_dim)
     bias = op.position_bias.flatten(1)[:, steps]
@@ -366,7 +366,7 @@ def kmeans_labels(q: Tensor, clusters: int, iterations: int) -> Tensor:
 
 def kmeans_attention(op, grid: Tensor) -> Tensor:
     """Scores of all pairs, those of different clusters filled with minus infinity."""
-    _, h, w, c = grid.shape
+    _, h, w, _ = grid.shape
     qkv = op.qkv(grid.flatten(1, 2))
     q, k, v = to_heads(qkv, op.head_dim)
     labels = kmeans_labels(q, -(-h * w // op.cluster_size), op.iterations)

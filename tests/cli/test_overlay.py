@@ -9,13 +9,15 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 
-from tests.cli.tiny_ablation import ACTIVATION, GATE, PLAIN, write
+from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.ablation.plan import base_config, difference, flat
 from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
 from vitcli.lightning_cli import VitCLI, resolve, schema
 from vitcli.main import main
 from vitcli.overlay import lay_over
+
+pytestmark = LIGHTNING
 
 BACKBONE = "model.backbone"
 STAGES = ("stage1", "stage2", "stage3")
@@ -254,7 +256,7 @@ class _Parsing(LightningCLI):
         parser.add_argument("--ckpt_path", type=str | None, default=None)
 
     def instantiate_classes(self):
-        self.dumped = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        self.dumped = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
 
 
 def test_a_resolved_configuration_states_all_that_lightningcli_knows_of(monkeypatch):

@@ -5,7 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+LIGHTNING = [
+    # LightningCLI calls what jsonargparse 4.49 renamed.
+    pytest.mark.filterwarnings(r"ignore:\s*By default only one JsonargparseDeprecationWarning"),
+    pytest.mark.filterwarnings(r"ignore:\s*``ArgumentParser.add_instantiator`` was deprecated"),
+    pytest.mark.filterwarnings(r"ignore:\s*``instantiate_classes`` was deprecated"),
+    # The tests run on the CPU wherever they are.
+    pytest.mark.filterwarnings("ignore:GPU available but not used"),
+]
+"""Marks of tests that build with LightningCLI in their own process, where a warning is an error."""
 
 ACTIVATION = "model.backbone.every.feed_forward.op.activation"
 GATE = "model.backbone.every.feed_forward.op.channel_attention"

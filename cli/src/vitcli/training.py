@@ -76,7 +76,7 @@ def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callb
 
 
 def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:
-    for name, value in metrics.items():
+    for name, value in sorted(metrics.items()):
         if not math.isfinite(value):
             raise ArithmeticError(f"{name} is {float(value)} after epoch {epochs}")
 

@@ -60,7 +60,7 @@ class Progress:
         finished = sum(s in ("done", "failed") for states in self.states.values() for s in states)
         total = sum(map(len, self.states.values()))
         line = f"[{finished}/{total}] {arm} seed {seed}: {text} ({seconds:.0f} s)"
-        self.console.print(Text(line, style="red" if state == "failed" else ""), highlight=False)
+        self.console.print(Text(line, style="red" if state == "failed" else ""), highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
         """Return the time left, from the mean time of the trials of this run; None before the first."""

@@ -181,8 +181,8 @@ def _report(directory: Path, console: Console) -> None:
         console.print(to_terminal(summarise(load(directory))))
     except ReportError as error:
         raise ConfigError(str(error)) from error
-    console.print(f"Report: {path}", highlight=False)
-    console.print(f"Dashboard: vitcli dashboard {directory}", highlight=False)
+    console.print(f"Report: {path}", highlight=False, soft_wrap=True)
+    console.print(f"Dashboard: vitcli dashboard {directory}", highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

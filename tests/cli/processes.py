@@ -1,0 +1,66 @@
+"""A run of the command in processes of its own, marked so that whatever it leaves behind is found."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Running:
+    """``vitcli`` started as a shell does: a process that leads a group."""
+
+    def __init__(self, *words: str, folder: Path) -> None:
+        self.mark = f"VITCLI_TEST_RUN={uuid.uuid4()}"
+        name, _, value = self.mark.partition("=")
+        vitcli = str(Path(sys.executable).with_name("vitcli"))
+        self.process = subprocess.Popen(
+            [vitcli, *words],
+            cwd=folder,
+            env={**os.environ, name: value, "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(self, happened: Callable[[], object], seconds: float = 300) -> None:
+        """Wait until something has happened; fail if the command ends before."""
+        until = time.monotonic() + seconds
+        while not happened():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def interrupt(self) -> None:
+        """Do as Ctrl-C in a terminal does: the signal goes to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for the end; return exit code, output and errors."""
+        out, errors = self.process.communicate(timeout=300)
+        return self.process.returncode, out, errors
+
+    def left(self) -> list[int]:
+        """Return the processes that carry the mark and are no zombies."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                marked = self.mark.encode() in (folder / "environ").read_bytes().split(b"\0")
+                if marked and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    found.append(int(folder.name))
+        return found
+
+    def stop(self) -> None:
+        """Kill whatever is left."""
+        for process in self.left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()

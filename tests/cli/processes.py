@@ -26,6 +26,8 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell that starts tests in the background has them ignore Ctrl-C, and what they start as well.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def wait_for(self, happened: Callable[[], object], seconds: float = 300) -> None:

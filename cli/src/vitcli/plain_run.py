@@ -1,10 +1,11 @@
 """One training run, or one validation, test or prediction, without an ablation."""
 
 import sys
-import warnings
 from pathlib import Path
+from typing import Any
 
 import yaml
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.ablation.plan import base_config
@@ -12,7 +13,7 @@ from vitcli.arguments import Arguments
 from vitcli.cost import checked_cost
 from vitcli.json_files import write_json
 from vitcli.lightning_cli import resolve
-from vitcli.training import fit_and_test, prepare
+from vitcli.training import expected_warnings, fit_and_test, prepare
 
 
 def run(subcommand: str, arguments: Arguments) -> int:
@@ -30,7 +31,7 @@ def run(subcommand: str, arguments: Arguments) -> int:
     directory = _fresh(Path(config["runs"]) / name / subcommand)
     if subcommand == "fit":
         try:
-            result = fit_and_test(config, directory, (TQDMProgressBar(),))
+            result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
         except ArithmeticError as error:
             write_json(directory / "result.json", {"format": 1, "status": "failed", "cause": str(error)})
             print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
@@ -39,12 +40,19 @@ def run(subcommand: str, arguments: Arguments) -> int:
         print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     else:
         cli = prepare(config, directory)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+        with expected_warnings():
             getattr(cli.trainer, subcommand)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
     if directory.exists():
         print(f"Run: {directory}")
     return 0
+
+
+def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:
+    """Return a progress bar unless it is turned off or there is one already."""
+    given = trainer["callbacks"] or []
+    named = [one["class_path"] for one in (given if isinstance(given, list) else [given])]
+    wanted = trainer["enable_progress_bar"] is not False and not any(name.endswith("ProgressBar") for name in named)
+    return (TQDMProgressBar(),) if wanted else ()
 
 
 def _fresh(place: Path) -> Path:

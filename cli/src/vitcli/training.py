@@ -1,9 +1,10 @@
 """One training run in a directory of its own: fit, test after the last epoch, and everything that happened written down."""
 
+import contextlib
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from vitcli.lightning_cli import VitCLI
+
+EXPECTED = (
+    r"The '\w+_dataloader' does not have many workers",  # small data lie in memory
+    r"Experiment logs directory .* exists and is not empty",  # config.yaml and the other logger's files
+    r"Checkpoint directory .* exists and is not empty",
+)
 
 
 def prepare(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> VitCLI:
@@ -53,8 +60,7 @@ def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callb
     (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     cli = prepare(config, directory, callbacks)
     trainer = cli.trainer
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+    with expected_warnings():
         started = time.perf_counter()
         trainer.fit(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
         seconds = time.perf_counter() - started
@@ -73,6 +79,15 @@ def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callb
         "train_images": steps * trainer.accumulate_grad_batches * trainer.world_size * batch_size,
         "threads": config["threads"],
     }
+
+
+@contextlib.contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Leave out what Lightning says about choices that are made here on purpose."""
+    with warnings.catch_warnings():
+        for message in EXPECTED:
+            warnings.filterwarnings("ignore", message=message)
+        yield
 
 
 def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:

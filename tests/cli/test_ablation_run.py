@@ -173,7 +173,7 @@ def test_a_further_seed_trains_only_the_new_trials(copy, capsys):
 
 def test_a_trial_of_another_configuration_is_put_aside_not_deleted(copy):
     old = (copy / "gelu" / "seed0" / "result.json").read_bytes()
-    words = ["--data.val_size", "50", "--ablation.only", "gelu", "--ablation.seeds", "1"]
+    words = ["--data.val_size", "50", "--ablation.only", "gelu", "--ablation.seeds", "1", "--trainer.logger", "false"]
     assert main(["fit", "--config", "arms.yaml", *words]) == 0
     assert (copy / ".superseded" / "gelu" / "seed0.1" / "result.json").read_bytes() == old
     assert (copy / ".superseded" / "gelu" / "seed0.1" / "last.ckpt").exists()

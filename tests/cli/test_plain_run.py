@@ -125,6 +125,7 @@ def test_a_training_goes_on_from_a_checkpoint(trained):
     assert main(["fit", "--config", str(trained / "config.yaml"), *words]) == 0
     run = trained.parents[1] / "on" / "config" / "fit0"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 8
+    assert torch.load(trained / "last.ckpt", weights_only=True)["global_step"] == 6
     assert yaml.safe_load((run / "config.yaml").read_text())["ckpt_path"] == str(trained / "last.ckpt")
 
 

@@ -39,6 +39,8 @@ def run(subcommand: str, arguments: Arguments) -> int:
         write_json(directory / "result.json", {"format": 1, "status": "done", **result})
         print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     else:
+        if subcommand == "predict":
+            config["trainer"]["logger"] = False
         cli = prepare(config, directory)
         with expected_warnings():
             getattr(cli.trainer, subcommand)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])

@@ -235,6 +235,7 @@ def test_a_trial_of_another_seed_or_arm_has_other_bits(folder, finished):
     assert len(losses) == len(TRIALS)
 
 
+@pytest.mark.slow  # an ablation of its own
 def test_a_metric_that_no_trial_has_is_named_when_a_trial_ends(copy, capsys):
     words = ["--ablation.metric", "test/acc", "--ablation.seeds", "3", "--ablation.only", "plain"]
     main(["fit", "--config", "arms.yaml", *words])

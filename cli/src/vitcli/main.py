@@ -14,6 +14,8 @@ usage: vitcli COMMAND ...
   predict    write nothing, return the probabilities of a split to the trainer's callbacks
   report     DIR    write the report of an ablation's directory again
   dashboard  DIR    show an ablation or a run in TensorBoard, on this machine only
+  list       [PATTERN] [--format table|markdown|json]    print the models, their costs and what was published
+  convert    MODEL FILE.pth FILE.safetensors    write a public checkpoint under this project's names
   show       attention OP    draw which tokens a query sees in an op, measured by gradient: --init.NAME VALUE, --out FILE.png
 
 Keys are dotted paths into the configuration: --trainer.max_epochs 5, --ablation.only h_swish, --ablation.seeds 3,
@@ -22,7 +24,7 @@ vitcli fit --config FILE --print_config shows every value in force.
 """
 
 RUNS = ("fit", "validate", "test", "predict")
-COMMANDS = (*RUNS, "report", "dashboard", "show")
+COMMANDS = (*RUNS, "report", "dashboard", "list", "convert", "show")
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -45,6 +47,14 @@ def main(argv: list[str] | None = None) -> int:
             return dashboard(rest)
         if command == "report":
             return _report(rest)
+        if command == "list":
+            from vitcli.listing import main as listing
+
+            return listing(rest)
+        if command == "convert":
+            from vitcli.convert import main as convert
+
+            return convert(rest)
         if command == "show":
             from vitcli.show.command import main as show
 

@@ -13,7 +13,7 @@ from vitcore.cross_window import CrossWindowAttention, stripe_attention
 from vitcore.deformable import DeformableAttention
 from vitcore.deformed_shift import DeformedShift, one_hot_shifts
 from vitcore.effective_squeeze import EffectiveSqueezeExcite
-from vitcore.embed import PatchEmbedding
+from vitcore.embed import Embedding, PatchEmbedding
 from vitcore.im2col import local_attention_im2col
 from vitcore.kmeans_attention import KMeansAttention, attend_labels
 from vitcore.locality import LocalityFeedForward
@@ -74,6 +74,7 @@ __all__ = [
     "DepthwiseConv2d",
     "EffectiveSqueezeExcite",
     "EfficientChannel",
+    "Embedding",
     "FeatureOp",
     "GlobalAttention",
     "GlobalResponseNorm",

@@ -7,11 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.convolution import GridConv2d
+from vitcore.embed import Embedding
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, NormFactory
 
 
-class ConvStem(nn.Module):
+class ConvStem(Embedding):
     """Halve the image again and again by 3 x 3 convolutions - norm - activation, doubling the channels.
 
     Args:
@@ -19,8 +20,10 @@ class ConvStem(nn.Module):
         width: Channels of the grid and of the last strided convolution; the one before has half of them, and so on.
         layers: Number of convolutions with stride 2.
         last: ``pointwise`` ends with a 1 x 1 convolution with bias, ``none`` with the last activation.
-        norm: Makes the normalisations; the 3 x 3 convolutions have no bias of their own.
+        norm: Makes the normalisations between convolution and activation.
         activation: Makes the non-linearities.
+        last_norm: Makes a normalisation of the grid.
+        bias: Number of bias terms a channel of the 3 x 3 convolutions: 0 or 1.
 
     Shapes:
         image (b, in_chans, H, W) -> grid (b, ceil(H / 2**layers), ceil(W / 2**layers), width)
@@ -32,7 +35,8 @@ class ConvStem(nn.Module):
         ValueError: ``layers`` is not positive, or 2**(layers - 1) does not divide ``width``.
 
     Source: Xiao et al., Early Convolutions Help Transformers See Better, NeurIPS 2021, section 4 (``pointwise``, ReLU); the
-    same with ReLU6 in Huang et al., Shuffle Transformer, 2021. Xiao et al. choose the widths per model.
+    same with ReLU6 in Huang et al., Shuffle Transformer, 2021. Xiao et al. choose the widths per model. Two convolutions with
+    biases and one norm behind them are the tokenizer of Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class ConvStem(nn.Module):
         last: Literal["none", "pointwise"] = "pointwise",
         norm: NormFactory = GridBatchNorm2d,
         activation: ActivationFactory = nn.ReLU,
+        last_norm: NormFactory = nn.Identity,
+        bias: int = 0,
     ) -> None:
         super().__init__()
         if layers < 1 or width % 2 ** (layers - 1):
@@ -53,16 +59,21 @@ class ConvStem(nn.Module):
         widths = [in_chans, *(width // 2 ** (layers - 1 - i) for i in range(layers))]
         self.layers = nn.Sequential(
             *(
-                nn.Sequential(GridConv2d(narrow, wide, 3, stride=2, padding=1, bias=False), norm(wide), activation())
+                nn.Sequential(GridConv2d(narrow, wide, 3, stride=2, padding=1, bias=bias > 0), norm(wide), activation())
                 for narrow, wide in pairwise(widths)
             )
         )
         self.last = GridConv2d(width, width, 1) if last == "pointwise" else nn.Identity()
+        self.norm = last_norm(width)
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the image."""
         # One copy of the image is less than the copies of wider grids that norms would make otherwise.
-        return self.last(self.layers(image.permute(0, 2, 3, 1).contiguous()))
+        return self.norm(self.last(self.layers(image.permute(0, 2, 3, 1).contiguous())))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of an image of h x w pixels."""
+        return -(-h // self.reduction), -(-w // self.reduction)
 
     def macs(self, h: int, w: int) -> int:
         """One matrix product a place and layer, for an image of exactly 2**layers * (h, w) pixels."""

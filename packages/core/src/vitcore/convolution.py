@@ -11,6 +11,11 @@ def same_padding(owner: str, kernel_size: int) -> int:
     return kernel_size // 2
 
 
+def strided_size(h: int, w: int, kernel_size: int, stride: int, padding: int) -> tuple[int, int]:
+    """Return the rows and columns that a strided convolution makes of h x w: those of whole windows on the padded map."""
+    return (h + 2 * padding - kernel_size) // stride + 1, (w + 2 * padding - kernel_size) // stride + 1
+
+
 class GridConv2d(nn.Conv2d):
     """``torch.nn.Conv2d`` for grids. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
 

@@ -6,7 +6,28 @@ from torch import Tensor, nn
 from vitcore.convolution import GridConv2d
 
 
-class PatchEmbedding(nn.Module):
+class Embedding(nn.Module):
+    """What makes a grid: from an image, or a coarser grid from a finer one.
+
+    Attributes:
+        reduction: How many rows, and columns, of what comes in make one of the grid.
+
+    Shapes:
+        image (b, c, H, W) or grid (b, H, W, c) -> grid (b, h, w, width)
+    """
+
+    reduction: int
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid made of h x w pixels or tokens."""
+        raise TypeError(f"{type(self).__name__} does not tell its grid's size: define map_size(h, w).")
+
+    def macs(self, h: int, w: int) -> int:
+        """Multiply-adds for a grid of h x w tokens."""
+        raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
+
+
+class PatchEmbedding(Embedding):
     """Cut the image into square patches and map each to a token.
 
     Args:
@@ -38,6 +59,10 @@ class PatchEmbedding(nn.Module):
                 f"got image={tuple(image.shape[2:])}, patch_size={self.reduction}."
             )
         return self.projection(image.permute(0, 2, 3, 1))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of an image of h x w pixels."""
+        return h // self.reduction, w // self.reduction
 
     def macs(self, h: int, w: int) -> int:
         """One matrix product a patch."""

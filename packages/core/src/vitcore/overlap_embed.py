@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import GridConv2d, strided_size
+from vitcore.embed import Embedding
 from vitcore.op import NormFactory
 
 
@@ -17,7 +18,7 @@ def require_patch(owner: str, grid: Float[Tensor, "b h w c"], kernel_size: int, 
         )
 
 
-class OverlapPatchEmbedding(nn.Module):
+class OverlapPatchEmbedding(Embedding):
     """Map overlapping square patches of the image to tokens and normalise them.
 
     Args:
@@ -63,12 +64,16 @@ class OverlapPatchEmbedding(nn.Module):
         require_patch("OverlapPatchEmbedding", grid, self.kernel_size, self.padding)
         return self.norm(self.projection(grid))
 
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of an image of h x w pixels."""
+        return strided_size(h, w, self.kernel_size, self.reduction, self.padding)
+
     def macs(self, h: int, w: int) -> int:
         """One matrix product a patch."""
         return h * w * self.projection.weight.numel()
 
 
-class OverlapPatchMerging(nn.Module):
+class OverlapPatchMerging(Embedding):
     """Map overlapping square patches of a grid to the tokens of a coarser one and normalise them.
 
     Args:
@@ -112,6 +117,10 @@ class OverlapPatchMerging(nn.Module):
         """Merge the patches."""
         require_patch("OverlapPatchMerging", grid, self.kernel_size, self.padding)
         return self.norm(self.projection(grid))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of a finer grid of h x w tokens."""
+        return strided_size(h, w, self.kernel_size, self.reduction, self.padding)
 
     def macs(self, h: int, w: int) -> int:
         """One matrix product a patch."""

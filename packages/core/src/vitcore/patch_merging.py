@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from vitcore.embed import Embedding
 from vitcore.op import NormFactory
 
 
@@ -24,7 +25,7 @@ def depth_to_space(grid: Float[Tensor, "b h2 w2 c4"], h: int, w: int) -> Float[T
     return squares.flatten(3, 4).flatten(1, 2)[:, :h, :w]
 
 
-class PatchMerging(nn.Module):
+class PatchMerging(Embedding):
     """Concatenate 2 x 2 tokens, normalise, and project without a bias.
 
     Args:
@@ -50,6 +51,10 @@ class PatchMerging(nn.Module):
     def forward(self, grid: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w d"]:
         """Merge the tokens."""
         return self.projection(self.norm(space_to_depth(grid)))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of a finer one of h x w tokens."""
+        return -(-h // 2), -(-w // 2)
 
     def macs(self, h: int, w: int) -> int:
         """One matrix product a token of the output."""

@@ -1,5 +1,6 @@
 """Positions: what tells a token where it is."""
 
+import math
 from typing import Literal
 
 import torch
@@ -28,6 +29,7 @@ class AbsolutePosition(FeatureOp):
         grid_size: Rows and columns that the table is made for, in tokens.
         prefix_tokens: Tokens in front of the grid that have positions of their own.
         interpolation: How the table adapts to another size.
+        weight_decay: ``none``: optimizers are told to leave the table out, as in DeiT. ``as_weights``: they are not, as in PVT.
 
     Shapes:
         grid (b, h, w, width) -> (1, h, w, width): what a skeleton adds to the grid
@@ -38,17 +40,17 @@ class AbsolutePosition(FeatureOp):
     Source: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, Eq. 1 and section 3.2 (interpolation).
     """
 
-    no_weight_decay = ("table",)
-
     def __init__(
         self,
         width: int,
         grid_size: tuple[int, int],
         prefix_tokens: int = 0,
         interpolation: Literal["bicubic", "bilinear"] = "bicubic",
+        weight_decay: Literal["none", "as_weights"] = "none",
     ) -> None:
         super().__init__()
-        self.grid_size = tuple(grid_size)
+        self.no_weight_decay = ("table",) if weight_decay == "none" else ()
+        self.grid_size = (grid_size[0], grid_size[1])
         self.prefix_tokens = prefix_tokens
         self.interpolation: Literal["bicubic", "bilinear"] = interpolation
         self.table = nn.Parameter(torch.empty(1, prefix_tokens + grid_size[0] * grid_size[1], width))
@@ -68,6 +70,14 @@ class AbsolutePosition(FeatureOp):
     ) -> tuple[Float[Tensor, "1 h w c"], Float[Tensor, "1 p c"]]:
         """Return the table and the prefix's own entries."""
         return self(grid), self.table[:, : self.prefix_tokens]
+
+    def resized(self, name: str, value: Float[Tensor, "1 n c"]) -> Float[Tensor, "1 m c"]:
+        """Return a table made for another, square grid at the size of this one; as it is if that grid was no square."""
+        side = math.isqrt(max(value.shape[1] - self.prefix_tokens, 0))
+        if side == 0 or side**2 != value.shape[1] - self.prefix_tokens:
+            return value
+        prefix, table = value[:, : self.prefix_tokens], value[:, self.prefix_tokens :].unflatten(1, (side, side))
+        return torch.cat((prefix, resize_table(table, *self.grid_size, self.interpolation).flatten(1, 2)), dim=1)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Additions only."""

@@ -1,5 +1,6 @@
 """Positions inside a window: what is added to the scores of each pair of tokens because of where they are."""
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -7,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
+
+from vitcore.position import resize_table
 
 
 def pair_displacements(table: Float[Tensor, "r c n"], rows: int, columns: int) -> Float[Tensor, "1 n t t"]:
@@ -83,6 +86,13 @@ class RelativePositionBias(WindowPosition):
         m = self.window
         table = self.table.unflatten(0, (2 * m - 1, 2 * m - 1))
         return pair_displacements(table[m - rows : m + rows - 1, m - columns : m + columns - 1], rows, columns)
+
+    def resized(self, name: str, value: Float[Tensor, "s2 n"]) -> Float[Tensor, "t2 n"]:
+        """Return a table made for another window at the size of this one (bicubic); as it is if it is no such table."""
+        old, new = math.isqrt(value.shape[0]), 2 * self.window - 1
+        if old**2 != value.shape[0]:
+            return value
+        return resize_table(value.view(1, old, old, -1), new, new).flatten(0, 2)
 
 
 class AbsolutePositionBias(WindowPosition):

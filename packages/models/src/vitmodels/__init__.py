@@ -1,8 +1,33 @@
 """Vision transformers with locality as timm models, made of vitcore's parts. Importing this package registers them."""
 
+from vitmodels.axial import axial_base, axial_small, axial_tiny
+from vitmodels.boat import (
+    boat_cswin_base,
+    boat_cswin_base_compat,
+    boat_cswin_small,
+    boat_cswin_small_compat,
+    boat_cswin_tiny,
+    boat_cswin_tiny_compat,
+    boat_swin_base,
+    boat_swin_small,
+    boat_swin_tiny,
+)
 from vitmodels.checkpoint import KeyRules, read_checkpoint, translate
 from vitmodels.column import Column, column
+from vitmodels.cswin import (
+    cswin_base,
+    cswin_base_384,
+    cswin_large,
+    cswin_large_384,
+    cswin_small,
+    cswin_small_384,
+    cswin_tiny,
+    cswin_tiny_384,
+)
+from vitmodels.dat import dat_base, dat_small, dat_tiny
 from vitmodels.deit_column import deit_base, deit_small, deit_tiny
+from vitmodels.initial import fan_out_weights, torch_weights, vision_transformer_weights
+from vitmodels.loading import load_checkpoint
 from vitmodels.localvit import (
     localvit_small,
     localvit_tiny,
@@ -15,46 +40,78 @@ from vitmodels.localvit import (
     localvit_tiny_se48,
     localvit_tiny_se96,
 )
+from vitmodels.localvit_hosts import localvit_pvt_tiny, localvit_swin_tiny
+from vitmodels.msg import MessengerPyramid, messenger_pyramid, msg_base, msg_small, msg_tiny
+from vitmodels.nat import nat_base, nat_mini, nat_small, nat_tiny
+from vitmodels.paired_images import PairedImageAttention
+from vitmodels.pale import pale_base, pale_base_compat, pale_small, pale_small_compat, pale_tiny, pale_tiny_compat
 from vitmodels.parts import BlockSpec, Branch, part
-
-MODELS = (
-    "deit_tiny",
-    "deit_small",
-    "deit_base",
-    "localvit_tiny",
-    "localvit_tiny_relu6",
-    "localvit_tiny_h_swish",
-    "localvit_tiny_eca",
-    "localvit_tiny_eca_hard",
-    "localvit_tiny_se96",
-    "localvit_tiny_se48",
-    "localvit_tiny_se4",
-    "localvit_tiny_ratio6_relu6",
-    "localvit_small",
+from vitmodels.published import PAPERS, Published, read_published
+from vitmodels.pvt import pvt_large, pvt_medium, pvt_small, pvt_tiny
+from vitmodels.pvtv2 import pvtv2_b0, pvtv2_b1, pvtv2_b2, pvtv2_b2_li, pvtv2_b3, pvtv2_b4, pvtv2_b5
+from vitmodels.pyramid import Pyramid, pyramid
+from vitmodels.shuffle import shuffle_base, shuffle_small, shuffle_tiny
+from vitmodels.slide import (
+    slide_cswin_base,
+    slide_cswin_small,
+    slide_cswin_tiny,
+    slide_nat_mini,
+    slide_nat_small,
+    slide_nat_tiny,
+    slide_pvt_medium,
+    slide_pvt_small,
+    slide_pvt_tiny,
+    slide_pvtv2_b1,
+    slide_pvtv2_b2,
+    slide_pvtv2_b3,
+    slide_pvtv2_b4,
+    slide_swin_base,
+    slide_swin_base_compat,
+    slide_swin_small,
+    slide_swin_small_compat,
+    slide_swin_tiny,
+    slide_swin_tiny_compat,
 )
-"""Names of the models that this package registers with timm, in the order of the papers."""
+from vitmodels.stage import Alternate, StageSpec, no_position
+from vitmodels.swin import (
+    swin_base,
+    swin_base_384,
+    swin_large,
+    swin_large_384,
+    swin_small,
+    swin_small_384,
+    swin_tiny,
+    swin_tiny_384,
+)
+from vitmodels.timm_interface import PRESETS
+
+MODELS = tuple(PRESETS)
+"""Names of the models that this package registers with timm."""
 
 __all__ = [
+    *MODELS,
     "MODELS",
+    "PAPERS",
+    "Alternate",
     "BlockSpec",
     "Branch",
     "Column",
     "KeyRules",
+    "MessengerPyramid",
+    "PairedImageAttention",
+    "Published",
+    "Pyramid",
+    "StageSpec",
     "column",
-    "deit_base",
-    "deit_small",
-    "deit_tiny",
-    "localvit_small",
-    "localvit_tiny",
-    "localvit_tiny_eca",
-    "localvit_tiny_eca_hard",
-    "localvit_tiny_h_swish",
-    "localvit_tiny_ratio6_relu6",
-    "localvit_tiny_relu6",
-    "localvit_tiny_se4",
-    "localvit_tiny_se48",
-    "localvit_tiny_se96",
+    "fan_out_weights",
+    "load_checkpoint",
+    "messenger_pyramid",
+    "no_position",
     "part",
+    "pyramid",
     "read_checkpoint",
+    "read_published",
+    "torch_weights",
     "translate",
+    "vision_transformer_weights",
 ]

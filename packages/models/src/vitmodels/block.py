@@ -3,9 +3,8 @@
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Nothing
+from vitmodels.alternate import SLOTS
 from vitmodels.parts import BlockSpec, Branch
-
-SLOTS = ("position", "mixer", "content", "feed_forward")
 
 
 class ResidualBranch(nn.Module):
@@ -73,3 +72,7 @@ class Block(nn.Module):
         for branch in self.children():
             grid, prefix = branch(grid, prefix)
         return grid, prefix
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Multiply-adds of matrix products and convolutions for one grid of h x w tokens and ``prefix`` tokens."""
+        return sum(branch.op.macs(h, w, prefix) for branch in self.children())

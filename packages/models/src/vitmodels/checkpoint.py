@@ -3,7 +3,7 @@
 import fnmatch
 import pickle
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,43 @@ class KeyRules:
     """How the names of a public implementation become ours.
 
     Args:
-        renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match counts.
+        renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement is
+            a name of the model counts, else the first match. Where the expression has a group named ``stage``, a number, ``{stage}`` in the replacement is that number less ``first_stage``,
+            and ``{next}`` one more.
         structural: Patterns of their names that carry no weights (masks, index tables): present or not, they are dropped.
-        transform: Changes the values where a rename is not enough, given our name and the value.
+        transform: Changes the values where a rename is not enough, given our name, the value and the model.
+        first_stage: The number of their first stage; ours is 0.
     """
 
     renames: tuple[tuple[str, str], ...]
     structural: tuple[str, ...] = ()
-    transform: Callable[[str, Tensor], Tensor] | None = None
+    transform: Callable[[str, Tensor, nn.Module], Tensor] | None = None
+    first_stage: int = 0
+
+    def rename(self, name: str, own: Container[str]) -> tuple[str, str] | None:
+        """Return our name for one of theirs, and the expression that matched; None if none does.
+
+        Args:
+            name: Their name.
+            own: The names of the model.
+        """
+        found = []
+        for pattern, replacement in self.renames:
+            if match := re.fullmatch(pattern, name):
+                new = match.expand(replacement)
+                if "stage" in match.groupdict():
+                    stage = int(match["stage"]) - self.first_stage
+                    new = new.replace("{stage}", str(stage)).replace("{next}", str(stage + 1))
+                found.append((new, pattern))
+        return next((pair for pair in found if pair[0] in own), found[0] if found else None)
 
 
 def translate(
     state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module, adapted: tuple[str, ...] = ()
 ) -> dict[str, Tensor]:
-    """Return a public implementation's state dict under our names. A dict that has our names already is returned as it is.
+    """Return a public implementation's state dict under our names; a dict that has our names already keeps them.
+
+    Tables of positions that were made for another size are interpolated, by the modules that own them.
 
     Args:
         state: The public state dict.
@@ -51,23 +74,22 @@ def translate(
     counters = _matching(own, COUNTERS)
     free = _matching(own, adapted)
     if set(own) - counters - free <= set(state) and set(state) <= set(own) | _matching(state, adapted):
-        return dict(state)
+        return {name: _fitted(name, value, own, model) for name, value in state.items()}
     translated: dict[str, Tensor] = {}
     used, problems = set(), []
     structural = _matching(state, rules.structural)
     for name, value in state.items():
         if name in structural:
             continue
-        for pattern, replacement in rules.renames:
-            if match := re.fullmatch(pattern, name):
-                used.add(pattern)
-                new = match.expand(replacement)
-                if new in translated:
-                    problems.append(f"{name} and another become {new}")
-                translated[new] = rules.transform(new, value) if rules.transform else value
-                break
-        else:
+        if (renamed := rules.rename(name, own)) is None:
             problems.append(f"no rule for {name}")
+            continue
+        new, pattern = renamed
+        used.add(pattern)
+        if new in translated:
+            problems.append(f"{name} and another become {new}")
+        translated[new] = rules.transform(new, value, model) if rules.transform else value
+    translated = {name: _fitted(name, value, own, model) for name, value in translated.items()}
     problems += [f"rule never used: {pattern}" for pattern, _ in rules.renames if pattern not in used]
     free |= _matching(translated, adapted)
     problems += [f"nothing becomes {name}" for name in own if name not in translated and name not in counters | free]
@@ -103,6 +125,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} holds no state dict: expected names and tensors, also under {', '.join(WRAPPERS)}.")
     return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _fitted(name: str, value: Tensor, own: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+    """Return a table of another size at the model's; anything else as it is."""
+    if name not in own or value.shape == own[name].shape:
+        return value
+    module, _, leaf = name.rpartition(".")
+    resize = getattr(model.get_submodule(module), "resized", None)
+    return value if resize is None else resize(leaf, value)
 
 
 def _matching(names: Iterable[str], patterns: tuple[str, ...]) -> set[str]:

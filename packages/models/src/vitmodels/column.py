@@ -7,7 +7,7 @@ import torch
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
-from vitcore import FeatureOp, NormFactory, PatchEmbedding
+from vitcore import Embedding, FeatureOp, NormFactory
 from vitmodels.block import Block
 from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
 from vitmodels.parts import BlockSpec, build_block, build_part, part
@@ -44,7 +44,7 @@ class Column(ImageClassifier):
 
     def __init__(
         self,
-        stem: PatchEmbedding,
+        stem: Embedding,
         position: FeatureOp,
         prefix_tokens: int,
         blocks: list[Block],
@@ -121,6 +121,12 @@ class Column(ImageClassifier):
             return tokens[:, self.num_prefix_tokens :].mean(dim=1)
         return tokens
 
+    def macs(self, height: int, breadth: int) -> int:
+        """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
+        h, w = self.stem.map_size(height, breadth)
+        blocks = sum(block.macs(h, w, self.num_prefix_tokens) for block in self.blocks)
+        return self.stem.macs(h, w) + blocks + self.head_macs()
+
     def forward_intermediates(
         self,
         x: Tensor,
@@ -191,7 +197,7 @@ def column(
     img_size: int | tuple[int, int] = 224,
     width: int = 192,
     depth: int = 12,
-    stem: Callable[[int, int], PatchEmbedding] = PATCHES,
+    stem: Callable[[int, int], Embedding] = PATCHES,
     position: Callable[[int, tuple[int, int], int], FeatureOp] = POSITION,
     prefix_tokens: int = 1,
     stage1: BlockSpec = NO_BRANCH,
@@ -229,7 +235,7 @@ def column(
     rates = torch.linspace(0, drop_path_rate, depth, device="cpu").tolist()
     stem_module = build_part(stem)(in_chans, width)
     height, breadth = (img_size, img_size) if isinstance(img_size, int) else img_size
-    grid_size = (height // stem_module.reduction, breadth // stem_module.reduction)
+    grid_size = stem_module.map_size(height, breadth)
     if min(grid_size) < 1:
         raise ValueError(
             "column: img_size must hold at least one patch, "

@@ -46,3 +46,25 @@ def vision_transformer_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif hasattr(module, "reset_parameters"):
         module.reset_parameters()  # type: ignore[operator]
+
+
+@torch.no_grad()
+def fan_out_weights(module: nn.Module) -> None:
+    """As ``vision_transformer_weights``, but convolutions from a normal of variance 2 / fan-out, zero for their biases.
+
+    Source: the public code of Wang et al., PVT v2, CVMJ 2022.
+    """
+    if isinstance(module, nn.Conv2d):
+        fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    else:
+        vision_transformer_weights(module)
+
+
+@torch.no_grad()
+def torch_weights(module: nn.Module) -> None:
+    """Every module's own ``reset_parameters``: PyTorch's defaults."""
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()  # type: ignore[operator]

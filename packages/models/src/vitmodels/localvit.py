@@ -8,6 +8,7 @@ kept, as in the public code. Locality in chosen thirds of the layers (Table 3) i
 Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Tables 1-4.
 """
 
+import re
 from typing import Any
 
 from vitmodels.checkpoint import KeyRules
@@ -31,27 +32,30 @@ def squeeze_excite(reduction: int) -> dict[str, Any]:
     return part("vitcore.SqueezeExcite", reduction=reduction)
 
 
-def rules(gate: tuple[tuple[str, str], ...] = ()) -> KeyRules:
-    """Return the key rules; the public code numbers the feed-forward's layers, a gate included, from 0."""
-    layers = [
-        "expand.0",
-        "expand.1",
-        None,
-        "middle.0",
-        "middle.1",
-        None,
-        *(["gate"] if gate else []),
-        "contract.0",
-        "contract.1",
-    ]
+def locality_renames(block: str, ours: str, gate: tuple[tuple[str, str], ...] = ()) -> list[tuple[str, str]]:
+    """Return the renames of the feed-forward's layers, which the public code numbers, a gate included, from 0.
+
+    Args:
+        block: A regular expression for the name of the feed-forward in the public code, without its dot.
+        ours: The replacement for it.
+        gate: Renames inside the gate.
+    """
+    layers = ["expand.0", "expand.1", None, "middle.0", "middle.1", None]
+    layers += [*(["gate"] if gate else []), "contract.0", "contract.1"]
+    last = re.compile(block).groups + 1
     inside: list[tuple[str, str]] = []
     for number, layer in enumerate(layers):
-        here = rf"(blocks\.\d+)\.conv\.conv\.{number}\."
+        here = rf"{block}\.{number}\."
         if layer == "gate":
-            inside += [(rf"{here}{old}(.+)", rf"\1.feed_forward.op.channel_attention.{new}\2") for old, new in gate]
+            inside += [(rf"{here}{old}(.+)", rf"{ours}.channel_attention.{new}\{last}") for old, new in gate]
         elif layer:
-            inside.append((rf"{here}(.+)", rf"\1.feed_forward.op.{layer}.\2"))
-    return KeyRules((*STEM_AND_HEAD, *inside))
+            inside.append((rf"{here}(.+)", rf"{ours}.{layer}.\{last}"))
+    return inside
+
+
+def rules(gate: tuple[tuple[str, str], ...] = ()) -> KeyRules:
+    """Return the key rules of LocalViT on DeiT with the given gate."""
+    return KeyRules((*STEM_AND_HEAD, *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", gate)))
 
 
 def _tiny(name: str, description: str, key_rules: KeyRules, **feed_forward: Any) -> Any:

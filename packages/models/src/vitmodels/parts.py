@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from vitcore import NormFactory, Nothing, OpFactory
+from vitmodels.alternate import followed
 
 PartData: TypeAlias = Any  # a mapping as above, an import path, or a callable that is used as it is
 
@@ -60,10 +61,10 @@ def part(class_path: str, **init_args: Any) -> dict[str, Any]:
 def merge_parts(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``base`` with ``change`` laid over it; another ``class_path`` replaces a part whole, leftovers included.
 
-    An import path alone counts as a part that states no arguments.
+    An import path alone counts as a part that states no arguments. Blocks that alternate follow, see ``vitmodels.alternate``.
     """
     merged = dict(base)
-    for key, value in change.items():
+    for key, value in (followed(base, change) if "alternate" in base else change).items():
         old = merged.get(key)
         if isinstance(old, str) and isinstance(value, Mapping):
             old = part(old)
@@ -98,14 +99,13 @@ def build_block(data: BlockSpec | Mapping[str, Any]) -> BlockSpec:
     Raises:
         ValueError: A slot or an entry of a branch is misspelt, an entry is no part, or an import path leads nowhere.
     """
-    branches = {}
-    for slot, branch in _entries(data, BlockSpec).items():
-        entries = _entries(branch, Branch)
-        for name in ("op", "norm"):
-            if name in entries:
-                entries[name] = build_part(entries[name])
-        branches[slot] = Branch(**entries)
-    return BlockSpec(**branches)
+    return BlockSpec(**{slot: build_branch(branch) for slot, branch in entries_of(data, BlockSpec).items()})
+
+
+def build_branch(data: Branch | Mapping[str, Any]) -> Branch:
+    """Turn a branch's data into a Branch that holds factories; see ``build_block``."""
+    entries = entries_of(data, Branch)
+    return Branch(**entries | {name: build_part(entries[name]) for name in ("op", "norm") if name in entries})
 
 
 def import_object(path: str) -> Any:
@@ -129,7 +129,12 @@ def _build_argument(value: Any) -> Any:
     return value
 
 
-def _entries(data: Any, spec: type) -> dict[str, Any]:
+def entries_of(data: Any, spec: type) -> dict[str, Any]:
+    """Return the entries of a spec that is written as a mapping or is one already.
+
+    Raises:
+        ValueError: It is neither, or an entry is misspelt.
+    """
     names = [f.name for f in fields(spec)]
     if isinstance(data, spec):
         return {name: getattr(data, name) for name in names}

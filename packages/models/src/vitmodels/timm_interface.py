@@ -4,21 +4,37 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, register_notrace_module
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from vitcore import FeatureOp, GridBatchNorm2d, PatchEmbedding
+from vitcore import Embedding, FeatureOp, GridBatchNorm2d
 from vitmodels.checkpoint import KeyRules, translate
 from vitmodels.parts import merge_parts
 
 Model = TypeVar("Model", bound=nn.Module)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-for _opaque in (FeatureOp, GridBatchNorm2d, PatchEmbedding):  # torch.fx cannot trace decisions that depend on shapes
+for _opaque in (FeatureOp, GridBatchNorm2d, Embedding):  # torch.fx cannot trace decisions that depend on shapes
     register_notrace_module(_opaque)
+
+
+class Preset(NamedTuple):
+    """A registered model.
+
+    Attributes:
+        builder: The typed function that returns it.
+        rules: How the names of its public checkpoint become ours; None if there is none.
+    """
+
+    builder: Callable[..., nn.Module]
+    rules: KeyRules | None
+
+
+PRESETS: dict[str, Preset] = {}
+"""The models of this package by name, in the order in which they were registered."""
 
 
 class ImageClassifier(nn.Module):
@@ -86,6 +102,14 @@ class ImageClassifier(nn.Module):
             for name in getattr(module, "no_weight_decay", ())
         }
 
+    def head_macs(self) -> int:
+        """Multiply-adds of the head."""
+        return self.head.weight.numel() if isinstance(self.head, nn.Linear) else 0
+
+    def macs(self, height: int, breadth: int) -> int:
+        """Multiply-adds for an image of height x breadth pixels."""
+        raise TypeError(f"{type(self).__name__} does not state its cost: define macs(height, breadth).")
+
     def forward_features(self, image: Tensor) -> Tensor:
         """Return the unpooled features."""
         raise TypeError(f"{type(self).__name__} does not define forward_features(image).")
@@ -105,7 +129,12 @@ class ImageClassifier(nn.Module):
 
 
 def preset(
-    name: str, builder: Callable[..., Model], description: str, rules: KeyRules | None = None, **defaults: Any
+    name: str,
+    builder: Callable[..., Model],
+    description: str,
+    rules: KeyRules | None = None,
+    first_conv: str | None = None,
+    **defaults: Any,
 ) -> Callable[..., Model]:
     """Return ``builder`` under a name of its own with other defaults, and register it as a timm model.
 
@@ -114,6 +143,7 @@ def preset(
         builder: A typed function that returns the model.
         description: The docstring's first line: what it is and where it was published.
         rules: How the names of the public checkpoint become ours.
+        first_conv: Where the model's first convolution is; None for that of a stem, or of the first stage, of patches.
         **defaults: The builder's arguments that make this model.
 
     Raises:
@@ -132,12 +162,20 @@ def preset(
     typed.__annotations__ = dict(builder.__annotations__)
     typed.__module__, typed.__qualname__ = module, name
     typed.__doc__ = description + "\n\n" + inspect.cleandoc(builder.__doc__ or "").split("\n\n", 1)[1]
-    _register(name, module, typed, values, rules)
+    if first_conv is None:
+        first_conv = "stem.projection" if "stem" in values else "stages.0.downsample.projection"
+    PRESETS[name] = Preset(typed, rules)
+    _register(name, module, typed, values, rules, first_conv)
     return typed
 
 
 def _register(
-    name: str, module: str, builder: Callable[..., nn.Module], values: Mapping[str, Any], rules: KeyRules | None
+    name: str,
+    module: str,
+    builder: Callable[..., nn.Module],
+    values: Mapping[str, Any],
+    rules: KeyRules | None,
+    first_conv: str,
 ) -> None:
     size = values["img_size"] if isinstance(values["img_size"], tuple) else (values["img_size"],) * 2
     cfg = {
@@ -149,7 +187,7 @@ def _register(
         "interpolation": "bicubic",
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
-        "first_conv": "stem.projection",
+        "first_conv": first_conv,
         "classifier": "head",
     }
     namespace = sys.modules[module]

@@ -1,0 +1,28 @@
+"""Models with the weights of a file: a public implementation's, under its own names, or ours."""
+
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import nn
+
+from vitmodels.checkpoint import KeyRules, read_checkpoint, translate
+from vitmodels.timm_interface import PRESETS
+
+
+def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
+    """Build a model with the weights of a file; every weight of the file is used and every one of the model is filled.
+
+    Args:
+        name: A model of this package.
+        path: A .pth file or one of safetensors, under the names of the public implementation or ours.
+        **arguments: What the model's builder takes, such as ``img_size``; tables of positions are interpolated to it.
+
+    Raises:
+        ValueError: There is no such model, or the file does not fit it; the message lists what is missing and left over.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"load_checkpoint: there is no model {name!r}; vitmodels.MODELS lists them.")
+    model = timm.create_model(name, **arguments)
+    model.load_state_dict(translate(read_checkpoint(path), PRESETS[name].rules or KeyRules(()), model))
+    return model

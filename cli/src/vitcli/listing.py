@@ -14,6 +14,13 @@ FORMS = ("table", "markdown", "json")
 HEADER = ("model", "size", "parameters (M)", "GMACs", "top-1 (%)", "published (M, GMACs)", "paper", "source")
 
 
+PREFACE = (
+    "Made by `vitcli list --format markdown`; a test compares. Parameters and multiply-adds are counted here, for one image",
+    "of the given size; the published figures are beside them, with where they are from and why ours differ. MACs are those",
+    "of matrix products and convolutions, by the closed forms that the ops state.",
+)
+
+
 @dataclass(frozen=True)
 class Listed:
     """One line of the list; None for what was not published.
@@ -108,9 +115,7 @@ def markdown(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
     """Return the page docs/models.md line by line."""
     yield "# Models"
     yield ""
-    yield "Made by `vitcli list --format markdown`; a test compares. Parameters and multiply-adds are counted here, for one image of the"
-    yield "given size; the published figures are beside them, with where they are from and why ours differ. MACs are those of matrix"
-    yield "products and convolutions, by the closed forms that the ops state."
+    yield from PREFACE
     yield ""
     yield "| " + " | ".join(HEADER) + " |"
     yield "|" + "---|" * len(HEADER)

@@ -1,7 +1,8 @@
 """Axial attention in a pyramid of Swin's shape: each token attends along its column, then along its row.
 
-How it maps to the slots: ``mixer`` is position-sensitive axial attention whose tables span the map at 224 px, ``feed_forward`` an MLP,
-``downsample`` that of Swin. Widths and depths are Swin's, so that attention alone differs from it.
+How it maps to the slots: ``mixer`` is position-sensitive axial attention whose tables span the map at 224 px,
+``feed_forward`` an MLP, ``downsample`` that of Swin. Widths and depths are Swin's, so that attention alone differs from
+it.
 
 Ours, no published figure: the paper puts axial attention into a ResNet.
 

@@ -45,6 +45,10 @@ class ResidualBranch(nn.Module):
             prefix = prefix + prefix_update
         return grid, prefix
 
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Those of the op; a norm has none."""
+        return self.op.macs(h, w, prefix)
+
 
 def keep_samples(grid: Tensor, rate: float) -> Tensor:
     """Draw which samples keep a branch: (b, 1, 1), 0 with probability ``rate``, else 1 / (1 - rate)."""
@@ -75,4 +79,4 @@ class Block(nn.Module):
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Multiply-adds of matrix products and convolutions for one grid of h x w tokens and ``prefix`` tokens."""
-        return sum(branch.op.macs(h, w, prefix) for branch in self.children())
+        return sum(branch.macs(h, w, prefix) for branch in self.children() if isinstance(branch, ResidualBranch))

@@ -4,9 +4,9 @@ How the paper maps to the slots: everything is the host's, and some blocks hold 
 and feed-forward: cluster attention with clusters of at most 49 tokens and an overlap of 20. On Swin these are the second blocks
 of stages 1 to 3, those that shift, without stochastic depth on the branch; on CSWin the first, third, ... blocks of all stages.
 
-The public code is not the authors'. On CSWin it does not scale the scores of cluster attention, and in the last stage, where there
-is one cluster, it lets neighbouring images of the batch overlap. The plain names scale and keep images apart, with the same
-parameters; ``boat_cswin_tiny_compat`` ... compute what that code computes for an even batch.
+The public code is not the authors'. On CSWin it does not scale the scores of cluster attention, and in the last stage,
+where there is one cluster, it lets neighbouring images of the batch overlap. The plain names scale and keep images apart,
+with the same parameters; ``boat_cswin_tiny_compat`` ... compute what that code computes for an even batch.
 
 Source: Yu et al., BOAT: Bilateral Local Attention Vision Transformer, BMVC 2022.
 """

@@ -21,9 +21,9 @@ class KeyRules:
     """How the names of a public implementation become ours.
 
     Args:
-        renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement is
-            a name of the model counts, else the first match. Where the expression has a group named ``stage``, a number, ``{stage}`` in the replacement is that number less ``first_stage``,
-            and ``{next}`` one more.
+        renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement
+            is a name of the model counts, else the first match. Where the expression has a group named ``stage``, a number,
+            ``{stage}`` in the replacement is that number less ``first_stage``, and ``{next}`` one more.
         structural: Patterns of their names that carry no weights (masks, index tables): present or not, they are dropped.
         transform: Changes the values where a rename is not enough, given our name, the value and the model.
         first_stage: The number of their first stage; ours is 0.

@@ -124,7 +124,7 @@ class Column(ImageClassifier):
     def macs(self, height: int, breadth: int) -> int:
         """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
         h, w = self.stem.map_size(height, breadth)
-        blocks = sum(block.macs(h, w, self.num_prefix_tokens) for block in self.blocks)
+        blocks = sum(block.macs(h, w, self.num_prefix_tokens) for block in self.blocks)  # type: ignore[operator]
         return self.stem.macs(h, w) + blocks + self.head_macs()
 
     def forward_intermediates(

@@ -1,12 +1,14 @@
 """MSG-Transformer: windows whose messenger tokens travel through the network beside the map. It has a skeleton of its own here.
 
-How the paper maps to the slots: ``mixer`` is messenger attention, in which window and messenger attend jointly, ``content`` the
-exchange among the messengers of a region (no norm, no stochastic depth), ``feed_forward`` an MLP on map and messengers. A messenger is
-born for each window behind the first patches, all from one learned vector; patch merging turns the messengers of 2 x 2 windows into
-one as it does with patches, by the same weights. The head reads the average of the map. The epsilon of the norms is 1e-5.
+How the paper maps to the slots: ``mixer`` is messenger attention, in which window and messenger attend jointly,
+``content`` the exchange among the messengers of a region (no norm, no stochastic depth), ``feed_forward`` an MLP on map
+and messengers. A messenger is born for each window behind the first patches, all from one learned vector.
+``downsample`` overlaps (7 x 7 with stride 4, then 3 x 3 with stride 2: the published parameters ask for it) and makes the
+messengers of the coarser map from those of the finer one as it does with patches, by the same weights. The head reads the
+average of the map. The epsilon of the norms is 1e-5.
 
-A map that windows or merging do not fill is padded, and its messengers alike: ceil(ceil(h / 7) / 2) = ceil(ceil(h / 2) / 7), so that there
-is always one messenger for each window.
+A map that windows or merging do not fill is padded, and its messengers alike: ceil(ceil(h / 7) / 2) = ceil(ceil(h / 2) /
+7), so that there is always one messenger for each window.
 
 Source: Fang et al., MSG-Transformer: Exchanging Local Spatial Information by Manipulating Messenger Tokens, CVPR 2022.
 """
@@ -19,10 +21,11 @@ from torch import Tensor
 from vitcore import NormFactory
 from vitcore.windowed import count_windows, fit_window
 from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.pale import overlapping
 from vitmodels.parts import build_part, part
 from vitmodels.pyramid import NO_STAGE, Pyramid
 from vitmodels.stage import Stage, StageSpec, build_stages
-from vitmodels.swin import LAYER_NORM, MLP_BRANCH, merging
+from vitmodels.swin import LAYER_NORM, MLP_BRANCH
 from vitmodels.timm_interface import preset
 
 WINDOW = 7
@@ -117,7 +120,7 @@ def msg_stages(width: int, depths: tuple[int, ...], shuffles: tuple[int, ...] = 
             "feed_forward": MLP_BRANCH,
             "width": width * 2 ** (i - 1),
             "depth": depth,
-            "downsample": merging(i),
+            "downsample": overlapping(i, LAYER_NORM),
             "prefix_tokens": int(i == 1),
         }
     return stages

@@ -15,9 +15,9 @@ from vitcore.cluster_attention import attend_clusters
 class PairedImageAttention(ClusterAttention):
     """Cluster attention that lets the two images of a pair overlap where a map forms a single cluster.
 
-    The first image of a pair also attends to the first ``overlap`` tokens of the second, the second one to the last of the first, in
-    raster order. Maps of more than ``cluster_size`` tokens, and an image that is left over, are treated as by ``ClusterAttention``.
-    Arguments, shapes and errors as there.
+    The first image of a pair also attends to the first ``overlap`` tokens of the second, the second one to the last of
+    the first, in raster order. Maps of more than ``cluster_size`` tokens, and an image that is left over, are treated as
+    by ``ClusterAttention``. Arguments, shapes and errors as there.
 
     Source: the public code of BOAT-CSWin, which fails on a single image and mixes channels in other odd batches.
     """

@@ -1,13 +1,14 @@
 """Pale Transformer on the Pyramid skeleton: pale-shaped attention in all stages, a conditional position in every block.
 
-How the paper maps to the slots: ``position`` is a depth-wise 3 x 3 convolution, ``mixer`` pale-shaped attention with pales of 7 rows
-and 7 columns and separable projections, ``feed_forward`` an MLP, ``downsample`` overlaps (7 x 7 with stride 4, then 3 x 3 with
-stride 2).
+How the paper maps to the slots: ``position`` is a depth-wise 3 x 3 convolution, ``mixer`` pale-shaped attention with
+pales of 7 rows and 7 columns and separable projections, ``feed_forward`` an MLP, ``downsample`` overlaps (7 x 7 with
+stride 4, then 3 x 3 with stride 2).
 
-There is no public code of the authors. The one implementation that is public (not theirs) has no norm behind the patch merging
-nor before the head, scales the scores by the square root of twice the channels of a head, and ends in a softmax. The plain names
-here have the norms and the usual scale, at 3,840 to 7,680 parameters more; ``pale_tiny_compat`` ... compute what that code computes
-before its softmax. Widths and heads of tiny and small are recalled, not read: they give the published parameters and MACs.
+There is no public code of the authors. The one implementation that is public (not theirs) has no norm behind the patch
+merging nor before the head, scales the scores by the square root of twice the channels of a head, and ends in a softmax.
+The plain names here have the norms and the usual scale, at 3,840 to 7,680 parameters more; ``pale_tiny_compat`` ...
+compute what that code computes before its softmax. Widths and heads of tiny and small are recalled, not read: they give
+the published parameters and MACs.
 
 Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022.
 """

@@ -49,12 +49,9 @@ class Published:
 def read_published() -> dict[str, Published]:
     """Read the table beside this file."""
     with (Path(__file__).parent / "published.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            row["model"]: Published(
-                *(float(row[name]) if row[name] else None for name in ("parameters", "gmacs", "top1")),
-                paper=row["paper"],
-                source=row["source"],
-                remark=row["remark"],
-            )
-            for row in csv.DictReader(file)
-        }
+        return {row["model"]: _published(row) for row in csv.DictReader(file)}
+
+
+def _published(row: dict[str, str]) -> Published:
+    parameters, gmacs, top1 = (float(row[key]) if row[key] else None for key in ("parameters", "gmacs", "top1"))
+    return Published(parameters, gmacs, top1, row["paper"], row["source"], row["remark"])

@@ -55,7 +55,7 @@ class Pyramid(ImageClassifier):
     def num_prefix_tokens(self) -> int:
         """Class tokens of the last stage."""
         prefix = self.stages[-1].prefix
-        return 0 if prefix is None else prefix.shape[1]
+        return prefix.shape[1] if isinstance(prefix, Tensor) else 0
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class Pyramid(ImageClassifier):
         """Recompute activations in the backward pass instead of keeping them."""
         super().set_grad_checkpointing(enable)
         for stage in self.stages:
-            stage.grad_checkpointing = enable
+            stage.grad_checkpointing = enable  # type: ignore[assignment]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
         """Tell timm which parameters lie at which depth: in groups of blocks, or of stages if ``coarse``."""
@@ -84,7 +84,7 @@ class Pyramid(ImageClassifier):
         }
 
     def forward_features(self, image: Tensor) -> Tensor:
-        """Return the normalised grid of the last stage (b, h, w, width); with class tokens (b, p + h * w, width), prefix first."""
+        """Return the normalised grid of the last stage (b, h, w, width); with class tokens (b, p + h * w, width)."""
         grid, prefix = image, None
         for stage in self.stages:
             grid, prefix = stage(grid, prefix)
@@ -106,8 +106,8 @@ class Pyramid(ImageClassifier):
         """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
         total, (h, w) = self.head_macs(), (height, breadth)
         for stage in self.stages:
-            h, w = stage.downsample.map_size(h, w)
-            total += stage.macs(h, w)
+            h, w = stage.downsample.map_size(h, w)  # type: ignore[operator, union-attr]
+            total += stage.macs(h, w)  # type: ignore[operator]
         return total
 
     def forward_intermediates(

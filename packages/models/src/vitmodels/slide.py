@@ -4,9 +4,9 @@ How the paper maps to the slots: everything is the host's but the ``mixer`` of s
 neighbourhood of 3 x 3, fixed and learned shifts; nothing alternates there. Only Slide-Swin is public; which stages slide on PVT
 and PVTv2 follows from the published parameters.
 
-The public configurations of Slide-Swin set a window of 56, which makes stages 3 and 4 attend globally; the published MACs are
-those of windows of 7 x 7, shifted in every second block, which is what the plain names have. ``slide_swin_tiny_compat`` ... have the
-public code's global attention. The rules below read either kind.
+The public configurations of Slide-Swin set a window of 56, which makes stages 3 and 4 attend globally; the published MACs
+are those of windows of 7 x 7, shifted in every second block, which is what the plain names have.
+``slide_swin_tiny_compat`` ... have the public code's global attention. The rules below read either kind.
 
 Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023.
 """
@@ -136,7 +136,7 @@ def _on_nat(size: str, top1: str) -> Any:
         f"slide_nat_{size}",
         f"Slide-NAT-{size.capitalize()} ({top1}).",
         nat.nat_stages(size),
-        norm=nat.LAYER_NORM,
+        norm=swin.LAYER_NORM,
         first_conv=nat.FIRST_CONV,
     )
 

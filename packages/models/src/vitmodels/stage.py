@@ -65,10 +65,10 @@ def build_stage(data: StageSpec | Mapping[str, Any]) -> tuple[StageSpec, BlockSp
     Raises:
         ValueError: An entry is misspelt or no part, or an import path leads nowhere.
     """
-    entries = entries_of(data, StageSpec)
+    entries: dict[str, Any] = entries_of(data, StageSpec)
     other = entries_of(entries.pop("alternate", {}), Alternate)
-    branches = {slot: build_branch(entries.pop(slot)) for slot in SLOTS if slot in entries}
-    instead = {slot: build_branch(branch) for slot, branch in other.items() if branch is not None}
+    branches: dict[str, Any] = {slot: build_branch(entries.pop(slot)) for slot in SLOTS if slot in entries}
+    instead: dict[str, Any] = {slot: build_branch(branch) for slot, branch in other.items() if branch is not None}
     for name in ("downsample", "absolute_position", "norm"):
         if name in entries:
             entries[name] = build_part(entries[name])
@@ -143,7 +143,7 @@ class Stage(nn.Module):
     def macs(self, h: int, w: int) -> int:
         """Multiply-adds of the stage for a grid of h x w tokens."""
         prefix = 0 if self.prefix is None else self.prefix.shape[1]
-        return self.downsample.macs(h, w) + sum(block.macs(h, w, prefix) for block in self.blocks)
+        return self.downsample.macs(h, w) + sum(block.macs(h, w, prefix) for block in self.blocks)  # type: ignore[operator]
 
 
 AnyStage = TypeVar("AnyStage", bound=Stage)

@@ -5,7 +5,17 @@ import pytest
 import vitmodels
 
 SMALLEST = (
-    *("deit_tiny", "localvit_tiny", "pvt_tiny", "pvtv2_b0", "swin_tiny", "cswin_tiny", "nat_mini", "shuffle_tiny", "msg_tiny"),
+    *(
+        "deit_tiny",
+        "localvit_tiny",
+        "pvt_tiny",
+        "pvtv2_b0",
+        "swin_tiny",
+        "cswin_tiny",
+        "nat_mini",
+        "shuffle_tiny",
+        "msg_tiny",
+    ),
     *("axial_tiny", "dat_tiny", "localvit_pvt_tiny", "localvit_swin_tiny", "slide_pvt_tiny", "slide_swin_tiny"),
     *("boat_swin_tiny", "boat_cswin_tiny", "pale_tiny"),
 )

@@ -56,6 +56,26 @@ class _AttentionToPieces(FeatureOp):
         return self.projection(attend_to_keys(self.q(queries), kv, self.head_dim))
 
 
+class PatchReduction(GridConv2d):
+    """Turn each patch of ``reduction`` x ``reduction`` tokens into one, by a convolution with a bias.
+
+    Args:
+        width: Channels of the grid.
+        reduction: Side of a patch in tokens.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, max(1, h // reduction), max(1, w // reduction), width); a smaller map is filled up with zeros
+    """
+
+    def __init__(self, width: int, reduction: int) -> None:
+        super().__init__(width, width, reduction, stride=reduction)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
+        """Convolve each patch."""
+        below, right = (max(0, patch - side) for patch, side in zip(self.kernel_size, grid.shape[1:3], strict=True))
+        return super().forward(pad(grid, (0, 0, 0, right, 0, below)) if below or right else grid)
+
+
 class SpatialReductionAttention(_AttentionToPieces):
     """Each token attends to the patches of reduction x reduction tokens, each a key.
 
@@ -90,13 +110,12 @@ class SpatialReductionAttention(_AttentionToPieces):
         if reduction < 1:
             raise ValueError(f"SpatialReductionAttention: reduction must be at least 1, got reduction={reduction}.")
         self.reduction = reduction
-        self.reduce = GridConv2d(width, width, reduction, stride=reduction) if reduction > 1 else nn.Identity()
+        self.reduce = PatchReduction(width, reduction) if reduction > 1 else nn.Identity()
         self.norm = norm(width) if reduction > 1 else nn.Identity()
 
     def pieces(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
         """Convolve each patch to one token."""
-        below, right = (max(0, self.reduction - side) for side in grid.shape[1:3])
-        return self.reduce(pad(grid, (0, 0, 0, right, 0, below)) if below or right else grid)
+        return self.reduce(grid)
 
     def finish(self, pieces: Float[Tensor, "b m 1 c"]) -> Float[Tensor, "b m 1 c"]:
         """Normalise."""

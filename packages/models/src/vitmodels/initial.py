@@ -21,13 +21,14 @@ def draw_seed() -> int:
 def initialise(model: nn.Module, seed: int, rule: InitialWeights) -> None:
     """Apply ``rule`` to every module of ``model``, each from a generator seeded by (``seed``, the module's name).
 
+    Modules that own buffers alone are visited too: a performer's random directions are one.
     Torch's generators are left as they were; ``torch.manual_seed`` would seed every CUDA device as well, now or at its first use.
     """
     devices = sorted({parameter.device.index for parameter in model.parameters() if parameter.is_cuda})
     with torch.random.fork_rng(devices=devices):
         generators = [torch.default_generator, *(torch.cuda.default_generators[index] for index in devices)]
         for name, module in model.named_modules():
-            own = list(module.parameters(recurse=False))
+            own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
             if own and not own[0].is_meta:
                 for generator in generators:
                     generator.manual_seed(seed ^ zlib.crc32(name.encode()))

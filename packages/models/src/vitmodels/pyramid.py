@@ -74,7 +74,7 @@ class Pyramid(ImageClassifier):
         if coarse:
             return {"stem": r"^stages\.0\.downsample", "blocks": [(r"^stages\.(\d+)", None), last]}
         return {
-            "stem": r"^stages\.0\.(downsample|position|prefix)",
+            "stem": r"^stages\.0\.(?:downsample|position|prefix)",
             "blocks": [
                 (r"^stages\.(\d+)\.(?:downsample|position|prefix)", (0,)),
                 (r"^stages\.(\d+)\.blocks\.(\d+)", None),

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from vitcore import Embedding, FeatureOp, GridBatchNorm2d
+from vitcore.reduction import PatchReduction
 from vitmodels.checkpoint import KeyRules, translate
 from vitmodels.parts import merge_parts
 
 Model = TypeVar("Model", bound=nn.Module)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-for _opaque in (FeatureOp, GridBatchNorm2d, Embedding):  # torch.fx cannot trace decisions that depend on shapes
+for _opaque in (FeatureOp, GridBatchNorm2d, Embedding, PatchReduction):  # torch.fx cannot trace decisions that depend on shapes
     register_notrace_module(_opaque)
 
 
@@ -190,6 +191,7 @@ def _register(
         "first_conv": first_conv,
         "classifier": "head",
     }
+    levels = 4 if "stage4" in values else 3  # all stages of a pyramid; the last blocks of a column, as timm has it
     namespace = sys.modules[module]
     configurations = namespace.__dict__.setdefault("default_cfgs", {})
     configurations.update(generate_default_cfgs({name: cfg}))
@@ -209,7 +211,7 @@ def _register(
             name,
             pretrained,
             pretrained_filter_fn=rename,
-            feature_cfg={"out_indices": 3, "feature_cls": "getter"},
+            feature_cfg={"out_indices": levels, "feature_cls": "getter"},
             **arguments,
         )
 

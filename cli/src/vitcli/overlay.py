@@ -2,7 +2,8 @@
 
 A configuration is data: mappings, lists, numbers and text. A part is ``{class_path: ..., init_args: {...}}``. Keys go through
 parts without naming ``init_args``; ``every`` stands for all of ``stage1``, ``stage2``, ... Naming another class replaces a
-part whole: nothing of the old one is carried over.
+part whole: nothing of the old one is carried over. Where every second block of a stage holds another part, it follows, see
+``vitmodels.alternate``.
 """
 
 import collections.abc
@@ -25,6 +26,7 @@ from vitcli.parts import (
     public_path,
     wanted,
 )
+from vitmodels.alternate import follows
 
 __all__ = ["Entry", "Origin", "callable_entries", "checked", "import_part", "lay_over", "tidy"]
 
@@ -62,6 +64,8 @@ def _put(
         if target not in container:
             container[target] = entry.start()
         here = f"{above}.{target}" if above else target
+        if "alternate" in entries and not appended and follows(container, [target, *rest], value):
+            _put(container["alternate"], entries["alternate"].entries() or {}, [target, *rest], value, origin, here)
         if appended:
             _replace(container, target, entry, _extended(entry, container[target], value, origin, here), origin, here)
         elif rest:

@@ -99,7 +99,7 @@ def _on_column(
         width=width,
         depth=depth,
         stem=stem,
-        position=part("vitmodels.tokens_to_token.sinusoidal_position"),
+        position="vitmodels.raster_position.RasterPosition",
         norm=LAYER_NORM,
         **every_stage(mixer=mixer, feed_forward=feed_forward),
     )

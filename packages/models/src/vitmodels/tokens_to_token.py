@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore import Embedding, FeatureOp, Mlp, NormFactory, OpFactory, PerformerAttention, SinusoidalPosition, SoftSplit
+from vitcore import Embedding, FeatureOp, Mlp, NormFactory, OpFactory, PerformerAttention, SoftSplit
 from vitcore.convolution import strided_size
 
 TokenMixerFactory: TypeAlias = Callable[[int, int], nn.Module]
@@ -121,8 +121,3 @@ class TokensToToken(Embedding):
         sides = zip((4, 2), self.layers, strict=True)
         layers = sum(layer.macs(n * h, n * w) for n, layer in sides)  # type: ignore[operator]
         return layers + h * w * self.projection.weight.numel()
-
-
-def sinusoidal_position(width: int, grid_size: tuple[int, int], prefix_tokens: int) -> FeatureOp:
-    """Make T2T's position for a skeleton: fixed sines and cosines of the raster index, prefix first, at any size."""
-    return SinusoidalPosition(width)

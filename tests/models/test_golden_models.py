@@ -13,12 +13,17 @@ from vitmodels.timm_interface import PRESETS
 
 RECORDS = {
     ("localvit_baselines", "deit_tiny_patch16_224"): "deit_tiny",
+    ("localvit_baselines", "T2t_vit_7"): "t2t_vit_7",
+    ("localvit_baselines", "T2t_vit_t_14"): "t2t_vit_t_14",
+    ("localvit_baselines", "tnt_t_patch16_224"): "tnt_tiny",
     ("localvit", "localvit_tiny_mlp4_act2_hs"): "localvit_tiny_h_swish",
     ("localvit", "localvit_tiny_mlp4_act3_r192"): "localvit_tiny",
     ("localvit", "localvit_tiny_mlp4_act4_eca"): "localvit_tiny_eca",
     ("localvit", "localvit_tiny_mlp6_act1"): "localvit_tiny_ratio6_relu6",
     ("localvit", "localvit_pvt_tiny"): "localvit_pvt_tiny",
     ("localvit", "localvit_swin_tiny_patch4_window7_224"): "localvit_swin_tiny",
+    ("localvit", "localvit_T2t_conv7"): "localvit_t2t_compat",
+    ("localvit", "localvit_tnt_t_patch16_224"): "localvit_tnt_tiny",
     ("pvt", "pvt_tiny"): "pvt_tiny",
     ("pvt", "pvt_tiny__img224_in256x160"): "pvt_tiny",
     ("pvt_v2", "pvt_v2_b0"): "pvtv2_b0",

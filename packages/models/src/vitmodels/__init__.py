@@ -72,7 +72,7 @@ from vitmodels.slide import (
     slide_swin_tiny,
     slide_swin_tiny_compat,
 )
-from vitmodels.stage import Alternate, StageSpec, no_position
+from vitmodels.stage import Alternate, NoAbsolutePosition, StageSpec
 from vitmodels.swin import (
     swin_base,
     swin_base_384,
@@ -98,6 +98,7 @@ __all__ = [
     "Column",
     "KeyRules",
     "MessengerPyramid",
+    "NoAbsolutePosition",
     "PairedImageAttention",
     "Published",
     "Pyramid",
@@ -106,7 +107,6 @@ __all__ = [
     "fan_out_weights",
     "load_checkpoint",
     "messenger_pyramid",
-    "no_position",
     "part",
     "pyramid",
     "read_checkpoint",

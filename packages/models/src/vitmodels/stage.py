@@ -14,9 +14,20 @@ from vitmodels.parts import BlockSpec, Branch, build_branch, build_part, entries
 from vitmodels.recompute import recomputed
 
 
-def no_position(width: int, grid_size: tuple[int, int], prefix_tokens: int) -> FeatureOp:
-    """Make what stands in the slot of an absolute position where there is none."""
-    return Nothing(width)
+class NoAbsolutePosition(Nothing):
+    """What stands in the slot of an absolute position where there is none.
+
+    Args:
+        width: Channels of the grid.
+        grid_size: Rows and columns that the model is made for.
+        prefix_tokens: Tokens beside the grid.
+
+    Shapes:
+        grid (b, h, w, width) -> zeros of the same shape
+    """
+
+    def __init__(self, width: int, grid_size: tuple[int, int], prefix_tokens: int) -> None:
+        super().__init__(width)
 
 
 @dataclass
@@ -53,7 +64,7 @@ class StageSpec(BlockSpec):
     width: int = 64
     depth: int = 2
     downsample: Callable[[int, int], Embedding] = OverlapPatchMerging
-    absolute_position: Callable[[int, tuple[int, int], int], FeatureOp] = no_position
+    absolute_position: Callable[[int, tuple[int, int], int], FeatureOp] = NoAbsolutePosition
     prefix_tokens: int = 0
     alternate: Alternate = field(default_factory=Alternate)
     norm: NormFactory = nn.Identity

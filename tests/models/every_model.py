@@ -5,9 +5,8 @@ import pytest
 import vitmodels
 
 SMALLEST = (
+    *("deit_tiny", "deit_tiny_distilled", "localvit_tiny", "t2t_vit_7", "tnt_tiny"),
     *(
-        "deit_tiny",
-        "localvit_tiny",
         "pvt_tiny",
         "pvtv2_b0",
         "swin_tiny",
@@ -15,9 +14,10 @@ SMALLEST = (
         "nat_mini",
         "shuffle_tiny",
         "msg_tiny",
+        "axial_tiny",
+        "dat_tiny",
     ),
-    *("axial_tiny", "dat_tiny", "localvit_pvt_tiny", "localvit_swin_tiny", "slide_pvt_tiny", "slide_swin_tiny"),
-    *("boat_swin_tiny", "boat_cswin_tiny", "pale_tiny"),
+    *("slide_swin_tiny", "boat_swin_tiny", "pale_tiny"),
 )
 
 every_model = pytest.mark.parametrize(

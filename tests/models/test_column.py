@@ -9,12 +9,10 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 import vitcore
-from tests.models.every_model import SMALLEST
 from vitmodels import column, part
 from vitmodels.column import third
 
 SMALL = {"img_size": 64, "depth": 3, "num_classes": 10}
-smallest = pytest.mark.parametrize("name", SMALLEST)
 
 
 def mlp_column(**arguments):
@@ -121,64 +119,6 @@ def test_an_image_smaller_than_a_patch_is_refused():
 def test_a_head_width_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"GlobalAttention: head_dim must divide width, got width=192, head_dim=50\."):
         timm.create_model("deit_tiny", stage2={"mixer": {"op": {"init_args": {"head_dim": 50}}}})
-
-
-@smallest
-def test_one_images_logits_do_not_depend_on_the_others(name):
-    model = timm.create_model(name, **SMALL).double().eval()
-    images = torch.randn(3, 3, 64, 64, dtype=torch.float64)
-    alone = torch.cat([model(image[None]) for image in images])
-    torch.testing.assert_close(model(images), alone, rtol=1e-9, atol=1e-9)
-
-
-@smallest
-def test_the_model_compiles_without_a_graph_break(name):
-    model = timm.create_model(name, **(SMALL | {"depth": 1})).eval()
-    image = torch.randn(2, 3, 64, 64)
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(image), model(image))
-
-
-@pytest.mark.slow
-@smallest
-def test_a_compiled_training_step_has_the_same_gradients(name):
-    image = torch.randn(4, 3, 64, 64)
-    results = []
-    for compiled in (False, True):
-        torch.manual_seed(3)
-        model = timm.create_model(name, **SMALL, drop_path_rate=0.1).train()
-        step = torch.compile(model, backend="aot_eager", fullgraph=True) if compiled else model
-        step(image).square().mean().backward()
-        results.append([*(parameter.grad for parameter in model.parameters()), *model.buffers()])
-    for eager, graph in zip(*results, strict=True):
-        torch.testing.assert_close(graph, eager, rtol=1e-4, atol=1e-6)
-
-
-@smallest
-def test_the_exported_program_takes_any_batch_size(name):
-    model = timm.create_model(name, **(SMALL | {"depth": 1})).eval()
-    batch = torch.export.Dim("batch", min=1, max=64)
-    program = torch.export.export(model, (torch.randn(2, 3, 64, 64),), dynamic_shapes=({0: batch},)).module()
-    for b in (1, 5):
-        image = torch.randn(b, 3, 64, 64)
-        torch.testing.assert_close(program(image), model(image))
-
-
-@smallest
-def test_a_training_step_in_bfloat16_stays_near_float32(name):
-    model = timm.create_model(name, **SMALL, drop_path_rate=0.1).train()
-    image = torch.randn(8, 3, 64, 64)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model(image)
-        assert logits.dtype == torch.bfloat16
-        logits.square().mean().backward()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
-    model.eval()
-    with torch.autocast("cpu", torch.bfloat16):
-        half = model(image).float()
-    single = model(image)
-    assert (half - single).abs().max() < 0.03 * single.abs().max()
 
 
 def test_a_column_is_built_of_parts_of_ones_own():

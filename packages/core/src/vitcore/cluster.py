@@ -1,12 +1,13 @@
 """Clusters of tokens that are alike: balanced hierarchical clustering and plain k-means; no gradient passes through either."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize, pad
+
+from vitcore.precision import full_precision
 
 
 def cluster_shape(tokens: int, cluster_size: int) -> tuple[int, int]:
@@ -68,7 +69,7 @@ def balanced_clusters(
     order = torch.arange(slots, device=features.device).expand(b * n, slots)
     if splits == 0:
         return order.view(b, n, 1, size)
-    with _full_precision(features):
+    with full_precision(features):  # in half precision many cosines are equal and the order would be chance
         tokens = features.detach().flatten(0, 1)
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         tokens = pad(tokens, (0, 0, 0, slots - t)) if slots > t else tokens
@@ -102,7 +103,7 @@ def kmeans_clusters(features: Float[Tensor, "b n t d"], clusters: int, iteration
     b, n, t, _ = features.shape
     numbers = torch.arange(clusters, device=features.device).unsqueeze(1)
     label = (torch.arange(t, device=features.device) * clusters // t).expand(b * n, t)
-    with _full_precision(features):
+    with full_precision(features):  # in half precision many cosines are equal and the order would be chance
         tokens = features.detach().flatten(0, 1)
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         centres = normalize((label.unsqueeze(1) == numbers).to(tokens.dtype) @ tokens, dim=-1)
@@ -180,12 +181,3 @@ def _padding_ends(order: Int[Tensor, "r m"], t: int, split: int) -> Int[Tensor, 
 def _row_numbers(within: Int[Tensor, "r m"], length: int) -> Int[Tensor, " rm"]:
     """Turn places within rows of ``length`` into places in the rows laid end to end."""
     return (within + torch.arange(within.shape[0], device=within.device).unsqueeze(1) * length).flatten()
-
-
-def _full_precision(features: Tensor) -> AbstractContextManager:
-    """Keep autocast from the products: in half precision many cosines are equal and the order would be chance.
-
-    Without autocast there is nothing to switch off, and an exported graph stays free of regions.
-    """
-    device = features.device.type
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

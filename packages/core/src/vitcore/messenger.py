@@ -76,13 +76,15 @@ class MessengerAttention(WindowedAttention):
         super().__init__(width, window, head_dim, position, bias)
         require_groups("MessengerAttention", width, shuffle)
         self.shuffle = shuffle
-        self.messenger_bias = nn.Parameter(torch.zeros(width // head_dim))
+        self.messenger_bias = nn.Parameter(torch.empty(width // head_dim))
+        self.initial = nn.Parameter(torch.empty(1, 1, width)) if messengers == "own" else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the numbers of the heads, and the messenger if there is one, from a truncated normal (0.02)."""
         nn.init.trunc_normal_(self.messenger_bias, std=0.02)
-        if messengers == "own":
-            self.initial = nn.Parameter(torch.zeros(1, 1, width))
+        if self.initial is not None:
             nn.init.trunc_normal_(self.initial, std=0.02)
-        else:
-            self.register_parameter("initial", None)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Let messengers read the windows, exchange, and be read."""

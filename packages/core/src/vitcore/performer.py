@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from vitcore.precision import full_precision
+
 EPSILON = 1e-8
 """Added to the normaliser, as in the public code: without it, features that underflow give 0 / 0."""
 
@@ -23,7 +25,7 @@ def performer_attention(
     Float32 or better throughout, under autocast too: exponentials and sums over all tokens leave the range of half precision.
     """
     precise = torch.promote_types(v.dtype, torch.float32)
-    with torch.autocast(device_type=v.device.type, enabled=False):
+    with full_precision(v):
         directions = directions.to(precise)
         q_features = random_features(q.to(precise), directions)
         k_features = random_features(k.to(precise), directions)

@@ -78,7 +78,11 @@ class RelativePositionBias(WindowPosition):
 
     def __init__(self, window: int, heads: int) -> None:
         super().__init__(window, heads)
-        self.table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table from a truncated normal (0.02)."""
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, rows: int, columns: int) -> Float[Tensor, "1 n t t"]:
@@ -115,7 +119,11 @@ class AbsolutePositionBias(WindowPosition):
 
     def __init__(self, window: int, heads: int) -> None:
         super().__init__(window, heads)
-        self.table = nn.Parameter(torch.zeros(heads, window**2, window**2))
+        self.table = nn.Parameter(torch.empty(heads, window**2, window**2))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the table from a truncated normal (0.02)."""
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, rows: int, columns: int) -> Float[Tensor, "1 n t t"]:

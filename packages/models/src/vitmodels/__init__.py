@@ -26,6 +26,7 @@ from vitmodels.cswin import (
 )
 from vitmodels.dat import dat_base, dat_small, dat_tiny
 from vitmodels.deit_column import deit_base, deit_small, deit_tiny
+from vitmodels.deit_distilled import DistilledColumn, deit_base_distilled, deit_small_distilled, deit_tiny_distilled
 from vitmodels.initial import fan_out_weights, torch_weights, vision_transformer_weights
 from vitmodels.loading import load_checkpoint
 from vitmodels.localvit import (
@@ -43,6 +44,7 @@ from vitmodels.localvit import (
 from vitmodels.localvit_hosts import localvit_pvt_tiny, localvit_swin_tiny
 from vitmodels.msg import MessengerPyramid, messenger_pyramid, msg_base, msg_small, msg_tiny
 from vitmodels.nat import nat_base, nat_mini, nat_small, nat_tiny
+from vitmodels.nested_column import NestedColumn
 from vitmodels.paired_images import PairedImageAttention
 from vitmodels.pale import pale_base, pale_base_compat, pale_small, pale_small_compat, pale_tiny, pale_tiny_compat
 from vitmodels.parts import BlockSpec, Branch, part
@@ -50,6 +52,7 @@ from vitmodels.published import PAPERS, Published, read_published
 from vitmodels.pvt import pvt_large, pvt_medium, pvt_small, pvt_tiny
 from vitmodels.pvtv2 import pvtv2_b0, pvtv2_b1, pvtv2_b2, pvtv2_b2_li, pvtv2_b3, pvtv2_b4, pvtv2_b5
 from vitmodels.pyramid import Pyramid, pyramid
+from vitmodels.raster_position import RasterPosition
 from vitmodels.shuffle import shuffle_base, shuffle_small, shuffle_tiny
 from vitmodels.slide import (
     slide_cswin_base,
@@ -83,7 +86,23 @@ from vitmodels.swin import (
     swin_tiny,
     swin_tiny_384,
 )
+from vitmodels.t2t_vit import (
+    localvit_t2t,
+    localvit_t2t_compat,
+    localvit_t2t_t,
+    t2t_vit_7,
+    t2t_vit_10,
+    t2t_vit_12,
+    t2t_vit_14,
+    t2t_vit_19,
+    t2t_vit_24,
+    t2t_vit_t_14,
+    t2t_vit_t_19,
+    t2t_vit_t_24,
+)
 from vitmodels.timm_interface import PRESETS
+from vitmodels.tnt_nested import localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
+from vitmodels.tokens_to_token import TokensToToken
 
 MODELS = tuple(PRESETS)
 """Names of the models that this package registers with timm."""
@@ -97,12 +116,16 @@ __all__ = [
     "Branch",
     "Column",
     "KeyRules",
+    "DistilledColumn",
     "MessengerPyramid",
+    "NestedColumn",
     "NoAbsolutePosition",
     "PairedImageAttention",
     "Published",
     "Pyramid",
+    "RasterPosition",
     "StageSpec",
+    "TokensToToken",
     "column",
     "fan_out_weights",
     "load_checkpoint",

@@ -175,7 +175,8 @@ _PARTS = every_stage(mixer=attention_branch(64), feed_forward=MLP_BRANCH)
 def _deit(size: str, width: int, top1: str) -> Any:
     description = f"Distilled DeiT-{size.capitalize()}: width {width}, {width // 64} heads ({top1} % top-1 published)."
     name = f"deit_{size}_distilled"
-    return preset(name, distilled_column, description, DISTILLED_RULES, width=width, **_PARTS)
+    heads = ("head", "distillation_head")
+    return preset(name, distilled_column, description, DISTILLED_RULES, classifier=heads, width=width, **_PARTS)
 
 
 deit_tiny_distilled = _deit("tiny", 192, "74.5")

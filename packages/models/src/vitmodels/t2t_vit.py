@@ -77,7 +77,7 @@ ATTENTION_RULES = _rules(*ATTENTION_MIXER, *STEM_NORM, *_stem_mlp("fc1", "fc2"),
 def t2t_stem(mixer: str, feed_forward: Any, feed_forward_norm: Any) -> dict[str, Any]:
     """Return the data of the stem with a performer or with attention."""
     return part(
-        "vitmodels.tokens_to_token.TokensToToken",
+        "vitmodels.TokensToToken",
         mixer=part(mixer),
         feed_forward=feed_forward,
         norm=LAYER_NORM,
@@ -99,7 +99,7 @@ def _on_column(
         width=width,
         depth=depth,
         stem=stem,
-        position="vitmodels.raster_position.RasterPosition",
+        position="vitmodels.RasterPosition",
         norm=LAYER_NORM,
         **every_stage(mixer=mixer, feed_forward=feed_forward),
     )

@@ -18,7 +18,12 @@ from vitmodels.parts import merge_parts
 Model = TypeVar("Model", bound=nn.Module)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-for _opaque in (FeatureOp, GridBatchNorm2d, Embedding, PatchReduction):  # torch.fx cannot trace decisions that depend on shapes
+for _opaque in (
+    FeatureOp,
+    GridBatchNorm2d,
+    Embedding,
+    PatchReduction,
+):  # torch.fx cannot trace decisions that depend on shapes
     register_notrace_module(_opaque)
 
 
@@ -135,6 +140,7 @@ def preset(
     description: str,
     rules: KeyRules | None = None,
     first_conv: str | None = None,
+    classifier: str | tuple[str, ...] = "head",
     **defaults: Any,
 ) -> Callable[..., Model]:
     """Return ``builder`` under a name of its own with other defaults, and register it as a timm model.
@@ -144,7 +150,9 @@ def preset(
         builder: A typed function that returns the model.
         description: The docstring's first line: what it is and where it was published.
         rules: How the names of the public checkpoint become ours.
-        first_conv: Where the model's first convolution is; None for that of a stem, or of the first stage, of patches.
+        first_conv: Where the model's first convolution is; None for that of a stem, or of the first stage, of patches; "" if it
+            has none.
+        classifier: Where the model's head is, or its heads are.
         **defaults: The builder's arguments that make this model.
 
     Raises:
@@ -166,7 +174,7 @@ def preset(
     if first_conv is None:
         first_conv = "stem.projection" if "stem" in values else "stages.0.downsample.projection"
     PRESETS[name] = Preset(typed, rules)
-    _register(name, module, typed, values, rules, first_conv)
+    _register(name, module, typed, values, rules, {"first_conv": first_conv or None, "classifier": classifier})
     return typed
 
 
@@ -176,7 +184,7 @@ def _register(
     builder: Callable[..., nn.Module],
     values: Mapping[str, Any],
     rules: KeyRules | None,
-    first_conv: str,
+    places: dict[str, Any],
 ) -> None:
     size = values["img_size"] if isinstance(values["img_size"], tuple) else (values["img_size"],) * 2
     cfg = {
@@ -188,15 +196,16 @@ def _register(
         "interpolation": "bicubic",
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
-        "first_conv": first_conv,
-        "classifier": "head",
+        **places,
     }
     levels = 4 if "stage4" in values else 3  # all stages of a pyramid; the last blocks of a column, as timm has it
     namespace = sys.modules[module]
     configurations = namespace.__dict__.setdefault("default_cfgs", {})
     configurations.update(generate_default_cfgs({name: cfg}))
 
-    adapted = (f"{cfg['first_conv']}.*", f"{cfg['classifier']}.*")  # timm fits these to in_chans and num_classes itself
+    heads = places["classifier"]
+    outer = (places["first_conv"], *([heads] if isinstance(heads, str) else heads))
+    adapted = tuple(f"{place}.*" for place in outer if place)  # timm fits these to in_chans and num_classes itself
 
     def rename(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
         return state if rules is None else translate(state, rules, model, adapted)

@@ -75,7 +75,7 @@ def test_our_own_names_pass_as_they_are():
 def test_the_transform_sees_our_names_and_changes_the_values():
     seen = []
 
-    def double_weights(name, value):
+    def double_weights(name, value, model):
         seen.append(name)
         return 2 * value if name == "first.weight" else value
 

@@ -1,5 +1,7 @@
 """Whole models against the public implementations: logits, features, gradients, statistics, sizes and costs."""
 
+import copy
+
 import pytest
 import timm
 import torch
@@ -38,7 +40,17 @@ RECORDS = {
 }
 ARGUMENTS = {"slide_swin_tiny_window7_stages1": {"stage2": swin.swin_stages(96, swin.TINY)["stage2"]}}
 
-every_record = pytest.mark.parametrize("key", RECORDS, ids=lambda key: key[1])
+
+@pytest.fixture(scope="module", params=RECORDS, ids=lambda key: key[1])
+def first(request):
+    """A record and our model with its weights, made once for all tests of the record."""
+    return Checked(request.param)
+
+
+@pytest.fixture
+def checked(first):
+    """The record and a model of one's own."""
+    return copy.copy(first).renewed()
 
 
 class Checked:
@@ -47,7 +59,7 @@ class Checked:
     def __init__(self, key):
         name = RECORDS[key]
         rules = PRESETS[name].rules
-        self.record = model_record(*key)
+        self.family, self.record = key[0], model_record(*key)
         self.model = timm.create_model(name, **ARGUMENTS.get(key[1], {})).double().eval()
         state = goldenfill.make_state_dict(self.record, torch.float64)
         self.model.load_state_dict(translate(state, rules, self.model))
@@ -55,6 +67,10 @@ class Checked:
         renamed = {theirs: rules.rename(theirs, own) for theirs in state}
         self.names = {theirs: pair[0] for theirs, pair in renamed.items() if pair is not None}
         self.image = goldenfill.record_input(self.record, torch.float64)
+
+    def renewed(self):
+        self.model = copy.deepcopy(self.model)
+        return self
 
     def assert_gradients(self, recorded):
         """The golden README's comparison: 1e-7 of the entry, or 1e-12 of the largest where the true gradient is zero."""
@@ -74,18 +90,14 @@ class Checked:
         assert len(compared) == len(parameters)
 
 
-@every_record
-def test_logits_and_gradients_are_those_of_the_public_code(key):
-    checked = Checked(key)
+def test_logits_and_gradients_are_those_of_the_public_code(checked):
     logits = checked.model(checked.image)
     assert goldenfill.compare(logits, checked.record["logits_fp64"])["max_rel"] < 1e-8
     logits.square().mean().backward()
     checked.assert_gradients({name: pair[1] for name, pair in checked.record["grad_l2"].items()})
 
 
-@every_record
-def test_training_mode_is_that_of_the_public_code(key):
-    checked = Checked(key)
+def test_training_mode_is_that_of_the_public_code(checked):
     recorded = checked.record.get("train_mode_fp64")
     if recorded is None:
         assert not [m for m in checked.model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -99,9 +111,7 @@ def test_training_mode_is_that_of_the_public_code(key):
         assert buffers[checked.names[theirs]].norm().item() == pytest.approx(norm, rel=1e-9)
 
 
-@every_record
-def test_parameters_and_cost_are_those_of_the_public_code(key):
-    checked = Checked(key)
+def test_parameters_and_cost_are_those_of_the_public_code(checked):
     assert sum(p.numel() for p in checked.model.parameters()) == checked.record["parameters_trainable"]
     images, _, height, breadth = checked.image.shape
     maps = slide_maps(checked.model, checked.image)
@@ -110,7 +120,9 @@ def test_parameters_and_cost_are_those_of_the_public_code(key):
     counted = counter.get_total_flops() / (2 * images)
     stated = sum(op.macs(h, w) - public_slide_macs(op, h, w) for op, h, w in maps)
     assert (counted - stated) / 1e9 == pytest.approx(checked.record["gmacs"], rel=5e-3)
-    if key[0] != "boat_cswin":  # the 20 keys of the neighbouring image are no cost that an op could state for one image
+    if (
+        checked.family != "boat_cswin"
+    ):  # the 20 keys of the neighbouring image are no cost that an op could state for one image
         assert checked.model.macs(height, breadth) == counted
 
 
@@ -130,10 +142,8 @@ def public_slide_macs(op, h, w):
     return 4 * h * w * op.width**2 + 4 * op.kernel_size**4 * h * w * op.width
 
 
-@every_record
-def test_float32_stays_near_the_record(key):
-    if key[0].startswith("boat"):
+def test_float32_stays_near_the_record(checked):
+    if checked.family.startswith("boat"):
         return  # clustering sorts near-ties: the public code is up to 3 % from itself in the two precisions
-    checked = Checked(key)
     logits = checked.model.float()(checked.image.float())
     assert goldenfill.compare(logits, checked.record["logits"])["max_rel"] < 1e-4

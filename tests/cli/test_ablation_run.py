@@ -54,6 +54,8 @@ def finished(folder, interrupted):
 def copy(folder, finished, tmp_path, monkeypatch):
     """The finished ablation in a folder of the test's own, which is the working directory."""
     shutil.copytree(folder, tmp_path / "here")
+    # What the interrupted trial left, if it had begun: whether it had is a matter of chance.
+    shutil.rmtree(tmp_path / "here" / "runs" / "arms" / ".superseded", ignore_errors=True)
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here" / "runs" / "arms"
 

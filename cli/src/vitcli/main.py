@@ -9,6 +9,7 @@ usage: vitcli COMMAND ...
 
   fit        --config FILE [--config FILE ...] [--key value ...]
              run the file's whole ablation (arms x seeds) and report it; a file without an ablation section is one run
+  plan       FILE [--format table|json]    what fit would run: arms, differences, costs, what is done; trains nothing
   validate   score a checkpoint on the validation split: --config FILE --ckpt_path FILE
   test       score a checkpoint on the test split
   predict    write nothing, return the probabilities of a split to the trainer's callbacks
@@ -24,7 +25,7 @@ vitcli fit --config FILE --print_config shows every value in force.
 """
 
 RUNS = ("fit", "validate", "test", "predict")
-COMMANDS = (*RUNS, "report", "dashboard", "list", "convert", "show")
+COMMANDS = (*RUNS, "plan", "report", "dashboard", "list", "convert", "show")
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -47,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             return dashboard(rest)
         if command == "report":
             return _report(rest)
+        if command == "plan":
+            return _plan(rest)
         if command == "list":
             from vitcli.listing import main as listing
 
@@ -97,6 +100,29 @@ def _run(command: str, words: list[str]) -> int:
     from vitcli.plain_run import run
 
     return run(command, arguments)
+
+
+def _plan(words: list[str]) -> int:
+    from vitcli.ablation.show_plan import FORMS, show_plan
+    from vitcli.arguments import parse_arguments
+    from vitcli.errors import ConfigError
+
+    rest = list(words)
+    form = "table"
+    if "--format" in rest:
+        at = rest.index("--format")
+        form = rest[at + 1] if at + 1 < len(rest) else ""
+        del rest[at : at + 2]
+        if form not in FORMS:
+            raise ConfigError(f"command line: --format is {form!r}; expected {', '.join(FORMS)}.")
+    if rest and not rest[0].startswith("-"):
+        rest[:1] = ["--config", rest[0]]
+    arguments = parse_arguments(rest)
+    if not arguments.files:
+        raise ConfigError("command line: plan needs a file, for example vitcli plan ablations/localvit_act.yaml.")
+    if not arguments.ablation_sections():
+        raise ConfigError(f"{arguments.place}: there is no ablation section to plan.")
+    return show_plan(arguments, form)
 
 
 def _report(words: list[str]) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from vitcli.ablation.factors import expand_factors
 from vitcli.errors import ConfigError, nearest
 
 REPORTED = "mean"
@@ -31,6 +32,7 @@ class AblationSpec:
         question: The question, for the report.
         source: Where it was asked first.
         only: Arms to run; all if empty. The report still compares with the baseline if its trials are there.
+        exclude: Arms not to run.
         workers: Trials at a time; 0 for as many as cores divided by threads, or one a GPU.
     """
 
@@ -41,12 +43,13 @@ class AblationSpec:
     question: str = ""
     source: str = ""
     only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     workers: int = 0
 
     @property
     def chosen(self) -> list[str]:
         """Arms to run, in the file's order."""
-        return [name for name in self.arms if not self.only or name in self.only]
+        return [name for name in self.arms if name not in self.exclude and (not self.only or name in self.only)]
 
 
 def merge_sections(sections: Sequence[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -94,11 +97,12 @@ def read_spec(section: Mapping[str, Any], places: Mapping[str, str], place: str)
     Raises:
         ConfigError: A key is unknown, a value has the wrong type, or an arm does not exist.
     """
-    known = [f.name for f in fields(AblationSpec)]
+    known = [*(f.name for f in fields(AblationSpec)), "factors", "design"]
     for key in section:
         if key not in known:
             at = places.get(key.partition(".")[0], place)
             raise ConfigError(f"{at}: ablation.{key} is set, but ablation has no entry {key!r}{nearest(key, known)}")
+    section = expand_factors(section, places, place)
     arms = section.get("arms")
     if not isinstance(arms, Mapping) or not arms:
         raise ConfigError(
@@ -123,10 +127,15 @@ def read_spec(section: Mapping[str, Any], places: Mapping[str, str], place: str)
     values["seeds"] = _whole("seeds", section.get("seeds", 5), 1, places.get("seeds", place))
     values["workers"] = _whole("workers", section.get("workers", 0), 0, places.get("workers", place))
     values["metric"] = _metric(section.get("metric", {}), places.get("metric", place))
-    values["only"] = _names(section.get("only"), places.get("only", place))
+    for key in ("only", "exclude"):
+        values[key] = _names(key, section.get(key), places.get(key, place))
     for key in ("question", "source"):
         values[key] = str(section.get(key) or "")
-    for key, names in (("baseline", (section.get("baseline"),)), ("only", values["only"])):
+    for key, names in (
+        ("baseline", (section.get("baseline"),)),
+        ("only", values["only"]),
+        ("exclude", values["exclude"]),
+    ):
         for name in names:
             if name not in values["arms"]:
                 raise ConfigError(
@@ -147,10 +156,10 @@ def _whole(key: str, value: Any, least: int, place: str) -> int:
     return value
 
 
-def _names(value: Any, place: str) -> tuple[str, ...]:
+def _names(key: str, value: Any, place: str) -> tuple[str, ...]:
     names = value.replace(",", " ").split() if isinstance(value, str) else value or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{place}: ablation.only is {value!r}; expected names of arms, such as relu6,h_swish.")
+        raise ConfigError(f"{place}: ablation.{key} is {value!r}; expected names of arms, such as relu6,h_swish.")
     return tuple(names)
 
 

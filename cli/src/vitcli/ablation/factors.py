@@ -1,0 +1,114 @@
+"""Factors and their levels as arms: every combination, one change at a time, or a list of combinations."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vitcli.errors import ConfigError, nearest
+
+DESIGNS = ("grid", "one_at_a_time")
+MOST = 1000
+"""Arms of a design at most: more is a slip."""
+
+
+def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
+    """Return an ``ablation`` section with the arms that its factors and design make, in place of these two.
+
+    The first level of each factor is its default: all defaults together are the first arm, and the baseline unless another is
+    named. ``grid`` crosses all levels; ``one_at_a_time`` changes one factor at a time; a list names combinations, each a mapping
+    factor -> level in which a factor that is left out has its default. An arm is named by its levels, joined by ``-``.
+
+    Args:
+        section: What was set; ``arms`` beside factors come after those of the factors.
+        places: Where each key was set.
+        place: Where to look for a key that was not.
+
+    Raises:
+        ConfigError: A factor has no level, a level is no mapping, two levels make one name, the design is unknown or too large,
+            or a key is changed by two factors.
+    """
+    rest = {key: value for key, value in section.items() if key not in ("factors", "design")}
+    if "factors" not in section:
+        if "design" in section:
+            at = places.get("design", place)
+            raise ConfigError(f"{at}: ablation.design is set, but there are no ablation.factors for it.")
+        return rest
+    factors = _checked(section["factors"], places.get("factors", place))
+    at = places.get("design", place)
+    arms: dict[str, dict[str, Any]] = {}
+    for levels in _combinations(factors, section.get("design", "grid"), at):
+        name = "-".join(levels.values())
+        if name in arms:
+            raise ConfigError(f"{at}: ablation.factors make two arms named {name!r}; give the levels other names.")
+        arms[name] = {key: value for factor, level in levels.items() for key, value in factors[factor][level].items()}
+    given = section.get("arms") or {}
+    if isinstance(given, Mapping) and (twice := sorted(set(arms) & set(given))):
+        at = places.get("arms", place)
+        raise ConfigError(f"{at}: ablation.arms has an arm named {twice[0]!r}, which the factors make too.")
+    baseline = section.get("baseline", next(iter(arms)))
+    return {**rest, "arms": {**arms, **given} if isinstance(given, Mapping) else given, "baseline": baseline}
+
+
+def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
+    if not isinstance(factors, Mapping) or not factors:
+        raise ConfigError(
+            f"{place}: ablation.factors is {factors!r}; expected factors, each a name and its levels, "
+            "each a name and the keys that it changes."
+        )
+    owner: dict[str, str] = {}
+    checked: dict[str, dict[str, dict[str, Any]]] = {}
+    for factor, levels in factors.items():
+        if not isinstance(levels, Mapping) or not levels:
+            raise ConfigError(f"{place}: ablation.factors.{factor} is {levels!r}; expected at least one level.")
+        for level, change in levels.items():
+            if change is not None and not isinstance(change, Mapping):
+                raise ConfigError(
+                    f"{place}: ablation.factors.{factor}.{level} is {change!r}; "
+                    "expected keys and the values that the level gives them."
+                )
+            for key in change or {}:
+                if owner.setdefault(str(key), str(factor)) != str(factor):
+                    raise ConfigError(
+                        f"{place}: ablation.factors.{factor}.{level} changes {key}, "
+                        f"which factor {owner[str(key)]} changes too."
+                    )
+        checked[str(factor)] = {str(level): dict(change or {}) for level, change in levels.items()}
+    return checked
+
+
+def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, place: str) -> list[dict[str, str]]:
+    default = {factor: next(iter(levels)) for factor, levels in factors.items()}
+    if isinstance(design, list) and design:
+        return [default | _named(one, factors, place) for one in design]
+    if design == "grid":
+        count = math.prod(len(levels) for levels in factors.values())
+        if count > MOST:
+            raise ConfigError(
+                f"{place}: ablation.design is 'grid' of {count:,} arms; "
+                f"expected at most {MOST:,}: leave levels out or take one_at_a_time."
+            )
+        return [dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())]
+    if design == "one_at_a_time":
+        changed = [{factor: level} for factor, levels in factors.items() for level in list(levels)[1:]]
+        return [default, *(default | one for one in changed)]
+    hint = nearest(design, DESIGNS) if isinstance(design, str) else "."
+    raise ConfigError(
+        f"{place}: ablation.design is {design!r}; expected {', '.join(DESIGNS)} or a list of combinations{hint}"
+    )
+
+
+def _named(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place: str) -> dict[str, str]:
+    if not isinstance(one, Mapping):
+        raise ConfigError(f"{place}: ablation.design has {one!r}; expected factors and their levels.")
+    for factor, level in one.items():
+        if factor not in factors:
+            raise ConfigError(
+                f"{place}: ablation.design names {factor!r}, which is no factor{nearest(str(factor), factors)}"
+            )
+        if str(level) not in factors[factor]:
+            raise ConfigError(
+                f"{place}: ablation.design names {level!r}, which is no level of {factor}"
+                f"{nearest(str(level), factors[factor])}"
+            )
+    return {factor: str(level) for factor, level in one.items()}

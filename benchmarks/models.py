@@ -1,7 +1,7 @@
 """Each family's smallest model against timm's own where timm has one: time, memory, and how near to the machine's matrix product.
 
     python benchmarks/models.py                      all families, batch 4 at 224 pixels, two threads, 15 minutes
-    python benchmarks/models.py --only swin --threads 1
+    python benchmarks/models.py --only swin_tiny,pale_tiny --threads 1
     python benchmarks/models.py --out benchmarks/results/2026-01-31-laptop-models.md
 
 Forward is in evaluation mode without gradients; a training step is forward, backward and AdamW. The two models of a row
@@ -46,10 +46,42 @@ TWINS = {
 }
 """Our model and timm's of the same computation, where timm has one."""
 
+KINDS = {
+    "products": ("mm", "addmm", "bmm", "baddbmm"),
+    "attention": ("_scaled_dot_product_flash_attention_for_cpu", "_softmax"),
+    "norms": (
+        "native_layer_norm",
+        "native_batch_norm",
+        "_batch_norm_with_update",
+        "_native_batch_norm_legit_no_training",
+    ),
+    "copies": (
+        *("copy_", "cat", "index_select", "gather", "roll", "constant_pad_nd", "fill_", "sort", "im2col", "stack"),
+        *("index", "zero_"),
+    ),
+    "elementwise": (
+        "add",
+        "add_",
+        "mul",
+        "mul_",
+        "div",
+        "div_",
+        "gelu",
+        "hardswish",
+        "exp",
+        "sub",
+        "sum",
+        "mean",
+        "relu",
+    ),
+}
+"""Operations by what they do; convolutions are told apart by their weights' shape."""
+
 SIDE = 1024
 HEADER = (
     "| model | GMACs | forward, ms | ours / timm | of the matrix product, % | timm, % "
-    "| step, ms | ours / timm | of the matrix product, % | timm, % | memory of a step, MiB | ours / timm |"
+    "| step, ms | ours / timm | of the matrix product, % | timm, % | memory of a step, MiB | ours / timm "
+    "| where a forward pass goes, % |"
 )
 
 
@@ -112,6 +144,23 @@ def compare(
     )
 
 
+def shares(model: nn.Module, image: Tensor) -> str:
+    """Where the time of a forward pass goes, in per cent of the operations' own time."""
+    with torch.no_grad(), torch.profiler.profile(record_shapes=True) as profile:
+        model.eval()(image)
+    spent: dict[str, float] = {}
+    for event in profile.key_averages(group_by_input_shape=True):
+        operation = event.key.removeprefix("aten::")
+        kind = next((kind for kind, operations in KINDS.items() if operation in operations), "other")
+        if "convolution" in operation and len(event.input_shapes) > 1:
+            weight = event.input_shapes[1]
+            kind = "depth-wise" if len(weight) > 1 and weight[1] == 1 else "products"
+        spent[kind] = spent.get(kind, 0.0) + event.self_cpu_time_total
+    total = sum(spent.values())
+    ordered = sorted(spent.items(), key=lambda item: -item[1])
+    return ", ".join(f"{kind} {100 * time / total:.0f}" for kind, time in ordered if time > 0.02 * total)
+
+
 def row(name: str, twin: str | None, batch: int, rounds: int) -> str:
     """Measure one model and its twin."""
     models = {"ours": timm.create_model(name)}
@@ -128,12 +177,13 @@ def row(name: str, twin: str | None, batch: int, rounds: int) -> str:
         key: measure.peak_bytes(training_step(model, image), (), (), backward=False) for key, model in models.items()
     }
     cells += [f"{peaks['ours'] / 2**20:.0f}", f"{peaks['ours'] / peaks['timm']:.2f}" if twin else ""]
+    cells.append(shares(models["ours"], image))
     return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="measure the models whose name contains this")
+    parser.add_argument("--only", default="", help="measure these models, separated by commas")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -147,11 +197,11 @@ def main() -> None:
         f"timm {timm.__version__}, float32, batch {arguments.batch}, {arguments.rounds} rounds.",
         "",
         HEADER,
-        "|" + " --- |" * 12,
+        "|" + " --- |" * 13,
     ]
     print(*report, sep="\n", flush=True)
     for name, twin in TWINS.items():
-        if arguments.only in name and name in vitmodels.MODELS:
+        if (not arguments.only or name in arguments.only.split(",")) and name in vitmodels.MODELS:
             report.append(row(name, twin, arguments.batch, arguments.rounds))
             print(report[-1], flush=True)
     if arguments.out:

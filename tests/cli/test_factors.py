@@ -57,7 +57,10 @@ def test_excluded_arms_are_not_chosen():
         ({"factors": FACTORS, "design": "gird"}, "ablation.design is 'gird'; expected grid, one_at_a_time"),
         ({"factors": FACTORS, "design": "gird"}, "did you mean grid?"),
         ({"factors": FACTORS, "design": [{"gaet": "se"}]}, "names 'gaet', which is no factor; did you mean gate?"),
-        ({"factors": FACTORS, "design": [{"gate": "es"}]}, "names 'es', which is no level of gate; valid names are none, se."),
+        (
+            {"factors": FACTORS, "design": [{"gate": "es"}]},
+            "names 'es', which is no level of gate; valid names are none, se.",
+        ),
         ({"design": "grid"}, "ablation.design is set, but there are no ablation.factors"),
         (
             {"factors": {**FACTORS, "again": {"x": {"model.act": 1}}}},

@@ -5,7 +5,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from vitcli.overlay import tidy
-from vitcli.parts import REQUIRED, Entry, Origin, expects_part, item_type, options, parameters
+from vitcli.parts import REQUIRED, Entry, Origin, callable_function, expects_part, item_type, options, parameters
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -74,6 +74,11 @@ def _namespace(given: dict[str, Any], entries: dict[str, Entry]) -> Namespace:
 
 def _object(value: Any, entry: Entry) -> Any:
     if isinstance(value, dict) and "class_path" in value:
+        function = callable_function(value["class_path"], entry.annotation)
+        if function is not None and not value.get("init_args"):
+            return (
+                function  # the parser would call it at once, as it does with a function that makes a class's argument
+            )
         entries = parameters(value["class_path"], entry.annotation, Origin("", ""))
         return Namespace(class_path=value["class_path"], init_args=_namespace(value.get("init_args", {}), entries))
     fields = entry.entries()

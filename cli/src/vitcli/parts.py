@@ -145,6 +145,13 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     return found
 
 
+def callable_function(path: str, annotation: Any) -> Any:
+    """Return the function that ``path`` names if the slot is to be called with what it supplies; None for anything else."""
+    found = import_part(path, Any, Origin("", ""))
+    called = any(_call(option) is not None for option in options(annotation))
+    return found if called and inspect.isfunction(found) else None
+
+
 def public_path(found: Any) -> str:
     """Return the shortest import path of a class or function."""
     parts, name = found.__module__.split("."), found.__qualname__

@@ -159,7 +159,9 @@ def refuse_undeclared(changed: dict[str, list[Any]], arms: Iterable[Mapping[str,
     """
     declared = [names for arm in arms for names in _declared(arm)]
     for key, (old, new) in changed.items():
-        if not any(_covers(names, key.split(".")) for names in declared):
+        names = key.split(".")
+        follows = [name for name in names if name != "alternate"]  # every second block follows a change of its stage
+        if not any(_covers(said, names) or _covers(said, follows) for said in declared):
             raise ConfigError(
                 f"{place}: {key} is {new!r} here and {old!r} in the baseline, but the arm does not say so; add it to the arm."
             )

@@ -24,6 +24,44 @@ def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tens
     return q, k, v
 
 
+def has_no_kernel(bias: Tensor | None) -> bool:
+    """Whether attention with this bias is faster spelled out than by ``scaled_dot_product_attention``.
+
+    On a CPU no fused kernel takes a bias that requires a gradient. What is called instead scales queries and keys apart and looks
+    for rows without any key: passes over the scores that ``spelled_out_attention`` does without. Compilers fuse them.
+    """
+    return (
+        bias is not None
+        and bias.requires_grad
+        and bias.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+    )
+
+
+def spelled_out_attention(
+    q: Float[Tensor, "b n t d"],
+    k: Float[Tensor, "b n s d"],
+    v: Float[Tensor, "b n s d"],
+    bias: Float[Tensor, "#b n t s"],
+    barred: Float[Tensor, "g 1 t s"] | None = None,
+) -> Float[Tensor, "b n t d"]:
+    """Return softmax(q @ k * d ** -0.5 + bias) @ v; see ``has_no_kernel``.
+
+    Args:
+        q: Queries of n heads.
+        k: Keys.
+        v: Values.
+        bias: Added to the scores.
+        barred: Added to the scores of each of g consecutive entries of the batch; each query needs a key that is not at -inf.
+    """
+    scores = (q * q.shape[3] ** -0.5) @ k.mT
+    scores += bias
+    if barred is not None:
+        scores.unflatten(0, (-1, barred.shape[0])).add_(barred)
+    return scores.softmax(-1).to(v.dtype) @ v
+
+
 def settle_strides(mixed: Float[Tensor, "b n t d"]) -> Float[Tensor, "b n t d"]:
     """Return the result of an attention with a learned bias: itself, or a copy of it while a graph is exported.
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, grid_sample, scaled_dot_product_attention
 
-from vitcore.attention import count_heads, merge_heads, settle_strides
+from vitcore.attention import count_heads, has_no_kernel, merge_heads, settle_strides, spelled_out_attention
 from vitcore.convolution import same_padding
 from vitcore.op import FeatureOp
 
@@ -45,7 +45,8 @@ def displacement_bias(
     """Read each head's table, which spans displacements of -2 to 2, at the displacement of query and point, for all pairs."""
     g = points.shape[3]
     queries = reference_points(h, w, points).flatten(0, 1).flip(-1)
-    keys = points.permute(3, 0, 1, 2, 4).flatten(2, 3).flip(-1)
+    # Flipping keeps the strides of the permuted points; without a copy all that follows would inherit them.
+    keys = points.permute(3, 0, 1, 2, 4).flatten(2, 3).flip(-1).contiguous()
     displacements = (queries[:, None] - keys[:, :, None]) / 2
     # The batch is folded into the places, not into the tables, which need no copy an image then.
     tables = table.to(points.dtype).unflatten(0, (g, -1))
@@ -133,8 +134,11 @@ class DeformableAttention(FeatureOp):
         k, v = key_value.permute(2, 0, 3, 1, 4)
         q = query.flatten(1, 2).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         bias = displacement_bias(self.table, points, h, w).to(q.dtype)
-        mixed = scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.projection(merge_heads(settle_strides(mixed))).view(grid.shape)
+        if has_no_kernel(bias):
+            mixed = spelled_out_attention(q, k, v, bias)
+        else:
+            mixed = settle_strides(scaled_dot_product_attention(q, k, v, attn_mask=bias))
+        return self.projection(merge_heads(mixed)).view(grid.shape)
 
     def _offsets(self, query: Float[Tensor, "b h w c"]) -> Float[Tensor, "b i j g 2"]:
         conv, g = self.neighbours, self.groups

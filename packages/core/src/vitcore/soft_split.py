@@ -2,21 +2,19 @@
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import unfold
 
+from vitcore.convolution import strided_size
 from vitcore.overlap_embed import require_patch
 
 
 def overlapping_patches(
     grid: Float[Tensor, "b H W c"], kernel_size: int, stride: int, padding: int
 ) -> Float[Tensor, "b h w ck2"]:
-    """Concatenate the channels of the tokens of each patch, ordered [channel][row][column]; zeros lie around the map.
-
-    The patches are a strided view of the map: they are copied once, when they are laid side by side.
-    """
-    if padding:
-        grid = pad(grid, (0, 0, padding, padding, padding, padding))
-    return grid.unfold(1, kernel_size, stride).unfold(2, kernel_size, stride).flatten(3)
+    """Concatenate the channels of the tokens of each patch, ordered [channel][row][column]; zeros lie around the map."""
+    size = strided_size(grid.shape[1], grid.shape[2], kernel_size, stride, padding)
+    patches = unfold(grid.permute(0, 3, 1, 2), kernel_size, padding=padding, stride=stride)
+    return patches.transpose(1, 2).unflatten(1, size)
 
 
 class SoftSplit(nn.Module):

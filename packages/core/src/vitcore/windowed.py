@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from vitcore.attention import count_heads, settle_strides
+from vitcore.attention import count_heads, has_no_kernel, settle_strides, spelled_out_attention
 from vitcore.op import FeatureOp
 from vitcore.relative_position import WindowPositionFactory
 
@@ -69,6 +69,10 @@ def attend_windows(
     Returns:
         The heads side by side, (b * n, t, heads * d).
     """
+    if bias is not None and has_no_kernel(bias):
+        barred = None if allowed is None else torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, -torch.inf)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
+        return spelled_out_attention(q, k, v, bias, barred).transpose(1, 2).flatten(2)
     # With the windows beside the heads one mask serves every image; beside the images it would be copied b times.
     n, heads = 1 if allowed is None else allowed.shape[0], q.shape[2]
     q, k, v = (part.unflatten(0, (-1, n)).transpose(2, 3).flatten(1, 2) for part in (q, k, v))

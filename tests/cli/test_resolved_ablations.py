@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cli.test_shipped_ablations import quickly
 from vitcli.ablation.plan import make_plan
 from vitcli.arguments import parse_arguments
 
@@ -30,7 +31,7 @@ class _WithoutAliases(yaml.SafeDumper):
         return True
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quickly(NAMES))
 def test_a_shipped_ablation_resolves_to_its_recorded_text(name):
     assert resolved(name) == (TEXTS / f"{name}.yaml").read_text()
 

@@ -2,7 +2,9 @@
 
 import functools
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -23,6 +25,7 @@ pytestmark = LIGHTNING
 
 FOLDER = Path(__file__).parents[2] / "ablations"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+QUICK = ("localvit_act", "localvit_hosts", "pvt_reduction", "slide_stages", "boat_branches", "pale_attention")
 
 # Parameters and multiply-adds in millions and billions, LocalViT's Tables 1 to 4 as its public code gives them.
 PUBLISHED: dict[str, dict[str, tuple[float, float | None]]] = {
@@ -127,11 +130,17 @@ def _at_paper_size(name: str, root: Path) -> Plan:
     return make_plan(parse_arguments([*files, "--data.root", str(root), *here]))
 
 
-def arms(names: list[str]) -> list[tuple[str, str]]:
-    """Return (file, arm) of every arm, read without building anything."""
+def arms(names: list[str]) -> list[Any]:
+    """Return (file, arm) of every arm, read without building anything; see ``quickly``."""
     from vitcli.yaml_files import read_yaml
 
-    return [(name, arm) for name in names for arm in read_yaml(FOLDER / f"{name}.yaml")["ablation"]["arms"]]
+    return quickly((name, arm) for name in names for arm in read_yaml(FOLDER / f"{name}.yaml")["ablation"]["arms"])
+
+
+def quickly(cases: Iterable[Any]) -> list[Any]:
+    """Leave the cases of all files but one of each system to the slow tests."""
+    listed = [case if isinstance(case, tuple) else (case,) for case in cases]
+    return [pytest.param(*case, marks=() if case[0] in QUICK else pytest.mark.slow) for case in listed]
 
 
 def test_every_ablation_has_its_paper_size():
@@ -140,7 +149,7 @@ def test_every_ablation_has_its_paper_size():
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quickly(NAMES))
 def test_a_file_says_its_question_source_and_command(name):
     plan = small(name)
     assert plan.question.endswith("?")
@@ -150,7 +159,7 @@ def test_a_file_says_its_question_source_and_command(name):
     assert f"--config ablations/{name}.yaml --config ablations/imagenet1k/{name}.yaml --data.root DIR\n" in text
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quickly(NAMES))
 def test_every_arm_but_the_baseline_differs_from_it_and_from_all_others(name):
     plan = small(name)
     assert plan.arms[plan.spec.baseline].difference == {}
@@ -180,7 +189,8 @@ def test_multiply_adds_at_the_paper_s_size_are_the_published_ones(name, arm, ima
 
 
 @pytest.mark.parametrize(
-    ("name", "arm", "model"), [(name, arm, model) for name, models in MODELS.items() for arm, model in models.items()]
+    ("name", "arm", "model"),
+    quickly((name, arm, model) for name, models in MODELS.items() for arm, model in models.items()),
 )
 def test_an_arm_that_was_published_is_that_model_at_the_paper_s_size(name, arm, model, image_folders):
     planned = _at_paper_size(name, image_folders).arms[arm]
@@ -200,7 +210,7 @@ def test_the_deeper_and_the_wider_pvt_have_as_many_parameters_at_the_small_scale
     assert plan.arms["deeper"].parameters == pytest.approx(plan.arms["wider"].parameters, rel=0.02)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", quickly(sorted(MODELS)))
 def test_parameters_are_those_counted_by_hand_at_both_scales(name, image_folders):
     for plan in (small(name), _at_paper_size(name, image_folders)):
         counted = {arm: planned for arm, planned in plan.arms.items() if (name, arm) not in NOT_BY_HAND}
@@ -209,14 +219,14 @@ def test_parameters_are_those_counted_by_hand_at_both_scales(name, image_folders
             assert (arm, parameters(planned.config["model"]["init_args"]["backbone"])) == (arm, planned.parameters)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", quickly(sorted(MODELS)))
 def test_multiply_adds_are_those_of_the_ops_closed_forms_at_the_small_scale(name):
     for arm, planned in small(name).arms.items():
         task, data = build_on_meta(planned.config)
         assert (arm, task.backbone.macs(*data.image_shape[1:])) == (arm, planned.macs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quickly(NAMES))
 def test_the_paper_s_size_asks_the_same_question_in_a_place_of_its_own(name, image_folders):
     paper, digits = _at_paper_size(name, image_folders), small(name)
     assert (list(paper.arms), paper.spec.baseline, paper.question) == (
@@ -320,7 +330,7 @@ CLOSED_FORMS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(CLOSED_FORMS))
+@pytest.mark.parametrize("name", quickly(sorted(CLOSED_FORMS)))
 def test_parameters_and_multiply_adds_differ_from_the_baseline_s_by_the_closed_form(name):
     plan = small(name)
     base = plan.arms[plan.spec.baseline]

@@ -445,7 +445,7 @@ def test_weights_of_another_architecture_are_refused(public_file):
         timm.create_model("localvit_tiny", **public_file("deit_tiny"))
 
 
-@smallest
+@pytest.mark.parametrize("name", ["deit_tiny", "deit_tiny_distilled", "tnt_tiny", "pvt_tiny", "swin_tiny", "msg_tiny"])
 @pytest.mark.parametrize("form", [False, True], ids=["pickle", "safetensors"])
 def test_a_saved_folder_gives_the_model_back(name, form, tmp_path):
     part = {"mixer": {"drop_path_scale": 0.5}}

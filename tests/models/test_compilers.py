@@ -15,6 +15,12 @@ every_family = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    """The models share their code: without a reset the compiler gives up after eight of them."""
+    torch.compiler.reset()
+
+
 def small(name, **more):
     """The model for 64 pixels and 10 classes with few blocks; all kinds of block are there."""
     arguments = {"img_size": 64, "num_classes": 10, **more}

@@ -47,7 +47,8 @@ class MessengerStage(Stage):
             rows, columns = window_counts(grid)
             messengers = None if born is None else born.expand(-1, rows * columns, -1)
         else:
-            messengers = self.downsample(finer_prefix.unflatten(1, window_counts(finer))).flatten(1, 2)
+            finer_map = finer_prefix.contiguous().unflatten(1, window_counts(finer))
+            messengers = self.downsample(finer_map).flatten(1, 2)
         return self.apply_blocks(grid, messengers)
 
 

@@ -24,16 +24,17 @@ def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tens
     return q, k, v
 
 
-def has_no_kernel(bias: Tensor | None) -> bool:
+def has_no_kernel(q: Tensor, bias: Tensor) -> bool:
     """Whether attention with this bias is faster spelled out than by ``scaled_dot_product_attention``.
 
     On a CPU no fused kernel takes a bias that requires a gradient. What is called instead scales queries and keys apart and looks
-    for rows without any key: passes over the scores that ``spelled_out_attention`` does without. Compilers fuse them.
+    for rows without any key: passes over the scores that ``spelled_out_attention`` does without. Compilers fuse them. In half
+    precision torch keeps the scores in float32, which is left to it.
     """
     return (
-        bias is not None
-        and bias.requires_grad
-        and bias.device.type == "cpu"
+        bias.requires_grad
+        and q.dtype in (torch.float32, torch.float64)
+        and q.device.type == "cpu"
         and torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
     )

@@ -134,7 +134,7 @@ class DeformableAttention(FeatureOp):
         k, v = key_value.permute(2, 0, 3, 1, 4)
         q = query.flatten(1, 2).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
         bias = displacement_bias(self.table, points, h, w).to(q.dtype)
-        if has_no_kernel(bias):
+        if has_no_kernel(q, bias):
             mixed = spelled_out_attention(q, k, v, bias)
         else:
             mixed = settle_strides(scaled_dot_product_attention(q, k, v, attn_mask=bias))

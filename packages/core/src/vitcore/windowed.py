@@ -69,7 +69,7 @@ def attend_windows(
     Returns:
         The heads side by side, (b * n, t, heads * d).
     """
-    if bias is not None and has_no_kernel(bias):
+    if bias is not None and has_no_kernel(q, bias):
         barred = None if allowed is None else torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, -torch.inf)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         return spelled_out_attention(q, k, v, bias, barred).transpose(1, 2).flatten(2)

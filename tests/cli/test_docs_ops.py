@@ -47,7 +47,15 @@ def test_a_section_has_formula_cost_snippet_and_source(name):
 
 
 def test_every_op_has_a_section():
-    base = {"FeatureOp", "Nothing", "Embedding", "Projection", "LinearProjection", "SeparableProjection", "WindowPosition"}
+    base = {
+        "FeatureOp",
+        "Nothing",
+        "Embedding",
+        "Projection",
+        "LinearProjection",
+        "SeparableProjection",
+        "WindowPosition",
+    }
     convolutions = {"GridConv2d", "DepthwiseConv2d", "GridBatchNorm2d", "DeformedShift"}
     modules = {
         name

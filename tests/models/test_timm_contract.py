@@ -75,6 +75,11 @@ def dead(name, key):
     return name.startswith("localvit") and "swin" not in name and key.startswith(f"{block}.feed_forward.")
 
 
+def idle(name, key):
+    """Whether nothing uses the parameter: the public code of LocalViT on T2T has two such norms, the plain name does without."""
+    return name == "localvit_t2t_compat" and key.startswith("stem.layers.") and ".feed_forward_norm." in key
+
+
 def seeded(name, **arguments):
     """A model that has the same weights at each call: they depend on the seed and the parameters' names alone."""
     torch.manual_seed(11)
@@ -348,7 +353,8 @@ def test_gradient_checkpointing_changes_no_output_gradient_or_statistic(name):
         torch.manual_seed(5)
         logits = model(image)
         logits.square().mean().backward()
-        results.append([logits, *(parameter.grad for parameter in model.parameters()), *model.buffers()])
+        gradients = [parameter.grad for key, parameter in model.named_parameters() if not idle(name, key)]
+        results.append([logits, *gradients, *model.buffers()])
     assert all(plain.equal(recomputed) for plain, recomputed in zip(*results, strict=True))
 
 
@@ -392,7 +398,7 @@ def test_the_graph_of_torch_fx_trains_every_parameter(name):
     (logits,) = graph(images()).values()
     assert logits.shape == (2, 42)
     logits.mean().backward()
-    assert not [key for key, parameter in graph.named_parameters() if parameter.grad is None]
+    assert not [key for key, parameter in graph.named_parameters() if parameter.grad is None and not idle(name, key)]
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,8 @@ class DeformableAttention(FeatureOp):
     nothing if kernel and stride are equal. A single row or column of points, for which it divides by zero, lies in the middle.
     """
 
+    no_weight_decay = ("table",)
+
     def __init__(
         self,
         width: int,

@@ -63,6 +63,8 @@ class MessengerAttention(WindowedAttention):
     windows and regions to fill the map; here it is padded and neither tokens nor messengers attend to the padding.
     """
 
+    no_weight_decay = ("messenger_bias", "initial")
+
     def __init__(
         self,
         width: int,

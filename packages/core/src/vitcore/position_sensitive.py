@@ -58,6 +58,8 @@ def _per_token(x: Float[Tensor, "b l n e"], tables: Float[Tensor, "l e m"]) -> F
 class _Axis(nn.Module):
     """Position-sensitive attention along the rows of a grid."""
 
+    no_weight_decay = ("table",)
+
     def __init__(self, width: int, head_dim: int, span: int, scale: float) -> None:
         super().__init__()
         self.head_dim, self.scale = head_dim, scale

@@ -76,6 +76,8 @@ class RelativePositionBias(WindowPosition):
     on a smaller map is smaller: for its weights, make this with that window.
     """
 
+    no_weight_decay = ("table",)
+
     def __init__(self, window: int, heads: int) -> None:
         super().__init__(window, heads)
         self.table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
@@ -116,6 +118,8 @@ class AbsolutePositionBias(WindowPosition):
     Source: none; the learned pairwise form of absolute positions. Swin's own absolute arm adds vectors to the embedded patches,
     which is ``AbsolutePosition``.
     """
+
+    no_weight_decay = ("table",)
 
     def __init__(self, window: int, heads: int) -> None:
         super().__init__(window, heads)

@@ -106,6 +106,7 @@ class ImageClassifier(nn.Module):
             for module_name, module in self.named_modules()
             if module is not self
             for name in getattr(module, "no_weight_decay", ())
+            if getattr(module, name) is not None
         }
 
     def head_macs(self) -> int:

@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, PLAIN, write
+from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.main import main
 
 pytestmark = LIGHTNING
+
+NO_GATE = "torch.nn.Identity"
 
 
 @pytest.fixture
@@ -38,6 +40,23 @@ def test_the_plan_as_data_knows_what_is_done_and_how_long_it_took(path, capsys):
     assert len(gelu["difference"]) == 1
     assert main(["plan", path]) == 0
     assert "4 trials, 2 done, 2 to run, about 0 minutes" in capsys.readouterr().out
+
+
+def test_the_arms_of_factors_are_planned_as_if_written_down(tmp_path, capsys):
+    factors = {
+        "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},
+        "gate": {"se": {}, "none": {GATE: NO_GATE}},
+    }
+    path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
+    assert main(["plan", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [arm["name"] for arm in found["arms"]] == ["hardswish-se", "hardswish-none", "gelu-se", "gelu-none"]
+    assert (found["baseline"], found["trials"]) == ("hardswish-se", 8)
+    assert [len(arm["difference"]) for arm in found["arms"]] == [0, 1, 1, 2]
+    factors["gate"]["none"] = {GATE: "torch.nn.Identityy"}
+    path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
+    assert main(["plan", path]) == 2
+    assert f"{path}, arm hardswish-none: {GATE} is 'torch.nn.Identityy'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def make_plan(arguments: Arguments) -> Plan:
     base["threads"] = 1 if base.get("threads") is None else base["threads"]
     base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)
     entries, resolved = schema(), {}
-    named = {arm: f"{places[f'arms.{arm}']}, arm {arm}" for arm in spec.arms}
+    made = places.get("factors", arguments.place)  # where the arms that nobody wrote down come from
+    named = {arm: f"{places.get(f'arms.{arm}', made)}, arm {arm}" for arm in spec.arms}
     for arm, change in spec.arms.items():
         config = copy.deepcopy(base)
         lay_over(config, entries, change, named[arm])

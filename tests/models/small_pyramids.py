@@ -51,6 +51,5 @@ def by_keys(model: str, **changes: Any) -> Pyramid:
     backbone = {"class_path": f"vitmodels.{model}", "img_size": 32, "num_classes": 10}
     config: dict[str, Any] = {}
     lay_over(config, schema(), {"model": {"class_path": "vittasks.Classification", "backbone": backbone}}, "here")
-    for key, value in small.items():
-        lay_over(config, schema(), {f"model.backbone.{key}": value}, "here")
+    lay_over(config, schema(), {f"model.backbone.{key}": value for key, value in small.items()}, "here")
     return getattr(vitmodels, model)(**config["model"]["init_args"]["backbone"]["init_args"])

@@ -1,10 +1,11 @@
 """Stages whose second blocks hold another part: what follows a change of the stage, and what does not."""
 
 import pytest
+import torch
 
 from tests.models.small_pyramids import by_keys, by_timm
 from vitmodels import part
-from vitmodels.alternate import followed, follows
+from vitmodels.alternate import followed, following
 
 both_ways = pytest.mark.parametrize("build", [by_timm, by_keys])
 SLIDE = part("vitcore.SlideAttention", head_dim=8)
@@ -74,21 +75,37 @@ def test_what_is_said_of_the_second_kind_of_block_wins_over_what_follows(build):
 
 
 @both_ways
+def test_it_wins_also_where_it_is_said_first(build):
+    other = part("vitcore.GlobalAttention", head_dim=16)
+    model = build("swin_tiny", stage1__alternate__mixer__op=other, stage1__mixer__op=SLIDE)
+    assert ops(model, "mixer") == ["SlideAttention", "GlobalAttention"]
+
+
+@both_ways
+def test_of_a_slot_written_whole_each_entry_follows_by_itself(build):
+    norm = "torch.nn.Identity"
+    changed = {"op": {"init_args": {"window": 2}}, "norm": norm}
+    first, second = build("dat_tiny", **DEFORMABLE, stage4__mixer=changed).stages[3].blocks
+    assert (type(first.mixer.norm), type(second.mixer.norm)) == (torch.nn.Identity,) * 2
+    assert (first.mixer.op.window, type(second.mixer.op).__name__) == (2, "DeformableAttention")
+
+
+@both_ways
 def test_the_drop_path_scale_of_a_branch_is_that_of_both_kinds_of_block(build):
     blocks = build("swin_tiny", drop_path_rate=0.2, stage4__mixer__drop_path_scale=0.5).stages[3].blocks
     assert [block.mixer.drop_path_rate / block.feed_forward.drop_path_rate for block in blocks] == [0.5, 0.5]
 
 
 def test_nothing_follows_in_a_stage_whose_blocks_are_alike():
-    assert not follows(WINDOW, ["mixer", "op"], SLIDE)
-    assert not follows(WINDOW | {"alternate": {"mixer": None}}, ["mixer", "op"], SLIDE)
+    assert following(WINDOW, "mixer", ["op"], SLIDE) == []
+    assert following(WINDOW | {"alternate": {"mixer": None}}, "mixer", ["op"], SLIDE) == []
     change = {"mixer": {"op": SLIDE}}
     assert followed(WINDOW | {"alternate": {}}, change) == change
 
 
 def test_nothing_follows_a_change_around_the_blocks():
-    assert not follows(WINDOW | {"alternate": WINDOW}, ["width"], 8)
-    assert not follows(WINDOW | {"alternate": WINDOW}, ["downsample"], "vitcore.PatchMerging")
+    assert following(WINDOW | {"alternate": WINDOW}, "width", [], 8) == []
+    assert following(WINDOW | {"alternate": WINDOW}, "downsample", [], "vitcore.PatchMerging") == []
 
 
 def test_following_leaves_the_change_and_the_stage_as_they_were():

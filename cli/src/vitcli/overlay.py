@@ -26,7 +26,7 @@ from vitcli.parts import (
     public_path,
     wanted,
 )
-from vitmodels.alternate import follows
+from vitmodels.alternate import following
 
 __all__ = ["Entry", "Origin", "callable_entries", "checked", "import_part", "lay_over", "tidy"]
 
@@ -45,9 +45,14 @@ def lay_over(
     Raises:
         ConfigError: A key is unknown, a class cannot be imported or is of the wrong kind, or a value has the wrong type.
     """
-    for key, value in values.items():
+    for key, value in _stage_first(values):
         names = str(key).split(".")
         _put(config, schema, names, value, Origin(place, str(key)), "")
+
+
+def _stage_first(values: collections.abc.Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the items with what concerns every second block alone last: it wins over what follows from the stage."""
+    return sorted(values.items(), key=lambda item: "alternate" in str(item[0]).split("."))
 
 
 def _put(
@@ -64,8 +69,10 @@ def _put(
         if target not in container:
             container[target] = entry.start()
         here = f"{above}.{target}" if above else target
-        if "alternate" in entries and not appended and follows(container, [target, *rest], value):
-            _put(container["alternate"], entries["alternate"].entries() or {}, [target, *rest], value, origin, here)
+        if "alternate" in entries and not appended:
+            other = entries["alternate"].entries() or {}
+            for below, inner in following(container, target, rest, value):
+                _put(container["alternate"], other, [target, *below], copy.deepcopy(inner), origin, here)
         if appended:
             _replace(container, target, entry, _extended(entry, container[target], value, origin, here), origin, here)
         elif rest:
@@ -123,7 +130,7 @@ def _replace(container: dict[str, Any], name: str, entry: Entry, value: Any, ori
         old = container[name] = {"class_path": old}
     if isinstance(value, dict) and "class_path" not in value:
         if entry.entries() is not None or isinstance(old, dict):
-            for key, inner in value.items():
+            for key, inner in _stage_first(value):
                 _descend(container, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
             return
         if part:

@@ -17,36 +17,41 @@ def class_path(part: Any) -> Any:
     return part.get("class_path") if isinstance(part, Mapping) else part
 
 
-def follows(stage: Mapping[str, Any], keys: Sequence[str], value: Any) -> bool:
-    """Return whether a change of ``stage`` at ``keys`` also concerns every second block.
+def following(
+    stage: Mapping[str, Any], slot: str, keys: Sequence[str], value: Any
+) -> list[tuple[tuple[str, ...], Any]]:
+    """Return what of a change of a stage also concerns every second block: keys below the slot, and their values.
 
     Args:
         stage: The stage's data before the change.
-        keys: Where the change is: a slot of the block and keys below it.
-        value: What is written there.
+        slot: The slot of the block that changes; any other entry of the stage concerns no slot.
+        keys: Where below the slot the value is written; empty if the value holds the slot's entries.
+        value: What is written.
     """
-    other = (stage.get("alternate") or {}).get(keys[0]) if keys[0] in SLOTS else None
+    other = (stage.get("alternate") or {}).get(slot) if slot in SLOTS else None
     if not isinstance(other, Mapping) or class_path(other.get("op", EMPTY)) == EMPTY:
-        return False
-    own = (stage.get(keys[0]) or {}).get("op", EMPTY)
-    below = [key for key in keys[1:] if key != "init_args"]
-    if not below:
-        return all(follows(stage, (keys[0], name), inner) for name, inner in value.items())
-    if below[0] != "op" or class_path(other["op"]) == class_path(own):
-        return True
-    swapped = class_path(value) if len(below) == 1 else value if below[1] == "class_path" else None
-    return isinstance(swapped, str)
+        return []
+    written: list[tuple[tuple[str, ...], Any]] = [(tuple(keys), value)]
+    if not keys:  # a value that holds no entries is refused where it is written
+        written = (
+            [(tuple(str(key).split(".")), inner) for key, inner in value.items()] if isinstance(value, Mapping) else []
+        )
+    alike = class_path(other["op"]) == class_path((stage.get(slot) or {}).get("op", EMPTY))
+    return [(names, inner) for names, inner in written if alike or names[0] != "op" or _swaps(names[1:], inner)]
+
+
+def _swaps(below: Sequence[str], value: Any) -> bool:
+    """Whether what is written at a part, or ``below`` it, names its class."""
+    named = class_path(value) if not below else value if below[0] == "class_path" else None
+    return isinstance(named, str)
 
 
 def followed(stage: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``change`` of a stage with what follows from it for every second block written down."""
+    """Return ``change`` of a stage with what follows from it for every second block written down, under ``alternate``."""
     also: dict[str, Any] = {}
     for slot in SLOTS:
-        entries = change.get(slot)
-        if isinstance(entries, Mapping):
-            kept = {name: value for name, value in entries.items() if follows(stage, (slot, name), value)}
-            if kept:
-                also[slot] = kept
+        for names, value in following(stage, slot, (), change.get(slot)):
+            also.setdefault(slot, {})[".".join(names)] = value
     if not also:
         return dict(change)
     return {**change, "alternate": _laid_over(also, change.get("alternate") or {})}

@@ -1,6 +1,6 @@
 """The isotropic skeleton: one width and one resolution from the stem to the head, class token beside the grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory
 from vitmodels.block import Block
-from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.parts import BlockSpec, build_block, build_part, part
 from vitmodels.recompute import recomputed
 from vitmodels.timm_interface import ImageClassifier
@@ -106,12 +106,19 @@ class Column(ImageClassifier):
             return recomputed(block, grid, prefix)
         return block(grid, prefix)
 
-    def forward_features(self, image: Tensor) -> Tensor:
-        """Return the normalised tokens (b, p + h * w, width), prefix first."""
+    def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield grid (b, h, w, width) and prefix (b, p, width) in front of the first block and behind each."""
         grid, prefix = self.embed(image)
+        yield grid, prefix
         for block in self.blocks:
             grid, prefix = self.apply_block(block, grid, prefix)
-        return self.norm(join(grid, prefix))
+            yield grid, prefix
+
+    def forward_features(self, image: Tensor) -> Tensor:
+        """Return the normalised tokens (b, p + h * w, width), prefix first."""
+        for state in self.walk(image):
+            last = state
+        return self.norm(join(*last))
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Reduce tokens (b, t, width) to what the head reads."""
@@ -154,20 +161,16 @@ class Column(ImageClassifier):
         if output_fmt not in ("NCHW", "NLC"):
             raise ValueError(f"forward_intermediates: output_fmt must be NCHW or NLC, got output_fmt={output_fmt!r}.")
         chosen, last = feature_take_indices(len(self.blocks), indices)
-        grid, prefix = self.embed(x)
-        features = []
-        for index, block in enumerate(self.blocks):
-            if stop_early and index > last:
-                break
-            grid, prefix = self.apply_block(block, grid, prefix)
-            if index in chosen:
+        features: list[Any] = []
+        for ran, (grid, prefix) in enumerate(self.walk(x)):
+            if ran - 1 in chosen:
                 here = self.norm(grid) if norm else grid
                 here = here.permute(0, 3, 1, 2) if output_fmt == "NCHW" else here.flatten(1, 2)
                 beside = self.norm(prefix) if norm and prefix is not None else prefix
                 features.append((here, beside) if return_prefix_tokens else here)
-        if intermediates_only:
-            return features
-        return self.norm(join(grid, prefix)), features
+            if stop_early and ran - 1 == last:
+                break
+        return features if intermediates_only else (self.norm(join(grid, prefix)), features)
 
     def prune_intermediate_layers(
         self,
@@ -253,8 +256,7 @@ def column(
         global_pool=global_pool,
         drop_rate=drop_rate,
     )
-    rule: InitialWeights = vision_transformer_weights
-    initialise(model, seed, rule)
+    initialise(model, seed, vision_transformer_weights)
     return model
 
 

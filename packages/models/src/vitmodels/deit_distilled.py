@@ -17,7 +17,7 @@ from vitcore import Embedding, FeatureOp, NormFactory
 from vitmodels.checkpoint import KeyRules
 from vitmodels.column import LAYER_NORM, NO_BRANCH, PATCHES, POSITION, Column, column
 from vitmodels.deit_column import MLP_BRANCH, RULES, attention_branch, every_stage
-from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.parts import BlockSpec
 from vitmodels.timm_interface import preset
 
@@ -164,8 +164,7 @@ def distilled_column(
         drop_path_rate=drop_path_rate,
     )
     model = DistilledColumn(plain, num_classes, global_pool)
-    rule: InitialWeights = vision_transformer_weights
-    initialise(model, seed, rule)
+    initialise(model, seed, vision_transformer_weights)
     return model
 
 

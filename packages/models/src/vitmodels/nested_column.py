@@ -8,12 +8,11 @@ from typing import Any, Literal
 import torch
 from timm.layers import DropPath
 from timm.models import register_notrace_module
-from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Mlp, NestedTransformer, NormFactory, OpFactory, PixelEmbedding, SeparateAttention
-from vitmodels.column import LAYER_NORM, NO_BRANCH, POSITION, Column, column, join
-from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.column import LAYER_NORM, NO_BRANCH, POSITION, Column, column
+from vitmodels.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.parts import BlockSpec, build_part, entries_of, part
 from vitmodels.patch_summary import PatchSummary
 
@@ -112,43 +111,11 @@ class NestedColumn(Column):
             grid, prefix = self.apply_block(block, summed, prefix)  # type: ignore[arg-type]
             yield grid, prefix
 
-    def forward_features(self, image: Tensor) -> Tensor:
-        """Return the normalised tokens (b, p + h * w, width), prefix first."""
-        for state in self.walk(image):
-            last = state
-        return self.norm(join(*last))
-
     def macs(self, height: int, breadth: int) -> int:
         """Multiply-adds for an image of height x breadth pixels that patches fill."""
         h, w = self.stem.map_size(height, breadth)
         inner = sum(layer.macs(h, w) for layer in self.inner)  # type: ignore[operator]
         return self.pixels.macs(h, w) + inner + super().macs(height, breadth)
-
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | list[int] | None = None,
-        return_prefix_tokens: bool = False,  # noqa: FBT001, FBT002 (timm's signature, here and below)
-        norm: bool = False,  # noqa: FBT001, FBT002
-        stop_early: bool = False,  # noqa: FBT001, FBT002
-        output_fmt: Literal["NCHW", "NLC"] = "NCHW",
-        intermediates_only: bool = False,  # noqa: FBT001, FBT002
-    ) -> Any:
-        """Return the features of the patches after chosen blocks; arguments and result as of ``Column``."""
-        if output_fmt not in ("NCHW", "NLC"):
-            raise ValueError(f"forward_intermediates: output_fmt must be NCHW or NLC, got output_fmt={output_fmt!r}.")
-        chosen, last = feature_take_indices(len(self.blocks), indices)
-        finish: Any = self.norm if norm else nn.Identity()
-        features: list[Any] = []
-        for ran, (grid, prefix) in enumerate(self.walk(x)):
-            if ran - 1 in chosen:
-                tokens = finish(grid)
-                feature = tokens.flatten(1, 2) if output_fmt == "NLC" else tokens.permute(0, 3, 1, 2)
-                beside = None if prefix is None else finish(prefix)
-                features.append((feature, beside) if return_prefix_tokens else feature)
-            if stop_early and ran - 1 == last:
-                break
-        return features if intermediates_only else (self.norm(join(grid, prefix)), features)
 
     def prune_intermediate_layers(
         self,
@@ -239,6 +206,5 @@ def nested_column(
         for rate in rates
     ]
     model = NestedColumn(stem, layers, outer, global_pool)
-    rule: InitialWeights = vision_transformer_weights
-    initialise(model, seed, rule)
+    initialise(model, seed, vision_transformer_weights)
     return model

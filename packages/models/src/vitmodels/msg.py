@@ -18,9 +18,9 @@ from typing import Any, Literal
 from timm.models import register_notrace_module
 from torch import Tensor
 
-from vitcore import NormFactory
+from vitcore import MessengerAttention, NormFactory
 from vitcore.windowed import count_windows, fit_window
-from vitmodels.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.pale import overlapping
 from vitmodels.parts import build_part, part
 from vitmodels.pyramid import NO_STAGE, Pyramid
@@ -31,23 +31,31 @@ from vitmodels.timm_interface import preset
 WINDOW = 7
 
 
-def window_counts(grid: Tensor) -> tuple[int, int]:
+def window_counts(grid: Tensor, window: int) -> tuple[int, int]:
     """Return how many windows lie below and beside each other on a map."""
     h, w = grid.shape[1:3]
-    return count_windows(h, w, fit_window(h, w, WINDOW))
+    return count_windows(h, w, fit_window(h, w, window))
 
 
 class MessengerStage(Stage):
-    """A stage that merges the messengers of the finer one as it merges patches; arguments and shapes as ``Stage``."""
+    """A stage that merges the messengers of the finer one as it merges patches; arguments and shapes as ``Stage``.
+
+    All stages have windows of one side, that of their attention.
+    """
+
+    @property
+    def window(self) -> int:
+        """Side of the windows of the stage's attention; ``WINDOW`` if nothing in it attends with messengers."""
+        return next((op.window for op in self.modules() if isinstance(op, MessengerAttention)), WINDOW)
 
     def forward(self, finer: Tensor, finer_prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the stage's grid and messengers, one for each window in raster order."""
         grid, born = self.embed(self.downsample(finer))
         if finer_prefix is None:
-            rows, columns = window_counts(grid)
+            rows, columns = window_counts(grid, self.window)
             messengers = None if born is None else born.expand(-1, rows * columns, -1)
         else:
-            finer_map = finer_prefix.contiguous().unflatten(1, window_counts(finer))
+            finer_map = finer_prefix.unflatten(1, window_counts(finer, self.window))
             messengers = self.downsample(finer_map).flatten(1, 2)
         return self.apply_blocks(grid, messengers)
 
@@ -104,8 +112,7 @@ def messenger_pyramid(
         (stage1, stage2, stage3, stage4), MessengerStage, in_chans, img_size, drop_path_rate
     )
     model = MessengerPyramid(stages, build_part(norm)(stages[-1].width), in_chans, num_classes, global_pool, drop_rate)
-    rule: InitialWeights = vision_transformer_weights
-    initialise(model, seed, rule)
+    initialise(model, seed, vision_transformer_weights)
     return model
 
 

@@ -130,7 +130,8 @@ class Pyramid(ImageClassifier):
             intermediates_only: Leave out the final features.
 
         Returns:
-            (final features as of ``forward_features``, list of maps), or the list alone.
+            (final features as of ``forward_features``, list of maps), or the list alone. Stopped early, the last map that was
+            made stands for the final features.
 
         Raises:
             ValueError: ``output_fmt`` is neither NCHW nor NHWC.
@@ -148,7 +149,8 @@ class Pyramid(ImageClassifier):
                 maps.append(here.permute(0, 3, 1, 2) if output_fmt == "NCHW" else here)
         if intermediates_only:
             return maps
-        return (grid if len(maps) and stop_early and last < len(self.stages) - 1 else self.finish(grid, prefix)), maps
+        stopped = stop_early and last < len(self.stages) - 1
+        return (grid if stopped else self.finish(grid, prefix)), maps
 
     def prune_intermediate_layers(
         self,

@@ -6,20 +6,21 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
-from multiprocessing import connection as pipes
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
+from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
-from vitcli.ablation.worker import Worker, plan_in_worker, start_server, trial
+from vitcli.ablation.state import is_done, make_room, record_end
+from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.arguments import Arguments
 from vitcli.errors import ConfigError, nearest
-from vitcli.json_files import read_json, write_json
+from vitcli.json_files import write_json
 
 INTERRUPTED = 130
 PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
@@ -50,9 +51,10 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         at_once = len(plan.places) if plan.gpus else len(os.sched_getaffinity(0)) // threads
         workers = max(1, min(plan.spec.workers or at_once, len(todo)))
         write_json(plan.directory / "ablation.json", record(plan, command, workers, threads))
+        launcher = LocalLauncher(workers, plan.places)
         if done:
             console.print(f"{len(done)} of {len(trials)} trials are done already and are skipped.", highlight=False)
-        failed, interrupted = _run_trials(plan, todo, done, workers, console)
+        failed, interrupted = _run_trials(plan, todo, done, launcher, console)
         _report(plan.directory, console)
     if interrupted:
         left = len(todo) - sum(is_done(plan, *key) for key in todo)
@@ -61,12 +63,6 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         )
         return INTERRUPTED
     return 1 if failed else 0
-
-
-def is_done(plan: Plan, arm: str, seed: int) -> bool:
-    """Whether a trial's result.json says that it is done and belongs to this very configuration."""
-    result = read_json(plan.trial_directory(arm, seed) / "result.json") or {}
-    return result.get("status") == "done" and result.get("id") == plan.arms[arm].id
 
 
 def record(plan: Plan, command: str, workers: int, threads: int) -> dict[str, Any]:
@@ -90,37 +86,31 @@ def record(plan: Plan, command: str, workers: int, threads: int) -> dict[str, An
     }
 
 
-def _run_trials(
-    plan: Plan, todo: list[tuple[str, int]], done: list[tuple[str, int]], workers: int, console: Console
-) -> tuple[int, bool]:
+def _run_trials(plan: Plan, todo: list[Key], done: list[Key], launcher: Launcher, console: Console) -> tuple[int, bool]:
     """Run trials until none is left or Ctrl-C; return how many failed and whether it was interrupted."""
-    waiting, running, failed = list(todo), dict[tuple[str, int], tuple[Worker, tuple[int, ...]]](), 0
+    waiting, running, failed = list(todo), set[Key](), 0
     epochs = next(iter(plan.arms.values())).config["trainer"]["max_epochs"] or 1
-    with Progress(console, plan.spec.chosen, plan.spec.seeds, epochs, workers) as progress:
+    with Progress(console, plan.spec.chosen, plan.spec.seeds, epochs, launcher.places) as progress:
         for key in done:
             progress.skip(*key)
         try:
             while waiting or running:
-                while waiting and len(running) < workers:
+                while waiting and len(running) < launcher.places:
                     key = waiting.pop(0)
-                    gpus = min(plan.places, key=lambda place: sum(used == place for _, used in running.values()))
-                    _make_room(plan, *key)
-                    running[key] = (Worker(trial, _job(plan, *key), gpus), gpus)
+                    make_room(plan, *key)
+                    launcher.start(_job(plan, *key))
+                    running.add(key)
                     progress.start(*key)
-                listening = {worker.connection: key for key, (worker, _) in running.items()}
-                for pipe in pipes.wait(list(listening), timeout=1):
-                    key = listening[pipe]  # type: ignore[index]
-                    try:
-                        progress.advance(*key, running[key][0].receive())
-                    except EOFError:
-                        worker, _ = running.pop(key)
-                        worker.process.join()
-                        failed += _finish(plan, *key, worker.process.exitcode, progress)
+                for key, event in launcher.wait(1):
+                    if isinstance(event, Epoch):
+                        progress.advance(*key, event.done)
+                    else:
+                        running.remove(key)
+                        failed += _finish(plan, *key, event.cause, progress)
         except KeyboardInterrupt:
             return failed, True
         finally:
-            for worker, _ in running.values():
-                worker.stop()
+            launcher.stop()
     return failed, False
 
 
@@ -134,41 +124,17 @@ def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _finish(plan: Plan, arm: str, seed: int, exit_code: int, progress: Progress) -> int:
+def _finish(plan: Plan, arm: str, seed: int, cause: str, progress: Progress) -> int:
     """Show how a trial ended; return 1 if it failed."""
-    path = plan.trial_directory(arm, seed) / "result.json"
-    result = read_json(path)
-    if result is None:
-        cause = f"the process ended with {f'signal {-exit_code}' if exit_code < 0 else f'exit code {exit_code}'}; see log.txt"
-        head = {"format": 1, "arm": arm, "seed": seed, "id": plan.arms[arm].id}
-        result = {
-            **head,
-            "status": "failed",
-            "cause": cause,
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, result)
+    result = record_end(plan, arm, seed, cause)
     if result["status"] == "failed":
         progress.finish(arm, seed, "failed", f"failed: {result['cause']}")
         return 1
-    name = plan.spec.metric.name
-    value = result["metrics"].get(name)
-    score = f"there is no metric {name}{nearest(name, result['metrics'])}" if value is None else f"{name} {value:.4f}"
+    name, metrics = plan.spec.metric.name, result["metrics"]
+    value = metrics.get(name)
+    score = f"there is no metric {name}{nearest(name, metrics)}" if value is None else f"{name} {value:.4f}"
     progress.finish(arm, seed, "done", score)
     return 0
-
-
-def _make_room(plan: Plan, arm: str, seed: int) -> None:
-    """Move what an earlier configuration or an unfinished try left in a trial's place out of the way; nothing is deleted."""
-    place = plan.trial_directory(arm, seed)
-    if not place.exists() or not any(place.iterdir()):
-        return
-    number = 1
-    while (aside := plan.directory / ".superseded" / arm / f"seed{seed}.{number}").exists():
-        number += 1
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    place.rename(aside)
 
 
 def _report(directory: Path, console: Console) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.run import is_done
+from vitcli.ablation.state import is_done
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.arguments import Arguments
 from vitcli.json_files import read_json

@@ -1,0 +1,44 @@
+"""What the runner asks of whatever runs its trials."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Key = tuple[str, int]
+"""Arm and seed: which trial."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A trial has trained so many epochs."""
+
+    done: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial runs no more.
+
+    Args:
+        cause: What is known of its end, for a trial that left no result.
+    """
+
+    cause: str
+
+
+class Launcher(Protocol):
+    """Runs trials somewhere. A job is the arguments of ``vitcli.ablation.trial.run_trial``, without ``tell``.
+
+    Attributes:
+        places: Trials that may be started before one has ended.
+    """
+
+    places: int
+
+    def start(self, job: dict[str, Any]) -> None:
+        """Start a trial; its place has been made."""
+
+    def wait(self, seconds: float) -> list[tuple[Key, Epoch | Ended]]:
+        """Return what has happened, waiting for it at most ``seconds``; each trial ends once."""
+
+    def stop(self) -> None:
+        """End what still runs, at once."""

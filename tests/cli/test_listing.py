@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import vitmodels
 from tests.golden_records import goldenfill, model_record
@@ -93,3 +93,20 @@ def test_a_public_checkpoint_is_written_under_our_names(tmp_path, capsys):
     assert main(["convert", "pvt_tiny", str(public), str(tmp_path / "other.safetensors")]) == 2
     assert "does not fit Pyramid" in capsys.readouterr().err
     assert not (tmp_path / "other.safetensors").exists()
+    assert main(["convert", "pvtv2_b0", str(public), str(tmp_path / "nowhere" / "ours.safetensors")]) == 2
+    assert "names a directory that is not there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
+@pytest.mark.parametrize("kept", [0, 5, 1000])
+def test_a_file_cut_short_is_refused_in_one_sentence(name, kept, tmp_path, capsys):
+    whole, cut, target = tmp_path / f"whole{Path(name).suffix}", tmp_path / name, tmp_path / "target.safetensors"
+    weights = {"head.weight": torch.zeros(1000)}
+    torch.save(weights, whole) if whole.suffix == ".pth" else save_file(weights, whole)
+    cut.write_bytes(whole.read_bytes()[:kept])
+    assert main(["convert", "pvtv2_b0", str(cut), str(target)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"vitcli: {cut} ")
+    assert "the file is cut short or no checkpoint" in said
+    assert said.count("\n") == 1
+    assert not target.exists()

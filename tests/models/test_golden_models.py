@@ -120,9 +120,8 @@ def test_parameters_and_cost_are_those_of_the_public_code(checked):
     counted = counter.get_total_flops() / (2 * images)
     stated = sum(op.macs(h, w) - public_slide_macs(op, h, w) for op, h, w in maps)
     assert (counted - stated) / 1e9 == pytest.approx(checked.record["gmacs"], rel=5e-3)
-    if (
-        checked.family != "boat_cswin"
-    ):  # the 20 keys of the neighbouring image are no cost that an op could state for one image
+    # The compatibility preset of BOAT-CSWin takes keys from the neighbouring image, no cost that an op states for one image.
+    if checked.family != "boat_cswin":
         assert checked.model.macs(height, breadth) == counted
 
 
@@ -142,8 +141,8 @@ def public_slide_macs(op, h, w):
     return 4 * h * w * op.width**2 + 4 * op.kernel_size**4 * h * w * op.width
 
 
+@pytest.mark.parametrize("first", [key for key in RECORDS if not key[0].startswith("boat")], indirect=True)
 def test_float32_stays_near_the_record(checked):
-    if checked.family.startswith("boat"):
-        return  # clustering sorts near-ties: the public code is up to 3 % from itself in the two precisions
+    """All but BOAT: its clustering sorts near-ties, and what float32 makes of them differs from float64 by up to 3 %."""
     logits = checked.model.float()(checked.image.float())
     assert goldenfill.compare(logits, checked.record["logits"])["max_rel"] < 1e-4

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.models.every_model import SMALLEST, every_model
 from vitmodels.deit_column import MLP_BRANCH, every_stage
-from vitmodels.initial import draw_seed, initialise, vision_transformer_weights
+from vitmodels.initial import draw_seed, fan_out_weights, initialise, torch_weights, vision_transformer_weights
 
 smallest = pytest.mark.parametrize("name", SMALLEST)
 
@@ -136,3 +136,33 @@ def test_weights_made_on_the_meta_device_can_be_drawn_later():
     initialise(ready, 9, vision_transformer_weights)
     assert all(one.equal(two) for one, two in zip(model.parameters(), ready.parameters(), strict=True))
     assert all(one.equal(two) for one, two in zip(model.buffers(), ready.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("groups", [1, 64])
+def test_fan_out_weights_have_the_variance_of_what_a_channel_feeds(groups):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(64, 128, 3, groups=groups)
+    fan_out_weights(convolution)
+    assert convolution.weight.std().item() == pytest.approx(math.sqrt(2 / (9 * 128 / groups)), rel=0.05)
+    assert not convolution.bias.any()
+
+
+def test_fan_out_weights_are_vision_transformer_weights_beside_convolutions():
+    linear, norm = nn.Linear(300, 300), nn.LayerNorm(300)
+    norm.weight.data.fill_(3)
+    for module in (linear, norm):
+        fan_out_weights(module)
+    assert linear.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert not linear.bias.any()
+    assert norm.weight.eq(1).all()
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(20, 30), lambda: nn.Conv2d(8, 16, 3)])
+def test_torch_weights_are_those_a_module_is_born_with(make):
+    torch.manual_seed(4)
+    born = make()
+    given = make()
+    torch.manual_seed(4)
+    torch_weights(given)
+    assert given.weight.equal(born.weight)
+    assert given.bias.equal(born.bias)

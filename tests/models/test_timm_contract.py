@@ -3,6 +3,7 @@
 TorchScript is left out: PyTorch has deprecated it, and ``torch.compile`` and ``torch.export`` are checked instead.
 """
 
+import itertools
 import json
 
 import pytest
@@ -12,14 +13,17 @@ from timm.data import resolve_data_config
 from timm.models import get_model_input_config, get_notrace_functions, get_notrace_modules, save_for_hf
 from timm.models._manipulate import group_parameters
 from timm.optim import create_optimizer_v2, param_groups_layer_decay
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from tests.golden_records import goldenfill, model_record
 from tests.models.every_model import SMALLEST, every_model
+from vitcore import AbsolutePosition
 
 smallest = pytest.mark.parametrize("name", SMALLEST)
 columns = pytest.mark.parametrize("name", [name for name in SMALLEST if name in ("deit_tiny", "localvit_tiny")])
 NO_DECAY = {"prefix", "distillation_prefix", "table", "position", "position_bias", "messenger_bias"}
+"""The last part of the names of all tokens and positions."""
 PUBLIC = {
     "deit_tiny": ("localvit_baselines", "deit_tiny_patch16_224"),
     "localvit_tiny": ("localvit", "localvit_tiny_mlp4_act3_r192"),
@@ -305,14 +309,23 @@ def test_pruning_leaves_norm_and_head_on_request(name):
 def test_every_parameter_falls_into_the_group_of_its_depth(name, coarse):
     model = timm.create_model(name, device="meta")
     groups = group_parameters(model, model.group_matcher(coarse))
-    assert sorted(name for group in groups.values() for name in group) == sorted(dict(model.named_parameters()))
-    order = [min(map(list(dict(model.named_parameters())).index, group)) for _, group in sorted(groups.items())]
-    assert order[-1] == max(order), "the head is the last group"
-    count = depth_and_names(model)[0]
-    assert len(groups) >= count, "one group for each level at least"
-    for key in ("blocks.3.", "stages.3."):
-        depths = {depth for depth, group in groups.items() for name in group if name.startswith(key)}
-        assert not depths or min(depths) > 1
+    assert sorted(key for group in groups.values() for key in group) == sorted(dict(model.named_parameters()))
+    level_of = {key: depth for depth, group in groups.items() for key in group}
+    heads = {key for key in level_of if key.startswith(("head.", "distillation_head."))}
+    assert {level_of[key] for key in heads} == {max(groups)}, "the head is the last group"
+    levels = [{level_of[key] for key in level_of if key.startswith(names)} for names in level_names(model)]
+    assert all(max(below) < min(above) for below, above in itertools.pairwise(levels)), (
+        "a level is above the one before"
+    )
+    assert max(levels[-1]) < max(groups)
+    others = ("head.", "distillation_head.", "norm.", *itertools.chain(*level_names(model)))
+    assert {level_of[key] for key in level_of if not key.startswith(others)} <= {min(groups)}, "the stem is the first"
+
+
+def level_names(model):
+    """How the names of each level's parameters begin: the stages of a pyramid, the blocks of a column."""
+    count, kind = depth_and_names(model)
+    return [(f"{kind}.{i}.", f"inner.{i}.") for i in range(count)]
 
 
 @every_model
@@ -321,20 +334,20 @@ def test_layer_decay_slows_the_lower_layers_down(name):
     groups = param_groups_layer_decay(model, layer_decay=0.5, no_weight_decay_list=model.no_weight_decay())
     scale = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
     assert len(scale) == len(list(model.parameters()))
-    by_name = {key: scale[id(parameter)] for key, parameter in model.named_parameters()}
-    blocks = [key for key in by_name if "blocks." in key and "mixer.op" in key]
-    first, last = by_name[blocks[0]], by_name[blocks[-1]]
-    assert min(by_name.values()) <= first < last < by_name["head.bias"] == 1.0
+    levels = group_parameters(model, model.group_matcher(coarse=False), reverse=True)
+    for key, parameter in model.named_parameters():
+        assert scale[id(parameter)] == 0.5 ** (max(levels.values()) - levels[key]), key
 
 
 @every_model
 def test_tokens_positions_norms_and_biases_take_no_weight_decay(name):
     model = timm.create_model(name)
     exempt = model.no_weight_decay()
-    assert exempt <= set(dict(model.named_parameters()))
-    assert {key.rpartition(".")[2] for key in exempt} <= NO_DECAY
-    if "pvt" in name and "pvtv2" not in name:  # the public code of PVT lets its position tables decay
-        assert exempt == {"stages.3.prefix"} | {key for key in exempt if key.endswith("position_bias")}
+    tables = [key for key, module in model.named_modules() if isinstance(module, AbsolutePosition)]
+    # The public code of PVT lets its position tables decay.
+    decaying = {f"{key}.table" for key in tables if "pvt" in name and "pvtv2" not in name}
+    by_hand = {key for key, _ in model.named_parameters() if key.rpartition(".")[2] in NO_DECAY}
+    assert exempt == by_hand - decaying
     optimizer = create_optimizer_v2(model, opt="adamw", weight_decay=0.05)
     decayed = {
         id(parameter) for group in optimizer.param_groups if group["weight_decay"] for parameter in group["params"]
@@ -480,3 +493,14 @@ def test_the_factory_takes_device_and_dtype(name):
     single = seeded(name).state_dict()
     assert all(value.float().equal(single[key].float()) for key, value in model.state_dict().items())
     assert model.eval()(images().double()).dtype == torch.float64
+
+
+@every_model
+def test_the_stated_cost_is_what_a_counter_sees(name):
+    model = timm.create_model(name, device="meta").eval()
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 64, 96, device="meta"))
+    if (
+        name != "boat_cswin_tiny_compat"
+    ):  # its keys of the neighbouring image are no cost that an op states for one image
+        assert model.macs(64, 96) == counter.get_total_flops() / 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -108,7 +109,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """Read a state dict from a .pth or .safetensors file, out of the usual wrappers (EMA first) and without ``module.``.
 
     Raises:
-        ValueError: The file holds no state dict, or objects that only running its code would restore.
+        ValueError: The file cannot be read, holds no state dict, or objects that only running its code would restore.
     """
     try:
         state: Any = (
@@ -118,6 +119,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} holds more than tensors and plain values, and reading it would run code from the file; "
             "save its state dict alone."
+        ) from error
+    except (RuntimeError, EOFError, SafetensorError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: the file is cut short or no checkpoint ({text})."
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):

@@ -24,5 +24,9 @@ def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
     if name not in PRESETS:
         raise ValueError(f"load_checkpoint: there is no model {name!r}; vitmodels.MODELS lists them.")
     model = timm.create_model(name, **arguments)
-    model.load_state_dict(translate(read_checkpoint(path), PRESETS[name].rules or KeyRules(()), model))
+    state = read_checkpoint(path)
+    try:
+        model.load_state_dict(translate(state, PRESETS[name].rules or KeyRules(()), model))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return model

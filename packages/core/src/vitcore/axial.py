@@ -70,13 +70,15 @@ class AxialAttention(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend along both axes."""
-        q, k, v = self._heads(self.qkv(grid))
-        if self.order == "parallel":
+        if self.order == "sequential":
+            # Turned before the projection: one copy of width channels instead of three.
+            by_columns = row_attention(*self._heads(self.qkv(grid.transpose(1, 2)))).flatten(3).transpose(1, 2)
+            mixed = row_attention(*self._heads(self.qkv_rows(by_columns)))
+        else:
+            q, k, v = self._heads(self.qkv(grid))
             (q_rows, q_columns), (k_rows, k_columns), (v_rows, v_columns) = (part.chunk(2, dim=3) for part in (q, k, v))
             by_rows = row_attention(q_rows, k_rows, v_rows)
             mixed = torch.cat((by_rows, column_attention(q_columns, k_columns, v_columns)), dim=3)
-        else:
-            mixed = row_attention(*self._heads(self.qkv_rows(column_attention(q, k, v).flatten(3))))
         return self.projection(mixed.flatten(3))
 
     def _heads(self, qkv: Float[Tensor, "b h w c3"]) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,11 @@ Textbook forms (``textbook_attention.py``, ``textbook_maps.py``) are vectorised 
 parameters; timm's ops get ours' weights. All forms of an op must agree before they are timed, by 1e-3 of the largest entry.
 Forms are timed in turns in one process; a ratio is the median of the rounds' ratios, above 1 where ours is faster or smaller.
 Memory is the peak of what is allocated on top of inputs and parameters.
+
+A second table counts what no form of an op can leave out: its matrix products and convolutions, and reading its inputs and
+parameters and writing its outputs once (with a backward pass three times the products and twice the bytes). At the rates of a
+product of matrices of 1024 x 1024 numbers and of a copy of 64 MiB, timed in the same process, that is the least time; the
+textbook's time over it is the ratio that ours would have if it did nothing else at all.
 """
 
 import argparse
@@ -26,6 +31,7 @@ import measure  # First: it quiets the profiler, which reads that when torch is 
 import timm
 import torch
 from contests import Contest, all_contests
+from torch.utils.flop_counter import FlopCounterMode
 
 from vitcore import ClusterAttention, attend_clusters, balanced_clusters
 from vitcore.attention import split_qkv
@@ -34,11 +40,42 @@ EVEN = 0.97
 """A ratio from here on counts as equal: half of the spread between runs of one form against itself."""
 
 
+SIDE, COPIED = 1024, 2**26
+"""Side of the matrices and bytes of the copy that rates are taken from."""
+
 PASSES = ("forward", "both")
 HEADER = (
     "| op | maps of | size | ours, ms | with backward | textbook / ours | with backward | timm / ours | with backward "
     "| memory, textbook / ours | with backward | memory, timm / ours | with backward |"
 )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a forward pass of any form of an op does at least: multiply-adds, and bytes of inputs, parameters and outputs."""
+
+    macs: int
+    bytes: int
+
+    def least(self, product: float, copy: float, passes: str) -> float:
+        """Milliseconds at the seconds of the two yardsticks, whichever of the two counts takes longer."""
+        products, moves = (3, 2) if passes == "both" else (1, 1)
+        return 1e3 * max(products * self.macs * product / SIDE**3, moves * self.bytes * copy / (2 * COPIED))
+
+
+@torch.no_grad()
+def counted(contest: Contest, inputs: Sequence[torch.Tensor]) -> Counted:
+    with FlopCounterMode(display=False) as counter:
+        outputs = as_tuple(contest.forms()["ours"](*inputs))
+    tensors = {id(tensor): tensor.nbytes for tensor in (*inputs, *outputs, *contest.ours.parameters())}
+    return Counted(counter.get_total_flops() // 2, sum(tensors.values()))
+
+
+def yardsticks(rounds: int) -> tuple[float, float]:
+    """Seconds of a product of square matrices and of a copy."""
+    factor, large = torch.randn(SIDE, SIDE), torch.randn(COPIED // 4)
+    timing = measure.interleave({"product": lambda: factor @ factor, "copy": large.clone}, (), (), False, rounds)
+    return timing.seconds("product"), timing.seconds("copy")
 
 
 @dataclass(frozen=True)
@@ -51,6 +88,18 @@ class Row:
     milliseconds: dict[str, float]
     time: dict[tuple[str, str], float]
     memory: dict[tuple[str, str], float]
+    counted: "Counted"
+    least: dict[str, float]
+
+    def at_best(self, passes: str) -> float:
+        """The textbook's time / the least time."""
+        return self.milliseconds[passes] * self.time["textbook", passes] / self.least[passes]
+
+    def count_line(self) -> str:
+        ours = [f"{100 * self.least[passes] / self.milliseconds[passes]:.0f}" for passes in PASSES]
+        best = [f"{self.at_best(passes):.2f}" for passes in PASSES]
+        counts = [f"{self.counted.macs / 1e9:.3f}", f"{self.counted.bytes / 1e6:.1f}"]
+        return f"| {' | '.join([self.op, self.size, *counts, *ours, *best])} |"
 
     def line(self) -> str:
         cells = [self.op, self.of, self.size, *(f"{self.milliseconds[passes]:.1f}" for passes in PASSES)]
@@ -96,6 +145,7 @@ def compare(contest: Contest, batch: int, dtype: torch.dtype, rounds: int) -> Ro
     forms, times, memory, milliseconds = contest.forms(), {}, {}, {}
     for module in contest.modules():
         module.to(dtype)
+    count, least = counted(contest, inputs_of(contest, batch, dtype)), {}
     for passes in PASSES:
         backward = passes == "both"
         for module in contest.modules():
@@ -105,11 +155,12 @@ def compare(contest: Contest, batch: int, dtype: torch.dtype, rounds: int) -> Ro
         timing = measure.interleave(forms, inputs, leaves, backward, rounds)
         peaks = {name: measure.peak_bytes(form, inputs, leaves, backward) for name, form in forms.items()}
         milliseconds[passes] = 1e3 * timing.seconds("ours")
+        least[passes] = count.least(*yardsticks(rounds), passes)
         for name in forms.keys() - {"ours"}:
             times[name, passes] = timing.ratio(name, "ours")
             memory[name, passes] = peaks[name] / peaks["ours"]
     size = " + ".join("x".join(map(str, shape)) for shape in contest.shapes)
-    return Row(contest.op, contest.of, size, milliseconds, times, memory)
+    return Row(contest.op, contest.of, size, milliseconds, times, memory, count, least)
 
 
 def clustering_ratio(batch: int, dtype: torch.dtype, rounds: int) -> float:
@@ -169,8 +220,21 @@ def targets(rows: list[Row], clustering: float) -> list[str]:
         ("slide attention, fixed, at inference, im2col / ours", ">= 1.3", worst("SlideAttention, fixed")),
         ("clustering 3136 tokens / gather, attention and scatter", "<= 1.5", clustering),
     )
+    for passes, wanted in zip(PASSES, ("1.5", "1.3"), strict=True):
+        best = geometric_mean([row.at_best(passes) for row in rows])
+        label = f"geometric mean if ours did its products and nothing else, {passes}"
+        table = (*table, (label, f"(wanted {wanted})", best))
     lines = ["", "| target | wanted | measured |", "| --- | --- | --- |"]
     return lines + [f"| {name} | {wanted} | {number:.2f} |" for name, wanted, number in table]
+
+
+def counts(rows: list[Row]) -> list[str]:
+    """What no form can leave out, ours' share of it, and the ratio at best."""
+    header = (
+        "| op | size | GMACs of the batch | MB moved at least | least / ours, %, forward | with backward "
+        "| textbook / least, forward | with backward |"
+    )
+    return ["", header, "| --- | --- |" + " --- |" * 6, *(row.count_line() for row in rows)]
 
 
 def description(batch: int, dtype: torch.dtype, rounds: int) -> str:
@@ -217,7 +281,7 @@ def main() -> None:
         require_agreement(contest, batch=2)
         rows.append(compare(contest, batch, dtype, rounds))
         say(rows[-1].line())
-    say(*summary(rows), *targets(rows, clustering_ratio(batch, dtype, rounds)))
+    say(*summary(rows), *counts(rows), *targets(rows, clustering_ratio(batch, dtype, rounds)))
     if arguments.out:
         arguments.out.write_text("\n".join(report) + "\n")
 

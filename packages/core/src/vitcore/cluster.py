@@ -108,10 +108,11 @@ def kmeans_clusters(features: Float[Tensor, "b n t d"], clusters: int, iteration
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         centres = normalize((label.unsqueeze(1) == numbers).to(tokens.dtype) @ tokens, dim=-1)
         for _ in range(iterations):
-            member = ((centres @ tokens.mT).argmax(1, keepdim=True) == numbers).to(tokens.dtype)
+            nearest = (centres @ tokens.mT).max(1, keepdim=True).indices  # argmax takes ten times as long on a CPU
+            member = (nearest == numbers).to(tokens.dtype)
             moved = normalize(member @ tokens, dim=-1)
             centres = torch.where(member.sum(-1, keepdim=True) > 0, moved, centres)
-        return (centres @ tokens.mT).argmax(1).view(b, n, t)
+        return (centres @ tokens.mT).max(1).indices.view(b, n, t)
 
 
 def inverse_permutation(order: Int[Tensor, "*b t"]) -> Int[Tensor, "*b t"]:

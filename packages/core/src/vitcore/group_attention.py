@@ -4,6 +4,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from vitcore.attention import attend
+
 
 def group_attention(
     q: Float[Tensor, "g *t n d"],
@@ -23,5 +25,8 @@ def group_attention(
     """
     queries, keys, values = (part.flatten(1, -3).transpose(1, 2) for part in (q, k, v))
     mask = None if real is None else real.flatten(1)[:, None, None].repeat(q.shape[0] // real.shape[0], 1, 1, 1)
-    attended = scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=scale)
+    if mask is None:
+        attended = attend(queries, keys, values, scale)
+    else:
+        attended = scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=scale)
     return attended.transpose(1, 2).reshape(q.shape)

@@ -3,9 +3,9 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import linear
 
-from vitcore.attention import count_heads, merge_heads, split_qkv
+from vitcore.attention import attend, count_heads, merge_heads, split_qkv
 from vitcore.op import FeatureOp
 
 
@@ -55,7 +55,7 @@ class SeparateAttention(FeatureOp):
         # Joining the weights, not the results, leaves one matrix product and no copy of the tokens.
         qkv = linear(tokens, torch.cat((self.qk.weight, self.v.weight)))
         q, k, v = split_qkv(qkv, self.head_dim)
-        return self.projection(merge_heads(scaled_dot_product_attention(q, k, v)))
+        return self.projection(merge_heads(attend(q, k, v)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Projections and the two products with the attention matrix."""

@@ -74,7 +74,10 @@ def test_the_exported_program_takes_any_batch_size(name):
 @every_family
 def test_a_training_step_in_bfloat16_stays_near_float32(name):
     model = small(name, drop_path_rate=0.1).train()
-    image = torch.randn(8, 3, 64, 64)
+    # On a map of one token, the messengers of 64 pixels, oneDNN's bfloat16 convolution (3 x 3, stride 2) leaves the gradients
+    # of the taps outside unset.
+    side = 128 if name.startswith("msg") else 64
+    image = torch.randn(8, 3, side, side)
     with torch.autocast("cpu", torch.bfloat16):
         logits = model(image)
         assert logits.dtype == torch.bfloat16

@@ -2,9 +2,11 @@
 
 import csv
 import hashlib
+import itertools
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,78 @@ def _write_events(path: Path, rows: list[dict[str, float]]) -> None:
             values = [Summary.Value(tag=tag, simple_value=row[tag]) for tag in row if "/" in tag]
             event = Event(wall_time=1.7e9 + row["step"], step=int(row["step"]), summary=Summary(value=values))
             writer.write(event.SerializeToString())
+
+
+def make_arms(directory: Path, names: Sequence[str], seeds: int, epochs: int = 14, **plan: Any) -> Path:
+    """Write a finished ablation with any number of arms, better and dearer from the first to the last, without event files."""
+    noise = random.Random(0)
+    write_plan(directory, tuple(range(seeds)))
+    arms = {
+        name: {
+            "id": _id(name),
+            "difference": {},
+            "parameters": 100_000 + 7 * i,
+            "macs": int(3e6 * (1 + 0.6 * noise.random())),
+        }
+        for i, name in enumerate(names)
+    }
+    edit_plan(directory, arms=arms, baseline=names[0], **plan)
+    for i, name in enumerate(names):
+        for seed in range(seeds):
+            final = 0.85 + 0.05 * i / len(names) + random.Random(seed).gauss(0, 0.006) + noise.gauss(0, 0.006)
+            trial = directory / name / f"seed{seed}"
+            trial.mkdir(parents=True)
+            _write_csv(trial / "metrics.csv", _training(final, noise)[: 2 * epochs])
+            metrics = {"test/acc1": final, "test/loss": 1 - final}
+            result = {"format": 1, "arm": name, "seed": seed, "id": _id(name), "status": "done", "epochs": epochs}
+            cost = {"train_seconds": 30.0 + noise.random(), "train_images": epochs * IMAGES, "threads": 1}
+            (trial / "result.json").write_text(json.dumps({**result, "metrics": metrics, **cost}))
+    return directory
+
+
+def make_grid(directory: Path, factors: dict[str, Sequence[str]], seeds: int = 3) -> Path:
+    """Write a finished ablation whose arms are all combinations of levels."""
+    combinations = [dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())]
+    levels = {"-".join(one.values()): one for one in combinations}
+    return make_arms(directory, list(levels), seeds, levels=levels)
+
+
+def edit_plan(directory: Path, **changes: Any) -> None:
+    path = directory / "ablation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def write_speed(directory: Path) -> None:
+    """Write speed.json for every arm of the plan."""
+    plan = json.loads((directory / "ablation.json").read_text())
+    arms = {
+        name: {
+            "id": arm["id"],
+            "train_images_per_second": 400.0 + i,
+            "inference_images_per_second": 1500.0 + i,
+            "latency_ms": 4.25 + 0.5 * ((7 * i) % 5),
+            "peak_memory_bytes": 150_000_000,
+            "step_seconds": 0.16,
+        }
+        for i, (name, arm) in enumerate(plan["arms"].items())
+    }
+    conditions = {"device": "an x86 CPU", "threads": 2, "batch_size": 64, "precision": "float32", "rounds": 5}
+    speed = {"format": 1, **conditions, "measured_at": "2026-01-02T03:04:05+00:00", "arms": arms}
+    (directory / "speed.json").write_text(json.dumps(speed))
+
+
+def set_provenance(directory: Path, **changes: Any) -> None:
+    """Give every result of the directory the same provenance, but for ``changes``."""
+    provenance = {
+        "commit": "1a2b3c4d5e6f7081", "dirty": None, "versions": {"torch": "2.15.0", "lightning": "2.6.6"},
+        "data": "dada00000000", "device": "an x86 CPU",
+    }  # fmt: skip
+    for path in directory.glob("*/seed*/result.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"provenance": provenance | changes}))
+
+
+def set_trial_provenance(directory: Path, arm: str, seed: int, /, **changes: Any) -> None:
+    """Change the provenance of one trial."""
+    path = directory / arm / f"seed{seed}" / "result.json"
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps(result | {"provenance": result["provenance"] | changes}))

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from vitcli.report.compare import compare, estimate
+from vitcli.report.compare import compare, compare_pairs, estimate
 
 BASE = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79}
 
@@ -100,3 +100,33 @@ def test_a_percentage_and_a_fraction_give_the_same_verdict_and_p():
         {"base": {k: 100 * v for k, v in BASE.items()}, "a": {k: 100 * v for k, v in arm.items()}}, "base", "max"
     )["a"]
     assert math.isclose(fraction.p_value, percent.p_value, rel_tol=1e-9)
+
+
+def test_equal_differences_have_no_interval_either():
+    assert against_base(arm=shifted(0.02, 0.02, 0.02, 0.02))["arm"].difference.interval is None
+
+
+def test_the_improvement_counts_in_the_direction_of_the_metric():
+    arm = shifted(0.02, 0.01, -0.01, 0.0)
+    up, down = (against_base(direction, arm=arm)["arm"].improvement for direction in ("max", "min"))
+    assert (up.wins, up.ties, up.n, up.share) == (2, 1, 4, 0.625)
+    assert (down.wins, down.ties, down.share) == (1, 1, 0.375)
+
+
+def test_pairs_are_corrected_together_whatever_each_is_compared_with():
+    pairs = {name: (shifted(0.02, 0.021, 0.0195, 0.0205), BASE) for name in ("one", "two", "three")}
+    found = compare_pairs(pairs, "max")
+    assert all(one.p_holm == pytest.approx(3 * one.p_value) for one in found.values())
+    assert {one.verdict for one in found.values()} == {"better"}
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_verdicts_under_the_null_are_false_in_at_most_5_percent_of_ablations(seeds):
+    repeats, rng = 1000, np.random.default_rng(0)
+    shared = rng.normal(0.8, 0.01, size=(repeats, 1, seeds))
+    values = shared + rng.normal(0, 0.005, size=(repeats, 4, seeds))
+    false = 0
+    for ablation in values:
+        arms = {str(number): dict(enumerate(map(float, arm))) for number, arm in enumerate(ablation)}
+        false += any(one.verdict != "no evidence" for one in compare(arms, "0", "max").values())
+    assert false / repeats <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / repeats)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.ablation_directory import edit_result, make_ablation, write_plan, write_trial
-from vitcli.report import Summary, load, summarise, to_csv, to_markdown, to_terminal, write
+from vitcli.report import Summary, content, load, summarise, to_csv, to_markdown, to_terminal, write
 
 
 @pytest.fixture
@@ -107,21 +107,26 @@ def test_the_report_names_every_trial_that_is_not_used_with_its_cause(runs):
     assert "| h_swish/seed3 | failed | the loss is NaN in epoch 7 |" in text
     assert "| no_depthwise/seed4 | stale | made by the config 0123456789ab" in text
     assert "| relu6/seed2 | unfinished | not started |" in text
-    assert "*22 of 25 planned trials are used; the others are listed below.*" in text
+    assert "22 of 25 planned trials are used; the others are listed below." in text
 
 
 def test_the_report_shows_the_resolved_difference_of_each_arm_and_how_it_was_run(runs):
     text = report(runs)
     key = "model.backbone.every.feed_forward.op"
     assert f"| h_swish_se4 | `{key}.channel_attention` | `Identity` | `SqueezeExcitation(reduction=4)` |" in text
-    for said in ("vitcli fit --config ablations/localvit_act.yaml", "torch 2.15.0", "cores 2", "threads per trial: 1"):
+    for said in (
+        "vitcli fit --config ablations/localvit_act.yaml",
+        "torch 2.15.0",
+        "cores 2",
+        "**threads per trial**: 1",
+    ):
         assert said in text
-    assert "seeds: 0, 1, 2, 3, 4 (the same for every arm)" in text
+    assert "**seeds**: 0, 1, 2, 3, 4 (the same for every arm)" in text
 
 
 def test_figures_are_linked_only_if_they_exist(runs):
     ablation = load(runs)
-    assert "arms.png" not in to_markdown(ablation, summarise(ablation))
+    assert "arms.png" not in to_markdown(content(ablation, summarise(ablation), []))
     text = report(runs)
     assert "](arms.png)" in text
     assert "](curves.png)" in text

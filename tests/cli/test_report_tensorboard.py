@@ -13,8 +13,16 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
-from tests.cli.ablation_directory import edit_result, make_ablation, make_finished_ablation, write_trial
-from vitcli.report import load, write_collection_view, write_summary_view
+from tests.cli.ablation_directory import (
+    edit_plan,
+    edit_result,
+    make_ablation,
+    make_arms,
+    make_finished_ablation,
+    write_speed,
+    write_trial,
+)
+from vitcli.report import load, write, write_collection_view, write_summary_view
 
 STATUSES = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING]
 
@@ -177,3 +185,57 @@ def test_arms_of_the_same_name_in_two_ablations_are_not_averaged_together(tmp_pa
     assert found["relu6 (second)"]["test/acc1"] == pytest.approx(0.1)
     assert found["relu6 (first)"]["test/acc1"] > 0.8
     assert "test/extra" in {info.name.tag for info in board.experiment().metric_infos}
+
+
+def test_the_factors_of_a_design_are_columns_and_an_arm_beside_them_has_a_dash(tmp_path):
+    names = {"relu-none": ("relu", "none"), "gelu-none": ("gelu", "none"), "gelu-se": ("gelu", "se")}
+    levels = {arm: {"activation": one, "attention": other} for arm, (one, other) in names.items()}
+    make_arms(tmp_path, [*levels, "beside"], 2, levels=levels)
+    write_summary_view(tmp_path)
+    board = Board(tmp_path)
+    assert {info.name for info in board.experiment().hparam_infos} == {"arm", "activation", "attention"}
+    found = {arm: [row.hparams[name].string_value for name in levels["gelu-se"]] for arm, row in board.rows().items()}
+    assert found == {**{arm: list(pair) for arm, pair in names.items()}, "beside": ["-", "-"]}
+
+
+def test_a_resolved_key_with_a_factors_name_gives_way_to_the_factor(runs):
+    edit_plan(runs, levels={arm.name: {"activation": f"level of {arm.name}"} for arm in load(runs).arms})
+    write_summary_view(runs)
+    rows = Board(runs).rows()
+    assert rows["h_swish"].hparams["activation"].string_value == "level of h_swish"
+    assert set(rows["h_swish"].hparams) == {"arm", "activation", "channel_attention", "placement"}
+
+
+def test_the_report_is_there_as_text_without_its_figures(runs):
+    write(runs)
+    write_summary_view(runs)
+    (event,) = Board(runs).data.Tensors(".", "report")
+    text = event.tensor_proto.string_val[0].decode()
+    assert text.startswith("# localvit_act\n")
+    assert "| h_swish_se4 | 5 |" in text
+    assert "![" not in text
+
+
+def test_the_figures_are_there_as_images_of_their_size(runs):
+    write(runs)
+    write_summary_view(runs)
+    board = Board(runs)
+    for name in ("arms", "differences", "cost", "curves"):
+        (event,) = board.data.Tensors(".", f"figures/{name}")
+        width, height, png = event.tensor_proto.string_val
+        assert png == (runs / f"{name}.png").read_bytes()
+        assert (int(width), int(height)) == (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
+
+
+def test_pages_of_two_ablations_are_told_apart(tmp_path):
+    directories = [make_finished_ablation(tmp_path / name, seeds=(0, 1)) for name in ("first", "second")]
+    write_collection_view(tmp_path, directories)
+    assert {"first/report", "second/report"} <= set(Board(tmp_path).data.Runs()["."]["tensors"])
+
+
+def test_latency_is_a_column_where_it_was_measured(runs):
+    write_speed(runs)
+    write_summary_view(runs)
+    board = Board(runs)
+    assert board.experiment().metric_infos[-1].name.tag == "cost/latency_ms"
+    assert values(board.rows()["h_swish"])["cost/latency_ms"] == pytest.approx(5.25)

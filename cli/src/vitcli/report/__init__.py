@@ -3,15 +3,22 @@
 Nothing here imports torch: a report is made in seconds, on a machine that may have no torch at all.
 """
 
-from vitcli.report.load import ReportError, load
+from vitcli.report.blocks import Picture
+from vitcli.report.content import content
+from vitcli.report.figures import write_figures
+from vitcli.report.html import to_html
+from vitcli.report.json_records import ReportError
+from vitcli.report.latex import to_latex
+from vitcli.report.load import load
 from vitcli.report.markdown import to_markdown
 from vitcli.report.records import Ablation, Arm, Metric, Trial
 from vitcli.report.summary import Row, Summary, summarise
 from vitcli.report.tables import to_csv, to_terminal
 from vitcli.report.tensorboard import write_collection_view, write_summary_view
-from vitcli.report.write import write
+from vitcli.report.write import write, write_pages
 
 __all__ = [
-    "Ablation", "Arm", "Metric", "ReportError", "Row", "Summary", "Trial",
-    "load", "summarise", "to_csv", "to_markdown", "to_terminal", "write", "write_collection_view", "write_summary_view",
+    "Ablation", "Arm", "Metric", "Picture", "ReportError", "Row", "Summary", "Trial",
+    "content", "load", "summarise", "to_csv", "to_html", "to_latex", "to_markdown", "to_terminal",
+    "write", "write_collection_view", "write_figures", "write_pages", "write_summary_view",
 ]  # fmt: skip

@@ -1,49 +1,48 @@
-"""arms.png: the result of every arm and every seed."""
+"""Figure ``arms``: the result of every arm and every seed."""
 
 from pathlib import Path
 
 from vitcli.report import numbers
 from vitcli.report.canvas import FONT, canvas
+from vitcli.report.intervals import draw_across
+from vitcli.report.labels import heights, with_seeds
 from vitcli.report.looks import look
 from vitcli.report.records import Ablation
 from vitcli.report.summary import Summary
 
-ARMS = "arms.png"
 
-
-def write_arms(ablation: Ablation, summary: Summary) -> list[Path]:
+def draw_arms(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw one line per arm, the first on top: a light dot per seed, the mean with its interval, the numbers at the right.
 
     Returns:
-        The file in the ablation's directory; nothing, and no file left there, if there is no number yet.
+        The caption; empty, and nothing is drawn, if there is no number yet.
     """
-    path = ablation.directory / ARMS
     if not any(row.result.n for row in summary.rows):
-        path.unlink(missing_ok=True)
-        return []
-    with canvas(path, 1.1 + 0.42 * len(summary.rows)) as axes:
+        return ""
+    names = [with_seeds(row.arm, row.result.n) for row in summary.rows]
+    middles, total = heights(names)
+    with canvas(stem, 1.1 + total) as axes:
         places = numbers.decimals(summary)
         reference = summary.row(summary.baseline).result.mean
         if reference is not None:
             axes.axvline(reference, color="0.35", linestyle=(0, (4, 3)), linewidth=1, zorder=0)
-        for index, row in enumerate(summary.rows):
+        for index, (row, middle) in enumerate(zip(summary.rows, middles, strict=True)):
             style = look(index)
             values = list(ablation.arm(row.arm).values(summary.metric.name).values())
             # The dots lie a little above and the mean below the row's centre, so that neither hides the other.
-            axes.plot(values, [index - 0.16] * len(values), "o", color=style.colour, alpha=0.35, markersize=5, mew=0)
+            axes.plot(values, [middle - 0.07] * len(values), "o", color=style.colour, alpha=0.35, markersize=5, mew=0)
             if row.result.mean is not None:
-                axes.errorbar(
-                    row.result.mean, index + 0.12, xerr=row.result.half_width, color=style.colour, marker=style.marker,
-                    markersize=6, linewidth=2, capsize=4,
-                )  # fmt: skip
+                axes.plot(row.result.mean, middle + 0.05, style.marker, color=style.colour, markersize=6, zorder=3)
             text = numbers.with_half_width(row.result, places)
-            axes.text(1.015, index, text, transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
-        axes.set_yticks(range(len(summary.rows)), [f"{row.arm}  (n = {row.result.n})" for row in summary.rows])
-        axes.set_ylim(len(summary.rows) - 0.5, -0.5)
+            axes.text(1.015, middle, text, transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
+        colours = [look(index).colour for index in range(len(summary.rows))]
+        draw_across(axes, [row.result for row in summary.rows], [middle + 0.05 for middle in middles], colours)
+        axes.set_yticks(middles, names)
+        axes.set_ylim(total, 0)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="0.92")
         axes.set_xlabel(
             f"{summary.metric.name}: seeds, mean and 95 % t-interval over n seeds; dashed: mean of {summary.baseline}"
         )
-    return [path]
+    return "One dot per seed; the mean and its 95 % t-interval over n seeds; the dashed line is the baseline's mean."

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from vitcli.report import stats
+from vitcli.report.improvement import Improvement, improvement
 from vitcli.report.records import Direction
 from vitcli.report.stats import Floats, SeedsNeeded
 
@@ -44,12 +45,13 @@ class Comparison:
 
     Args:
         seeds: Those seeds.
-        difference: Estimate of arm - baseline, in the metric's own unit and sign.
+        difference: Estimate of arm - baseline, in the metric's own unit and sign; without an interval where ``p_value`` is None.
         p_value: Of the paired t-test; None where it is not defined (n < 2, or all differences equal and not zero).
         p_holm: The same, Holm-corrected over the compared arms.
         verdict: ``better`` or ``worse`` if ``p_holm`` is at most 5 %, ``no evidence`` if it is larger or not defined,
             ``not compared`` without two common seeds.
         seeds_needed: To see a difference of the observed size.
+        improvement: How often the arm beats the baseline; None without two common seeds.
     """
 
     seeds: tuple[int, ...]
@@ -58,6 +60,7 @@ class Comparison:
     p_holm: float | None
     verdict: Verdict
     seeds_needed: SeedsNeeded
+    improvement: Improvement | None
 
 
 def estimate(values: Sequence[float] | Floats) -> Estimate:
@@ -80,7 +83,20 @@ def compare(arms: Mapping[str, Mapping[int, float]], baseline: str, direction: D
     Returns:
         One comparison for every arm but the baseline, in the same order.
     """
-    found = {name: _unadjusted(values, arms[baseline]) for name, values in arms.items() if name != baseline}
+    pairs = {name: (values, arms[baseline]) for name, values in arms.items() if name != baseline}
+    return compare_pairs(pairs, direction)
+
+
+def compare_pairs(
+    pairs: Mapping[str, tuple[Mapping[int, float], Mapping[int, float]]], direction: Direction
+) -> dict[str, Comparison]:
+    """Compare the two sides of each pair, with Holm's correction over all of them.
+
+    Args:
+        pairs: Name -> (seed -> finite value of the arm, seed -> finite value of what it is compared with).
+        direction: Whether larger (``max``) or smaller (``min``) is better.
+    """
+    found = {name: _unadjusted(arm, other, direction) for name, (arm, other) in pairs.items()}
     tested = [name for name, comparison in found.items() if comparison.p_value is not None]
     if tested:
         adjusted = stats.holm(np.array([found[name].p_value for name in tested], dtype=np.float64))
@@ -96,20 +112,23 @@ def _verdict(difference: float, p_holm: float, direction: Direction) -> Verdict:
     return "better" if (difference > 0) == (direction == "max") else "worse"
 
 
-def _unadjusted(arm: Mapping[int, float], baseline: Mapping[int, float]) -> Comparison:
+def _unadjusted(arm: Mapping[int, float], baseline: Mapping[int, float], direction: Direction) -> Comparison:
     seeds = tuple(sorted(arm.keys() & baseline.keys()))
     differences = _differences([arm[seed] for seed in seeds], [baseline[seed] for seed in seeds])
     difference = estimate(differences)
     if difference.mean is None or difference.sd is None:
-        return Comparison(seeds, difference, None, None, "not compared", "not defined")
+        return Comparison(seeds, difference, None, None, "not compared", "not defined", None)
     p_value = float(stats.t_test(differences))
+    # Without a spread there is no test, and an interval of no width would claim the most where least is known.
+    untested = replace(difference, half_width=None)
     return Comparison(
         seeds=seeds,
-        difference=difference,
+        difference=untested if math.isnan(p_value) else difference,
         p_value=None if math.isnan(p_value) else p_value,
         p_holm=None,
         verdict="no evidence",
         seeds_needed=stats.seeds_needed(difference.mean, difference.sd),
+        improvement=improvement(differences if direction == "max" else -differences),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from vitcli.report import stats
-from vitcli.report.load import ReportError
+from vitcli.report.json_records import ReportError
 from vitcli.report.records import Arm
 from vitcli.report.stats import Floats
 

@@ -1,54 +1,74 @@
-"""curves.png: validation during training."""
+"""Figure ``curves``: validation during training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitcli.report.canvas import FONT, canvas
+from vitcli.report.canvas import canvas
 from vitcli.report.curves import Curve, mean_curves
+from vitcli.report.end_labels import label_ends, label_lines
 from vitcli.report.looks import look
 from vitcli.report.records import Ablation
+from vitcli.report.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CURVES = "curves.png"
+MOST_BANDS = 8
+"""With more arms, bands would hide each other: only the baseline and the arm that ends best have one."""
+MOST_NAMES = 20
+"""With more arms, only the baseline and the ten that end best have a name; the others are thin and grey."""
 
 
-def write_curves(ablation: Ablation) -> list[Path]:
+def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw the mean over seeds of each arm's validation metric, with its interval as a band.
 
     Returns:
-        The file in the ablation's directory; nothing, and no file left there, if there is no curve yet.
+        The caption; empty, and nothing is drawn, if there is no curve yet.
     """
-    path, name = ablation.directory / CURVES, "val/" + ablation.metric.name.rsplit("/", 1)[-1]
+    name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
     found = {arm.name: mean_curves(arm, "epoch") for arm in ablation.arms}
     curves = {arm: named[name] for arm, named in found.items() if name in named}
     if not curves:
-        path.unlink(missing_ok=True)
-        return []
-    with canvas(path, max(4.2, 1.0 + 0.27 * len(curves))) as axes:
-        _draw(axes, curves, [arm.name for arm in ablation.arms])
+        return ""
+    best = sorted(curves, key=lambda arm: -summary.metric.sign * float(curves[arm].mean[-1]))
+    named = {*best[:10], summary.baseline} if len(curves) > MOST_NAMES else set(curves)
+    banded = {best[0], summary.baseline} if len(curves) > MOST_BANDS else set(curves)
+    order = {arm.name: number for number, arm in enumerate(ablation.arms) if arm.name in named & curves.keys()}
+    shown = {arm: curves[arm] for arm in order}
+    with canvas(stem, max(4.2, 1.0 + 0.2 * label_lines(shown))) as axes:
+        for arm in curves.keys() - named:
+            axes.plot(curves[arm].x, curves[arm].mean, color="0.75", linewidth=0.8, zorder=1)
+        _draw(axes, shown, order, banded)
+        _zoom(axes, list(shown.values()))
+        label_ends(axes, shown, order)
         axes.set_ylabel(f"{name}, mean over seeds")
-    return [path]
+    return _caption(len(curves))
 
 
-def _draw(axes: "Axes", curves: dict[str, Curve], order: list[str]) -> None:
-    """One line per arm with its band, labelled at its right end, scaled to the second half of training."""
+def _caption(arms: int) -> str:
+    which = "" if arms <= MOST_BANDS else ", which only the baseline and the arm that ends best have here"
+    named = (
+        "" if arms <= MOST_NAMES else " The baseline and the ten arms that end best have names, the others are grey."
+    )
+    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{which}; "
+    return f"{shown}scaled to the second half of training.{named}"
+
+
+def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded: set[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for name, curve in curves.items():
-        style, every = look(order.index(name)), max(len(curve.x) // 5, 1)
+        style, every = look(order[name]), max(len(curve.x) // 5, 1)
         axes.plot(
             curve.x, curve.mean, color=style.colour, linestyle=style.line, linewidth=1.6, marker=style.marker,
-            markersize=5, markevery=(order.index(name) % every, every),
+            markersize=5, markevery=(order[name] % every, every), zorder=2,
         )  # fmt: skip
-        low, high = curve.band
-        axes.fill_between(curve.x, low, high, color=style.colour, alpha=min(0.12, 0.6 / len(curves)), linewidth=0)
-    _zoom(axes, list(curves.values()))
+        if name in banded:
+            axes.fill_between(curve.x, *curve.band, color=style.colour, alpha=0.12, linewidth=0, zorder=0)
     axes.grid(color="0.92")
+    axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
-    _label_ends(axes, curves, order)
 
 
 def _zoom(axes: "Axes", curves: list[Curve]) -> None:
@@ -65,31 +85,3 @@ def _zoom(axes: "Axes", curves: list[Curve]) -> None:
     first, last = min(float(x[0]) for x in seen), max(float(x[-1]) for x in seen)
     padding = 0.03 * (last - first) or 0.5
     axes.set_xlim(first - padding, last + padding)
-
-
-def _label_ends(axes: "Axes", curves: dict[str, Curve], order: list[str]) -> None:
-    low, high = axes.get_ylim()
-    gap = min(0.062, 1 / len(curves)) * (high - low)
-    ends = sorted((float(curve.mean[-1]), name) for name, curve in curves.items())
-    heights = spread([end for end, _ in ends], gap, (low + gap / 2, high - gap / 2))
-    beside = axes.get_yaxis_transform()
-    for (end, name), height in zip(ends, heights, strict=True):
-        style, curve = look(order.index(name)), curves[name]
-        axes.annotate(
-            "", xy=(float(curve.x[-1]), end), xytext=(1.03, height), textcoords=beside, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0},
-        )  # fmt: skip
-        axes.plot([1.03], [height], style.marker, color=style.colour, markersize=6, transform=beside, clip_on=False)
-        axes.text(1.05, height, f"{name} (n = {curve.n})", transform=beside, va="center", fontsize=FONT)
-
-
-def spread(heights: list[float], gap: float, limits: tuple[float, float]) -> list[float]:
-    """Increasing heights, moved apart until neighbours are ``gap`` apart, inside the limits if they fit there."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + gap) if placed else max(height, limits[0]))
-    ceiling = limits[1]
-    for index in range(len(placed) - 1, -1, -1):
-        placed[index] = min(placed[index], ceiling)
-        ceiling = placed[index] - gap
-    return placed

@@ -8,10 +8,14 @@ from vitcli.report.records import Ablation
 
 Factor = bool | float | str
 ARM = "arm"
+ABSENT = "-"
 
 
 def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Factor]]:
     """(ablation, arm) -> short factor name -> value, the arm's own name among them.
+
+    Factors that arms were made from come first, under their own names and levels; an arm beside them has the level ``-``.
+    Resolved keys follow, but for those that have a factor's name: the factor says it better.
 
     An arm that does not differ in a key has the baseline's value. An ablation in which no arm differs in a key leaves it out,
     because its records do not say what the value is. A factor whose values are not all numbers or all truth values is text.
@@ -21,11 +25,22 @@ def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Fa
     found: dict[tuple[str, str], dict[str, Factor]] = {
         (ablation.name, arm.name): {ARM: arm.name} for ablation in ablations for arm in ablation.arms
     }
+    designed = {ablation.name: _designed(ablation) for ablation in ablations}
+    for ablation in ablations:
+        for arm in ablation.arms:
+            levels = ablation.levels.get(arm.name, {})
+            found[ablation.name, arm.name] |= {name: levels.get(name, ABSENT) for name in designed[ablation.name]}
     for key, name in names.items():
+        if any(name in of for of in designed.values()):
+            continue
         values = {place: value for ablation in ablations for place, value in _column(ablation, key).items()}
         for place, value in zip(values, _alike(list(values.values())), strict=True):
             found[place][name] = value
     return found
+
+
+def _designed(ablation: Ablation) -> list[str]:
+    return list(dict.fromkeys(name for levels in ablation.levels.values() for name in levels if name != ARM))
 
 
 def _column(ablation: Ablation, key: str) -> dict[tuple[str, str], Any]:

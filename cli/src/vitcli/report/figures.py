@@ -1,18 +1,35 @@
 """The pictures of the report and what they show."""
 
-from pathlib import Path
-
-from vitcli.report.arms_figure import ARMS, write_arms
-from vitcli.report.curves_figure import CURVES, write_curves
+from vitcli.report.arms_figure import draw_arms
+from vitcli.report.blocks import Picture
+from vitcli.report.canvas import remove
+from vitcli.report.cost_figure import draw_cost
+from vitcli.report.curves_figure import draw_curves
+from vitcli.report.differences_figure import draw_differences
+from vitcli.report.factors_figure import draw_factors
 from vitcli.report.records import Ablation
 from vitcli.report.summary import Summary
 
-CAPTIONS = {
-    ARMS: "One dot per seed; the mean and its 95 % t-interval over n seeds; the dashed line is the baseline's mean.",
-    CURVES: "Validation: mean over n seeds with its 95 % t-interval; scaled to the second half of training.",
+DRAWERS = {
+    "arms": draw_arms,
+    "differences": draw_differences,
+    "cost": draw_cost,
+    "factors": draw_factors,
+    "curves": draw_curves,
 }
 
 
-def write_figures(ablation: Ablation, summary: Summary) -> list[Path]:
-    """Write arms.png and curves.png into the ablation's directory, and remove those for which there are no numbers yet."""
-    return [*write_arms(ablation, summary), *write_curves(ablation)]
+def write_figures(ablation: Ablation, summary: Summary) -> list[Picture]:
+    """Draw every figure for which there are numbers into the ablation's directory, and remove the others.
+
+    Returns:
+        The figures drawn, in the report's order; each is there as PNG and as SVG.
+    """
+    pictures = []
+    for name, draw in DRAWERS.items():
+        caption = draw(ablation, summary, ablation.directory / name)
+        if caption:
+            pictures.append(Picture(name, caption))
+        else:
+            remove(ablation.directory / name)
+    return pictures

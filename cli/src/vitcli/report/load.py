@@ -1,22 +1,17 @@
-"""Reading a run directory: the only file of the report that knows the runner's JSON."""
+"""Reading a run directory: this file and load_conditions.py are all of the report that knows the runner's JSON."""
 
-import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
+from vitcli.report import load_conditions
+from vitcli.report.json_records import ReportError, get, get_optional, number, read
 from vitcli.report.records import Ablation, Arm, Direction, Metric, Status, Trial
 
 PLAN = "ablation.json"
 RESULT = "result.json"
-FORMAT = 1
-
-T = TypeVar("T")
-
-
-class ReportError(ValueError):
-    """A directory that cannot be reported on; the message is one sentence that names the file."""
 
 
 def load(directory: str | Path) -> Ablation:
@@ -30,20 +25,23 @@ def load(directory: str | Path) -> Ablation:
     """
     root = Path(directory)
     path = root / PLAN
-    plan = _read(path)
-    metric = _get(plan, "metric", dict, path)
-    direction = _get(metric, "direction", str, path)
+    plan = read(path)
+    metric = get(plan, "metric", dict, path)
+    direction = get(metric, "direction", str, path)
     if direction not in ("max", "min"):
         raise ReportError(f"{path}: the metric's direction must be max or min, got {direction}.")
-    main = Metric(_get(metric, "name", str, path), cast(Direction, direction))
-    seeds = tuple(_get(plan, "seeds", list, path))
-    arms = tuple(_arm(root, name, record, seeds, main.name) for name, record in _get(plan, "arms", dict, path).items())
-    baseline = _get(plan, "baseline", str, path)
+    main = Metric(get(metric, "name", str, path), cast(Direction, direction))
+    seeds = tuple(get(plan, "seeds", list, path))
+    dropped = {name: str(why) for name, why in (get_optional(plan, "dropped", dict, path) or {}).items()}
+    arms = tuple(
+        _arm(root, name, record, seeds, main.name, dropped) for name, record in get(plan, "arms", dict, path).items()
+    )
+    baseline = get(plan, "baseline", str, path)
     if baseline not in {arm.name for arm in arms}:
         raise ReportError(f"{path}: the baseline {baseline} is not one of the arms {', '.join(a.name for a in arms)}.")
     return Ablation(
         directory=root,
-        name=_get(plan, "name", str, path),
+        name=get(plan, "name", str, path),
         question=str(plan.get("question", "")),
         source=str(plan.get("source", "")),
         baseline=baseline,
@@ -54,34 +52,42 @@ def load(directory: str | Path) -> Ablation:
         machine=plan.get("machine", {}),
         arms=arms,
         unplanned=_unplanned(root, {(arm.name, seed) for arm in arms for seed in seeds}),
+        levels=load_conditions.levels(plan, path),
+        budget=load_conditions.budget(plan, path),
+        dropped=dropped,
+        speed=load_conditions.speed(root),
     )
 
 
-def _arm(root: Path, name: str, record: Any, seeds: tuple[int, ...], metric: str) -> Arm:
+def _arm(root: Path, name: str, record: Any, seeds: tuple[int, ...], metric: str, dropped: Mapping[str, str]) -> Arm:
     path = root / PLAN
     if not isinstance(record, dict):
         raise ReportError(f"{path}: the arm {name} must be an object, got {record!r}.")
-    id_ = _get(record, "id", str, path)
+    id_ = get(record, "id", str, path)
     return Arm(
         name=name,
         id=id_,
-        difference={key: _pair(key, pair, path) for key, pair in _get(record, "difference", dict, path).items()},
+        difference={key: _pair(key, pair, path) for key, pair in get(record, "difference", dict, path).items()},
         parameters=record.get("parameters"),
         macs=record.get("macs"),
-        trials=tuple(_trial(root / name / f"seed{seed}", name, seed, id_, metric) for seed in seeds),
+        trials=tuple(
+            _trial(root / name / f"seed{seed}", name, seed, id_, metric, "dropped" if name in dropped else "unfinished")
+            for seed in seeds
+        ),
     )
 
 
-def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str) -> Trial:
+def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str, without_result: Status) -> Trial:
     path = directory / RESULT
     if not path.exists():
-        cause = f"no {RESULT} yet" if directory.is_dir() else "not started"
-        return Trial(arm, seed, directory, "unfinished", cause)
-    result = _read(path)
-    owner = (_get(result, "arm", str, path), _get(result, "seed", int, path))
+        started = f"no {RESULT} yet" if directory.is_dir() else "not started"
+        cause = "racing stopped the arm before this seed" if without_result == "dropped" else started
+        return Trial(arm, seed, directory, without_result, cause)
+    result = read(path)
+    owner = (get(result, "arm", str, path), get(result, "seed", int, path))
     if owner != (arm, seed):
         raise ReportError(f"{path}: the result is of {owner[0]}/seed{owner[1]}, but lies in {arm}/seed{seed}.")
-    metrics = {name: _number(value) for name, value in (result.get("metrics") or {}).items()}
+    metrics = {name: number(value) for name, value in (result.get("metrics") or {}).items()}
     status, cause = _status(result, path, id_, metric, metrics.get(metric))
     return Trial(
         arm=arm,
@@ -94,14 +100,17 @@ def _trial(directory: Path, arm: str, seed: int, id_: str, metric: str) -> Trial
         train_seconds=float(result.get("train_seconds") or 0.0),
         train_images=int(result.get("train_images") or 0),
         threads=int(result.get("threads") or 0),
+        provenance=load_conditions.provenance(result, path),
+        resumed=tuple(int(epoch) for epoch in get_optional(result, "resumed", list, path) or ()),
+        log=tuple(str(line) for line in get_optional(result, "log", list, path) or ()),
     )
 
 
 def _status(result: dict[str, Any], path: Path, id_: str, metric: str, value: float | None) -> tuple[Status, str]:
-    found = _get(result, "id", str, path)
+    found = get(result, "id", str, path)
     if found != id_:
         return "stale", f"made by the config {found}, the arm's is {id_}"
-    said = _get(result, "status", str, path)
+    said = get(result, "status", str, path)
     if said == "failed":
         return "failed", str(result.get("cause") or "no cause recorded")
     if said != "done":
@@ -124,29 +133,7 @@ def _unplanned(root: Path, planned: set[tuple[str, int]]) -> tuple[Trial, ...]:
     return tuple(found)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReportError(f"{path}: no such file; give the directory of an ablation, e.g. runs/<name>.") from None
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path}: not readable as JSON ({error}).") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ReportError(f'{path}: must hold an object with "format": {FORMAT}.')
-    return content
-
-
-def _get(record: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
-    if not isinstance(record.get(key), kind):
-        raise ReportError(f"{path}: {key} must be of type {kind.__name__}, got {record.get(key)!r}.")
-    return cast(T, record[key])
-
-
 def _pair(key: str, pair: Any, path: Path) -> tuple[Any, Any]:
     if not isinstance(pair, list) or len(pair) != 2:
         raise ReportError(f"{path}: the difference in {key} must be [baseline's value, arm's value], got {pair!r}.")
     return pair[0], pair[1]
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan

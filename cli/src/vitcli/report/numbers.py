@@ -1,8 +1,10 @@
 """How numbers are written in the report: as many decimals as the intervals justify, the same in every row."""
 
 import math
+from collections.abc import Iterable
 
 from vitcli.report.compare import Estimate
+from vitcli.report.improvement import Improvement
 from vitcli.report.summary import Summary
 
 ABSENT = "-"
@@ -10,7 +12,12 @@ ABSENT = "-"
 
 def decimals(summary: Summary) -> int:
     """Decimals that give the median half-width two significant digits; 4 where there is no interval."""
-    widths = sorted(row.result.half_width for row in summary.rows if row.result.half_width)
+    return decimals_of(row.result.half_width for row in summary.rows if row.result.half_width)
+
+
+def decimals_of(half_widths: Iterable[float]) -> int:
+    """Decimals that give the median of these half-widths two significant digits; 4 if there is none."""
+    widths = sorted(half_widths)
     if not widths:
         return 4
     return min(max(1 - math.floor(math.log10(widths[len(widths) // 2])), 0), 6)
@@ -80,8 +87,20 @@ def seconds(number: float | None) -> str:
 
 
 def rate(number: float | None) -> str:
-    """Whole images per second."""
-    return ABSENT if number is None else f"{number:.0f}"
+    """``1234`` or ``12.3`` images per second."""
+    return ABSENT if number is None else _three_digits(number)
+
+
+def mebibytes(number: int) -> str:
+    """``151`` for 158 million bytes."""
+    return _three_digits(number / 2**20)
+
+
+def improvement(found: Improvement | None) -> str:
+    """``0.70 (3.5/5)``: the share, and the seeds won of all, a tie counting half; a dash without a comparison."""
+    if found is None:
+        return ABSENT
+    return f"{found.share:.2f} ({found.wins + found.ties / 2:g}/{found.n})"
 
 
 def _three_digits(number: float) -> str:

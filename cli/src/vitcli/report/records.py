@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Status = Literal["done", "failed", "not finite", "stale", "unfinished", "unplanned"]
+from vitcli.report.conditions import Budget, Provenance, Speed
+
+Status = Literal["done", "failed", "not finite", "stale", "unfinished", "dropped", "unplanned"]
 Direction = Literal["max", "min"]
 
 
@@ -32,13 +34,16 @@ class Trial:
         arm, seed: Which trial it is.
         directory: Where it lies.
         status: ``done``; ``failed`` (its result says so); ``not finite`` (the main metric is absent, NaN or infinite);
-            ``stale`` (made by another resolved config than the arm's); ``unfinished`` (no result yet); ``unplanned``
-            (a result under an arm or seed that the plan does not have).
+            ``stale`` (made by another resolved config than the arm's); ``unfinished`` (no result yet); ``dropped`` (no result,
+            because racing stopped the arm); ``unplanned`` (a result under an arm or seed that the plan does not have).
         cause: Why it is not ``done``, in words; empty for ``done``.
         epochs: Epochs trained.
         metrics: Final values by name, e.g. ``test/acc1``; may hold NaN.
         train_seconds, train_images: Seconds spent in training and images seen in it.
         threads: CPU threads it ran with.
+        provenance: Which code, data and device made it; None if that was not recorded.
+        resumed: Epochs that were done already at each continuation; empty if it ran in one go.
+        log: Last lines of its log, if it failed.
     """
 
     arm: str
@@ -51,6 +56,9 @@ class Trial:
     train_seconds: float = 0.0
     train_images: int = 0
     threads: int = 0
+    provenance: Provenance | None = None
+    resumed: tuple[int, ...] = ()
+    log: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -100,6 +108,10 @@ class Ablation:
         command, versions, machine: How it was run.
         arms: In the file's order.
         unplanned: Results found under an arm or seed that the plan does not have.
+        levels: Arm -> factor -> level, of the arms that were made from factors.
+        budget: What every arm may spend; None if the plan does not tell.
+        dropped: Arm -> why racing stopped it.
+        speed: Speeds measured under equal conditions; None if none were.
     """
 
     directory: Path
@@ -114,6 +126,10 @@ class Ablation:
     machine: Mapping[str, Any]
     arms: tuple[Arm, ...]
     unplanned: tuple[Trial, ...]
+    levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    budget: Budget | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    speed: Speed | None = None
 
     def arm(self, name: str) -> Arm:
         """The arm called ``name``."""

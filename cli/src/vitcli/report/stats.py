@@ -88,9 +88,13 @@ def seeds_needed(difference: float, sd: float) -> SeedsNeeded:
     """
     if difference == 0 or sd == 0:
         return "not defined"
-    seeds = np.arange(2.0, SEED_CAP + 1)
-    enough = power(difference / sd, seeds) >= POWER
-    return int(seeds[int(np.argmax(enough))]) if enough.any() else "over the cap"
+    # The power grows with the number of seeds: fewer than ten evaluations find the first that is enough.
+    low, high = 1, SEED_CAP + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = bool(power(difference / sd, np.array([float(middle)]))[0] >= POWER)
+        low, high = (low, middle) if enough else (middle, high)
+    return high if high <= SEED_CAP else "over the cap"
 
 
 def _sd(values: Floats) -> Floats:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from vitcli.report.compare import Comparison, Estimate, compare, estimate
+from vitcli.report.conditions import ArmSpeed
+from vitcli.report.mixing import mixing
 from vitcli.report.records import Ablation, Arm, Metric
 
 
@@ -17,6 +19,7 @@ class Row:
         parameters, macs: As measured by the runner; None if they were not.
         train_seconds: Mean training time of the done trials, in seconds; None without one.
         images_per_second: Training images over training seconds, all done trials together; None without one.
+        speed: Measured under equal conditions; None if it was not, or if another config of that name was.
     """
 
     arm: str
@@ -26,6 +29,7 @@ class Row:
     macs: int | None
     train_seconds: float | None
     images_per_second: float | None
+    speed: ArmSpeed | None
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,19 @@ class Summary:
         baseline: Name of the arm compared with.
         comparisons: Number of arms in Holm's correction.
         rows: In the arms' order.
+        warnings: Sentences about what makes the numbers doubtful, to be read before them.
     """
 
     metric: Metric
     baseline: str
     comparisons: int
     rows: tuple[Row, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def has_speed(self) -> bool:
+        """Whether the speed of some arm is known."""
+        return any(row.speed for row in self.rows)
 
     def row(self, arm: str) -> Row:
         """The row of the arm called ``arm``."""
@@ -58,12 +69,20 @@ def summarise(ablation: Ablation) -> Summary:
         baseline=ablation.baseline,
         comparisons=sum(comparison.p_holm is not None for comparison in compared.values()),
         rows=tuple(
-            _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name)) for arm in ablation.arms
+            _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name), speed_of(ablation, arm))
+            for arm in ablation.arms
         ),
+        warnings=mixing(ablation),
     )
 
 
-def _row(arm: Arm, result: Estimate, comparison: Comparison | None) -> Row:
+def speed_of(ablation: Ablation, arm: Arm) -> ArmSpeed | None:
+    """The speed measured for an arm; None if there is none, or if another config of that name was measured."""
+    found = ablation.speed.arms.get(arm.name) if ablation.speed else None
+    return found if found and found.id == arm.id else None
+
+
+def _row(arm: Arm, result: Estimate, comparison: Comparison | None, speed: ArmSpeed | None) -> Row:
     seconds = sum(trial.train_seconds for trial in arm.done)
     images = sum(trial.train_images for trial in arm.done)
     return Row(
@@ -74,4 +93,5 @@ def _row(arm: Arm, result: Estimate, comparison: Comparison | None) -> Row:
         macs=arm.macs,
         train_seconds=seconds / len(arm.done) if arm.done else None,
         images_per_second=images / seconds if seconds else None,
+        speed=speed,
     )

@@ -4,32 +4,20 @@ import csv
 import io
 from typing import Literal
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from vitcli.report import numbers
+from vitcli.report.printable import printable
+from vitcli.report.results import BASELINE, meaning, verdict
 from vitcli.report.summary import Row, Summary
 
-_STYLE = {"better": "green", "worse": "red", "baseline": "dim"}
+_STYLE = {"better": "green", "worse": "red", BASELINE: "dim"}
 
 
-def verdict(row: Row) -> str:
-    """``baseline``, or the comparison's verdict."""
-    return "baseline" if row.comparison is None else row.comparison.verdict
-
-
-def meaning(summary: Summary) -> str:
-    """What the table's intervals and p-values are; every table says it."""
-    better = "larger" if summary.metric.direction == "max" else "smaller"
-    compared = f"{summary.comparisons} comparison" + ("" if summary.comparisons == 1 else "s")
-    return (
-        f"± is the 95 % t-interval over n seeds (difference: over the seeds shared with {summary.baseline}); "
-        f"p is of the paired t-test, Holm over {compared}; {better} {summary.metric.name} is better."
-    )
-
-
-def to_terminal(summary: Summary) -> Table:
-    """A table that fits in 80 columns; names of arms fold where they are long."""
+def to_terminal(summary: Summary) -> Group:
+    """A table that fits in 80 columns, after the warnings; names of arms fold where they are long."""
     places = numbers.decimals(summary)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, caption=meaning(summary), caption_justify="left")
     for name, kind in _COLUMNS.items():
@@ -42,7 +30,7 @@ def to_terminal(summary: Summary) -> Table:
         difference = row.comparison.difference if row.comparison else None
         word = verdict(row)
         table.add_row(
-            Text(row.arm),
+            Text(printable(row.arm)),
             str(row.result.n),
             numbers.with_half_width(row.result, places),
             numbers.signed_with_half_width(difference, places) if difference else "",
@@ -52,7 +40,7 @@ def to_terminal(summary: Summary) -> Table:
             numbers.count(row.macs),
             numbers.seconds(row.train_seconds),
         )
-    return table
+    return Group(*[Text(f"Warning: {printable(sentence)}", style="yellow") for sentence in summary.warnings], table)
 
 
 _COLUMNS: dict[str, Literal["words", "number"]] = {
@@ -77,7 +65,8 @@ def to_csv(summary: Summary) -> str:
         low, high = row.result.interval or (None, None)
         result = [row.arm, summary.metric.name, row.result.n, row.result.mean, row.result.sd, low, high]
         cost = [row.parameters, row.macs, row.train_seconds, row.images_per_second]
-        writer.writerow([*result, *_comparison_cells(row), verdict(row), *cost])
+        added = [*_improvement_cells(row), *_speed_cells(row), " ".join(summary.warnings)]
+        writer.writerow([*result, *_comparison_cells(row), verdict(row), *cost, *added])
     return text.getvalue()
 
 
@@ -90,8 +79,24 @@ def _comparison_cells(row: Row) -> list[float | int | str | None]:
     return [comparison.difference.n, comparison.difference.mean, low, high, *tests]
 
 
+def _improvement_cells(row: Row) -> list[float | int | None]:
+    found = row.comparison.improvement if row.comparison else None
+    sd = row.comparison.difference.sd if row.comparison else None
+    return [sd, *([found.share, found.low, found.high, found.wins, found.ties] if found else [None] * 5)]
+
+
+def _speed_cells(row: Row) -> list[float | int | None]:
+    if row.speed is None:
+        return [None] * 5
+    images = [row.speed.inference_images_per_second, row.speed.train_images_per_second]
+    return [row.speed.latency_ms, *images, row.speed.peak_memory_bytes, row.speed.step_seconds]
+
+
 _CSV_HEADER = (
     "arm", "metric", "n", "mean", "sd", "low", "high",
     "paired_n", "difference", "difference_low", "difference_high", "p", "p_holm", "seeds_needed",
     "verdict", "parameters", "macs", "train_seconds", "train_images_per_second",
+    "difference_sd", "improvement", "improvement_low", "improvement_high", "wins", "ties",
+    "latency_ms", "inference_images_per_second", "train_step_images_per_second", "peak_memory_bytes", "step_seconds",
+    "warnings",
 )  # fmt: skip

@@ -11,7 +11,9 @@ from vitcli.report.events import delete_own, scalars, write_events
 from vitcli.report.factors import Factor, factors
 from vitcli.report.load import PLAN, RESULT, load
 from vitcli.report.means import layout, write_means
+from vitcli.report.pages import page_summaries
 from vitcli.report.records import Ablation, Arm, Trial
+from vitcli.report.summary import speed_of
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -54,6 +56,8 @@ def _write_view(root: Path, ablations: Sequence[Ablation]) -> None:
                     _write_session(ablation, arm, trial, table[ablation.name, arm.name])
         tags |= dict.fromkeys(write_means(ablation))
     written = [(0, _experiment(ablations, list(table.values())))]
+    for ablation in ablations:
+        written += page_summaries(ablation, f"{ablation.name}/" if len(ablations) > 1 else "")
     if tags:
         written.append((0, layout(sorted(tags, key=lambda tag: (tag.startswith("train/"), tag)))))
     write_events(root, written, _wall_time(ablations))
@@ -66,7 +70,7 @@ def _experiment(ablations: Sequence[Ablation], rows: Sequence[Mapping[str, Facto
     domains = {name: dict.fromkeys(row[name] for row in rows if name in row) for name in names}
     metrics = dict.fromkeys(ablation.metric.name for ablation in ablations)
     metrics |= dict.fromkeys(name for ablation in ablations for name in ablation.metric_names)
-    metrics |= dict.fromkeys(_COST)
+    metrics |= dict.fromkeys(_COST if any(ablation.speed for ablation in ablations) else _COST[:-1])
     return hparams_config_pb(
         [HParam(name, Discrete(values)) for name, values in domains.items()],
         [Metric(name, display_name=name) for name in metrics],
@@ -74,7 +78,8 @@ def _experiment(ablations: Sequence[Ablation], rows: Sequence[Mapping[str, Facto
     )
 
 
-_COST = ("cost/parameters", "cost/gmacs", "cost/train_seconds")
+_COST = ("cost/parameters", "cost/gmacs", "cost/train_seconds", "cost/latency_ms")
+"""The last one only where it was measured."""
 
 
 def _write_session(ablation: Ablation, arm: Arm, trial: Trial, hparams: Mapping[str, Factor]) -> None:
@@ -87,7 +92,9 @@ def _write_session(ablation: Ablation, arm: Arm, trial: Trial, hparams: Mapping[
     )
     summaries = [(0, start), (0, _session_end(trial, ended))]
     if trial.status == "done":
-        cost = (arm.parameters, None if arm.macs is None else arm.macs / 1e9, trial.train_seconds)
+        speed = speed_of(ablation, arm)
+        gmacs = None if arm.macs is None else arm.macs / 1e9
+        cost = (arm.parameters, gmacs, trial.train_seconds, speed.latency_ms if speed else None)
         values = dict(trial.metrics) | {
             name: value for name, value in zip(_COST, cost, strict=True) if value is not None
         }

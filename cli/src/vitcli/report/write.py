@@ -1,16 +1,24 @@
 """The whole report of one ablation on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from vitcli.report.blocks import Picture, Warnings
+from vitcli.report.content import content, tables
 from vitcli.report.figures import write_figures
+from vitcli.report.html import to_html
+from vitcli.report.latex import to_latex
 from vitcli.report.load import load
 from vitcli.report.markdown import to_markdown
-from vitcli.report.summary import summarise
+from vitcli.report.records import Ablation
+from vitcli.report.summary import Summary, summarise
 from vitcli.report.tables import to_csv
+
+REPORT = "report.md"
 
 
 def write(directory: str | Path) -> Path:
-    """Write report.md, report.csv and the figures beside ablation.json; the ablation may be unfinished.
+    """Write report.md, .html, .tex and .csv and the figures beside ablation.json; the ablation may be unfinished.
 
     Returns:
         Path of report.md.
@@ -20,8 +28,19 @@ def write(directory: str | Path) -> Path:
     """
     ablation = load(directory)
     summary = summarise(ablation)
-    write_figures(ablation, summary)
-    (ablation.directory / "report.csv").write_text(to_csv(summary), encoding="utf-8")
-    report = ablation.directory / "report.md"
-    report.write_text(to_markdown(ablation, summary), encoding="utf-8")
-    return report
+    return write_pages(ablation, summary, write_figures(ablation, summary))
+
+
+def write_pages(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -> Path:
+    """Write the report in its four formats, with the figures that have been drawn, and return the path of report.md."""
+    page = content(ablation, summary, pictures)
+    for_paper = [*([Warnings(summary.warnings)] if summary.warnings else []), *tables(ablation, summary)]
+    texts = {
+        "report.csv": to_csv(summary),
+        "report.tex": to_latex(for_paper),
+        "report.html": to_html(ablation.name, page, ablation.directory),
+        REPORT: to_markdown(page),
+    }
+    for name, text in texts.items():
+        (ablation.directory / name).write_text(text, encoding="utf-8")
+    return ablation.directory / REPORT

@@ -22,7 +22,7 @@ lint: .venv/ready
 	$(BIN)/pylint --disable=all --enable=duplicate-code packages cli
 
 bench: .venv/ready
-	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/ablation.py
 
 dashboard: .venv/ready
 	$(BIN)/vitcli dashboard runs

@@ -1,31 +1,88 @@
-"""The whole shipped ablation by ``vitcli fit`` against a shell loop that starts one process a trial with two threads each.
+"""A whole shipped ablation by ``vitcli fit`` against a shell loop that starts a process a trial, and against its own ideal.
 
-Both train the same trials for the shipped number of epochs, one after the other in this script::
+    python benchmarks/ablation.py                                  five arms x five seeds, 25 minutes on 2 cores
+    python benchmarks/ablation.py --seeds 2 --ablation ablations/localvit_act.yaml
+    python benchmarks/ablation.py --out benchmarks/results/2026-01-31-ablation.md
 
-    python benchmarks/startup.py [--seeds N] [--ablation ablations/localvit_act.yaml]
+All train the same trials for the shipped number of epochs, one way after the other in this script, on an idle machine.
 
-The loop writes no report, ours does. Threads change the last bits of a trial: the two are compared in time only.
+* The loop runs ``vitcli fit`` once a trial, with two threads; it writes no report, ours does, with the arms' speed measured.
+* The ideal is the time that ours' trials spend in batches (training, validation and test, loading included; see
+  ``work_clock.py``), divided by the number of trials at a time: no start, no checkpoint, no log, no waiting, no report.
+* Memory is the proportional set size (PSS) of the runner and of the server that its trials are forked from, at its peak.
+* A directory of 1,000 finished trials is made of copies of the first trial's records, and reported.
+
+Threads change the last bits of a trial: the ways are compared in time only.
 """
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import yaml
 
 VITCLI = str(Path(sys.executable).with_name("vitcli"))
+CORES = len(os.sched_getaffinity(0))
 
 
-def timed(command: list[str], threads: int) -> float:
+def timed(command: list[str], threads: int, watched: "Memory | None" = None) -> float:
     """Run a command and return its seconds; it must succeed."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(Path(__file__).parent)}
     started = time.perf_counter()
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        if watched:
+            watched.watch(process)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with exit code {process.returncode}.")
     return time.perf_counter() - started
+
+
+class Memory:
+    """The most proportional memory that a runner and its server had at once, in MB; their trials' is left out."""
+
+    def __init__(self) -> None:
+        self.most = 0.0
+
+    def watch(self, process: subprocess.Popen) -> None:
+        thread = threading.Thread(target=self._watch, args=(process,))
+        thread.start()
+        process.wait()
+        thread.join()
+
+    def _watch(self, process: subprocess.Popen) -> None:
+        while process.poll() is None:
+            own = [process.pid, *children(process.pid)]
+            self.most = max(self.most, sum(map(proportional_memory, own)))
+            time.sleep(1)
+
+
+def children(parent: int) -> Iterator[int]:
+    """The processes that a process started itself: the server, not the trials forked from it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(stat[1]) == parent:
+            yield int(folder.name)
+
+
+def proportional_memory(process: int) -> float:
+    """PSS in MB; 0 if the process has ended."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def trial_files(ablation: str, seeds: int, folder: Path) -> list[Path]:
@@ -43,29 +100,69 @@ def trial_files(ablation: str, seeds: int, folder: Path) -> list[Path]:
     return files
 
 
+def thousand_trials(finished: Path, folder: Path) -> None:
+    """Write an ablation of 50 arms x 20 seeds that are all copies of one finished trial, but for a little noise."""
+    plan = json.loads((finished / "ablation.json").read_text())
+    first, arm = next(iter(plan["arms"].items()))
+    result = json.loads((finished / first / "seed0" / "result.json").read_text())
+    names = [f"arm{number:02}" for number in range(50)]
+    metric = plan["metric"]["name"]
+    plan |= {"baseline": names[0], "seeds": list(range(20)), "arms": dict.fromkeys(names, arm)}
+    folder.mkdir()
+    (folder / "ablation.json").write_text(json.dumps(plan))
+    for number, name in enumerate(names):
+        for seed in range(20):
+            trial = folder / name / f"seed{seed}"
+            trial.mkdir(parents=True)
+            value = result["metrics"][metric] + 0.001 * ((7 * seed + 13 * number) % 11)
+            own = {**result, "arm": name, "seed": seed, "metrics": {**result["metrics"], metric: value}}
+            (trial / "result.json").write_text(json.dumps(own))
+            shutil.copy(finished / first / "seed0" / "metrics.csv", trial)
+
+
 def main() -> None:
-    """Measure both and print a table."""
+    """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ablation", default="ablations/localvit_act.yaml")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="write the tables to this file too")
     arguments = parser.parse_args()
+    memory = Memory()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = trial_files(arguments.ablation, arguments.seeds, folder)
-        fit = [VITCLI, "fit", "--config"]
-        whole = timed(
-            [*fit, arguments.ablation, "--ablation.seeds", str(arguments.seeds), "--runs", str(folder / "whole")],
-            threads=1,
-        )
-        print(f"vitcli fit, {len(files)} trials: {whole:.0f} s", flush=True)
+        fit = [VITCLI, "fit", "--config", arguments.ablation, "--ablation.seeds", str(arguments.seeds)]
+        clock = ["--trainer.callbacks+", "work_clock.WorkClock"]
+        whole = timed([*fit, *clock, "--runs", str(folder / "whole")], 1, memory)
+        work = [json.loads(path.read_text())["seconds"] for path in (folder / "whole").glob("*/*/*/work.json")]
+        ideal = sum(work) / CORES
+        print(f"vitcli fit, {len(work)} trials of {len(files)}: {whole:.0f} s; ideal {ideal:.0f} s", flush=True)
+        thousand_trials(next((folder / "whole").iterdir()), folder / "thousand")
+        report = timed([VITCLI, "report", str(folder / "thousand")], 1)
         loop = 0.0
         for number, path in enumerate(files, 1):
-            loop += timed([*fit, str(path), "--threads", "2", "--runs", str(folder / "loop")], threads=2)
+            single = [VITCLI, "fit", "--config", str(path), "--threads", "2", "--runs", str(folder / "loop")]
+            loop += timed(single, 2)
             print(f"  shell loop, {number} of {len(files)} processes: {loop:.0f} s", flush=True)
-    print(
-        f"\n| way | seconds | ratio |\n|---|---|---|\n| shell loop, 2 threads a process | {loop:.0f} | {loop / whole:.2f} |"
-    )
-    print(f"| vitcli fit, {len(os.sched_getaffinity(0))} cores | {whole:.0f} | 1 |")
+    lines = [
+        f"{date.today()}, {CORES} cores, {arguments.ablation}, {len(files)} trials.",
+        "",
+        "| way | seconds | ratio |",
+        "| --- | --- | --- |",
+        f"| shell loop, one process a trial, 2 threads each | {loop:.0f} | {loop / whole:.2f} |",
+        f"| vitcli fit, {CORES} trials at a time, report and speed included | {whole:.0f} | 1 |",
+        f"| its ideal: seconds of batches / {CORES} | {ideal:.0f} | {ideal / whole:.2f} |",
+        "",
+        "| target | wanted | measured |",
+        "| --- | --- | --- |",
+        f"| shell loop / vitcli fit | >= 1.6 | {loop / whole:.2f} |",
+        f"| overhead over the ideal | <= 10 % | {100 * (whole / ideal - 1):.1f} % |",
+        f"| proportional memory of the runner and its server | <= 400 MB | {memory.most:.0f} MB |",
+        f"| report of 1,000 finished trials | <= 10 s | {report:.1f} s |",
+    ]
+    print("\n".join(lines))
+    if arguments.out:
+        arguments.out.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ usage: vitcli COMMAND ...
   fit        --config FILE [--config FILE ...] [--key value ...]
              run the file's whole ablation (arms x seeds) and report it; a file without an ablation section is one run
   plan       FILE [--format table|json]    what fit would run: arms, differences, costs, what is done; trains nothing
+  speed      FILE    measure how fast the arms train and infer here, side by side, and their memory; fit does it at its end
   validate   score a checkpoint on the validation split: --config FILE --ckpt_path FILE
   test       score a checkpoint on the test split
   predict    write nothing, return the probabilities of a split to the trainer's callbacks
-  report     DIR    write the report of an ablation's directory again
+  report     DIR [--format all|terminal] [--no-figures]    write the report of an ablation's directory again
+  compare    DIR1 DIR2 [--format table|markdown|csv]    the same arms across code versions or machines
   dashboard  DIR    show an ablation or a run in TensorBoard, on this machine only
   list       [PATTERN] [--format table|markdown|json]    print the models, their costs and what was published
   convert    MODEL FILE.pth FILE.safetensors    write a public checkpoint under this project's names
@@ -25,7 +27,7 @@ vitcli fit --config FILE --print_config shows every value in force.
 """
 
 RUNS = ("fit", "validate", "test", "predict")
-COMMANDS = (*RUNS, "plan", "report", "dashboard", "list", "convert", "show")
+COMMANDS = (*RUNS, "plan", "speed", "report", "compare", "dashboard", "list", "convert", "show")
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -47,9 +49,19 @@ def main(argv: list[str] | None = None) -> int:
 
             return dashboard(rest)
         if command == "report":
-            return _report(rest)
+            from vitcli.report_command import main as report
+
+            return report(rest)
+        if command == "compare":
+            from vitcli.compare import main as compare
+
+            return compare(rest)
         if command == "plan":
             return _plan(rest)
+        if command == "speed":
+            from vitcli.ablation.speed_command import main as speed
+
+            return speed(rest)
         if command == "list":
             from vitcli.listing import main as listing
 
@@ -123,23 +135,6 @@ def _plan(words: list[str]) -> int:
     if not arguments.ablation_sections():
         raise ConfigError(f"{arguments.place}: there is no ablation section to plan.")
     return show_plan(arguments, form)
-
-
-def _report(words: list[str]) -> int:
-    from vitcli.errors import ConfigError
-    from vitcli.report import ReportError, load, summarise, to_terminal, write
-
-    if len(words) != 1:
-        raise ConfigError("command line: report needs one directory, for example vitcli report runs/localvit_act.")
-    try:
-        path = write(words[0])
-        from rich.console import Console
-
-        Console().print(to_terminal(summarise(load(words[0]))))
-    except ReportError as error:
-        raise ConfigError(str(error)) from error
-    print(f"Report: {path}")
-    return 0
 
 
 if __name__ == "__main__":

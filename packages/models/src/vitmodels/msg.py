@@ -62,9 +62,9 @@ class MessengerStage(Stage):
     def macs(self, h: int, w: int) -> int:
         """Multiply-adds of the stage for a grid of h x w tokens: messengers pass every block, and are merged but in the first."""
         rows, columns = count_windows(h, w, fit_window(h, w, self.window))
-        merged = self.downsample.macs(rows, columns) if self.prefix is None else 0  # type: ignore[operator]
+        merged = self.downsample.macs(rows, columns) if self.prefix is None else 0
         blocks = sum(block.macs(h, w, rows * columns) for block in self.blocks)  # type: ignore[operator]
-        return self.downsample.macs(h, w) + merged + blocks  # type: ignore[operator]
+        return self.downsample.macs(h, w) + merged + blocks
 
 
 register_notrace_module(MessengerStage)  # torch.fx cannot trace decisions that depend on shapes

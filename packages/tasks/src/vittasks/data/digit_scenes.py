@@ -1,12 +1,21 @@
 """A classification task from handwriting that ships with scikit-learn: nothing to download."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from vittasks.data.digit_composites import Recipe, compose, fixed_composites, split_sources
+from vittasks.data.digit_composites import (
+    FIXED_SEED,
+    SPLIT_SEED,
+    Recipe,
+    compose,
+    fixed_composites,
+    load_sources,
+    split_sources,
+)
 from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler, epoch_and_index
 
@@ -112,6 +121,12 @@ class DigitScenes(LightningDataModule):
         self.in_chans, self.image_shape = channels, (channels, canvas, canvas)
         self.passes, self.batch_size, self.seed, self.workers = passes, batch_size, seed, workers
         self.val_size, self.test_size = val_size, test_size
+
+    def fingerprint(self) -> str:
+        """Which data these are: a hash of the sources and of what defines the composites, the same for every seed."""
+        images, classes = load_sources()
+        defining = (self.recipe, self.passes, self.val_size, self.test_size, FIXED_SEED, SPLIT_SEED)
+        return sha256(repr(defining).encode() + images.tobytes() + classes.tobytes()).hexdigest()
 
     def train_dataloader(self) -> EpochLoader:
         """Full batches of fresh composites, in an order drawn from (seed, epoch)."""

@@ -1,0 +1,50 @@
+"""The speed of arms, measured side by side."""
+
+import json
+
+import pytest
+
+from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
+from vitcli.ablation.plan import make_plan
+from vitcli.arguments import parse_arguments
+from vitcli.main import main
+from vitcli.speed import measure
+
+pytestmark = [*LIGHTNING, pytest.mark.filterwarnings("ignore:.*`isinstance\\(treespec, LeafSpec\\)` is deprecated")]
+
+WIDER = {"model.backbone.width": 32}
+NUMBERS = ("step_seconds", "train_images_per_second", "inference_images_per_second", "latency_ms", "peak_memory_bytes")
+
+
+def test_speed_is_measured_written_and_printed_for_every_arm(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ABLATION)
+    assert main(["speed", path]) == 0
+    out = capsys.readouterr().out
+    found = json.loads((tmp_path / "runs" / "tiny" / "speed.json").read_text())
+    assert list(found["arms"]) == ["plain", "gelu"]
+    assert (found["threads"], found["batch_size"], found["precision"]) == (1, 64, "32-true")
+    for arm, numbers in found["arms"].items():
+        assert arm in out
+        assert all(numbers[name] > 0 for name in NUMBERS)
+        assert numbers["train_images_per_second"] == pytest.approx(64 / numbers["step_seconds"], rel=0.5)
+    assert not list((tmp_path / "runs" / "tiny").glob("*/seed*")), "nothing was trained"
+
+
+def test_a_wider_model_takes_more_memory_and_the_same_model_the_same(tmp_path):
+    arms = {"plain": {}, "same": {"trainer.max_epochs": 1}, "wider": WIDER}
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation={**ABLATION, "arms": arms})
+    plan = make_plan(parse_arguments(["--config", path]))
+    found = measure({arm: plan.arms[arm].config for arm in arms}, {arm: plan.arms[arm].id for arm in arms}, rounds=1)
+    memory = {arm: numbers["peak_memory_bytes"] for arm, numbers in found["arms"].items()}
+    assert memory["plain"] == pytest.approx(memory["same"], rel=0.02)
+    assert memory["wider"] > 1.3 * memory["plain"]
+    assert {arm: numbers["id"] for arm, numbers in found["arms"].items()} == {arm: plan.arms[arm].id for arm in arms}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [([], "speed needs a file"), (["--trainer.max_epochs", "3"], "speed needs a file")]
+)
+def test_without_an_ablation_there_is_nothing_to_measure(words, said, capsys):
+    assert main(["speed", *words]) == 2
+    assert said in capsys.readouterr().err

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.op import FeatureOp
+from vitcore.sequence import as_one_sequence
 
 
 def count_heads(owner: str, width: int, head_dim: int) -> int:
@@ -132,9 +133,7 @@ class GlobalAttention(FeatureOp):
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b p c"]]:
         """Attend over the prefix and the grid as one sequence."""
-        p = prefix.shape[1]
-        tokens = self._attend(torch.cat((prefix, grid.flatten(1, 2)), dim=1))
-        return tokens[:, p:].unflatten(1, grid.shape[1:3]), tokens[:, :p]
+        return as_one_sequence(self._attend, grid, prefix)
 
     def _attend(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
         q, k, v = split_qkv(self.qkv(tokens), self.head_dim)

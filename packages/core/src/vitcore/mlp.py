@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.op import ActivationFactory, FeatureOp
+from vitcore.sequence import as_one_sequence
 
 
 class Mlp(FeatureOp):
@@ -41,7 +42,7 @@ class Mlp(FeatureOp):
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b p c"]]:
         """Apply the same maps to both."""
-        return self(grid), self(prefix)
+        return as_one_sequence(self, grid, prefix)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Two matrix products."""

@@ -7,6 +7,7 @@ from torch.nn.functional import linear
 
 from vitcore.attention import attend, count_heads, merge_heads, split_qkv
 from vitcore.op import FeatureOp
+from vitcore.sequence import as_one_sequence
 
 
 class SeparateAttention(FeatureOp):
@@ -47,9 +48,7 @@ class SeparateAttention(FeatureOp):
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b p c"]]:
         """Attend over the prefix and the grid as one sequence."""
-        p = prefix.shape[1]
-        tokens = self._attend(torch.cat((prefix, grid.flatten(1, 2)), dim=1))
-        return tokens[:, p:].unflatten(1, grid.shape[1:3]), tokens[:, :p]
+        return as_one_sequence(self._attend, grid, prefix)
 
     def _attend(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
         # Joining the weights, not the results, leaves one matrix product and no copy of the tokens.

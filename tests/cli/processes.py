@@ -12,22 +12,28 @@ from pathlib import Path
 
 
 class Running:
-    """``vitcli`` started as a shell does: a process that leads a group."""
+    """``vitcli`` started as a shell does: a process that leads a group.
 
-    def __init__(self, *words: str, folder: Path) -> None:
+    Args:
+        words: The command line.
+        folder: The working directory; Python finds its modules.
+        prepare: Called in the new process before the command.
+    """
+
+    def __init__(self, *words: str, folder: Path, prepare: Callable[[], object] = lambda: None) -> None:
         self.mark = f"VITCLI_TEST_RUN={uuid.uuid4()}"
         name, _, value = self.mark.partition("=")
         vitcli = str(Path(sys.executable).with_name("vitcli"))
         self.process = subprocess.Popen(
             [vitcli, *words],
             cwd=folder,
-            env={**os.environ, name: value, "COLUMNS": "200"},
+            env={**os.environ, name: value, "COLUMNS": "200", "PYTHONPATH": str(folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
             # A shell that starts tests in the background has them ignore Ctrl-C, and what they start as well.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.SIG_DFL), prepare()),
         )
 
     def wait_for(self, happened: Callable[[], object], seconds: float = 300) -> None:
@@ -41,6 +47,11 @@ class Running:
     def interrupt(self) -> None:
         """Do as Ctrl-C in a terminal does: the signal goes to the whole group."""
         os.killpg(self.process.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Do as ``kill -9`` does with the runner; its trials end by themselves."""
+        self.process.kill()
+        self.process.communicate()
 
     def end(self) -> tuple[int, str, str]:
         """Wait for the end; return exit code, output and errors."""

@@ -185,12 +185,16 @@ def test_a_trial_of_another_configuration_is_put_aside_not_deleted(copy):
     assert not (copy / ".superseded" / "plain").exists()
 
 
-def test_an_unfinished_trial_is_put_aside_and_run_again(copy):
+def test_a_trial_without_a_whole_result_goes_on_where_it_ended(copy):
+    old = results(copy)["plain/seed1"]
+    others = {trial: stamp for trial, stamp in stamps(copy).items() if trial != "plain/seed1"}
     (copy / "plain" / "seed1" / "result.json").write_text('{"format": 1, "status": "do')
     assert main(["fit", "--config", "arms.yaml"]) == 0
-    assert results(copy)["plain/seed1"]["status"] == "done"
-    assert (copy / ".superseded" / "plain" / "seed1.1" / "last.ckpt").exists()
-    assert sorted(path.name for path in (copy / ".superseded").iterdir()) == ["plain"]
+    new = results(copy)["plain/seed1"]
+    assert (new["metrics"], new["train_images"]) == (old["metrics"], old["train_images"])
+    assert new["resumed"][-1] == 1
+    assert not (copy / ".superseded").exists()
+    assert {trial: stamps(copy)[trial] for trial in others} == others
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +218,32 @@ def test_a_failing_trial_is_recorded_with_its_cause_and_the_others_are_done(fail
     assert found["hot/seed0"]["cause"] == "ArithmeticError: train/loss is nan after epoch 1"
     assert found["late/seed0"]["cause"].startswith("ValueError: WarmupCosine: warmup is a fraction of the steps")
     assert "Traceback" in (directory / "late" / "seed0" / "log.txt").read_text()
+
+
+def test_a_failed_trial_keeps_the_end_of_its_log(failing):
+    late = results(failing[1])["late/seed0"]
+    assert late["log"][0] != "Traceback (most recent call last):"
+    assert len(late["log"]) == 20
+    assert late["log"][-1].startswith("ValueError: WarmupCosine: warmup is a fraction of the steps")
+    assert late["provenance"]["versions"].keys() >= {"python", "torch", "vitcli"}
+
+
+def test_failed_trials_are_kept_and_run_again_when_asked(failing, capsys):
+    code, directory = failing
+    path, before = str(directory.parents[1] / "failing.yaml"), stamps(directory)
+    assert main(["fit", "--config", path, "--runs", str(directory.parent)]) == code
+    said = capsys.readouterr().out
+    assert "1 of 3 trials are done already and are skipped." in said
+    assert "2 of 3 trials failed earlier and are kept; --retry failed runs them again." in said
+    assert stamps(directory) == before
+    assert main(["fit", "--config", path, "--runs", str(directory.parent), "--ablation.retry", "failed"]) == code
+    after = stamps(directory)
+    assert {trial for trial in after if after[trial] != before[trial]} == {"hot/seed0", "late/seed0"}
+    # What diverged would diverge again from its checkpoint: it began anew, and the old try is kept.
+    assert results(directory)["hot/seed0"]["resumed"] == []
+    assert (directory / ".superseded" / "hot" / "seed0.1" / "result.json").exists()
+    assert results(directory)["late/seed0"]["resumed"] == [0]
+    assert not (directory / ".superseded" / "late").exists()
 
 
 def test_the_report_names_the_failed_trials(failing):

@@ -52,7 +52,10 @@ def test_excluded_arms_are_not_chosen():
     ("section", "message"),
     [
         ({"factors": {}}, "ablation.factors is {}; expected factors"),
-        ({"factors": {"gate": {}}}, "ablation.factors.gate is {}; expected at least one level."),
+        (
+            {"factors": {"gate": {}}},
+            "ablation.factors.gate is {}; expected levels, each a name and the keys that it changes.",
+        ),
         ({"factors": {"gate": {"se": 4}}}, "ablation.factors.gate.se is 4; expected keys"),
         ({"factors": FACTORS, "design": "gird"}, "ablation.design is 'gird'; expected grid, one_at_a_time"),
         ({"factors": FACTORS, "design": "gird"}, "did you mean grid?"),

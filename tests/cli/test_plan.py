@@ -1,20 +1,25 @@
 """The plan: arms resolved over files and command line, differences declared and reported, identities."""
 
 import copy
+import itertools
 import json
 import re
 from pathlib import Path
 
 import pytest
+import torch
+from lightning.pytorch import Callback
 
-from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, PLAIN, write
+from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.ablation.plan import base_config, difference, gather_stages, identity, make_plan, refuse_undeclared
 from vitcli.ablation.planned import Plan, PlannedArm, device_count
 from vitcli.ablation.spec import AblationSpec, merge_sections, read_spec
 from vitcli.ablation.worker import visible
 from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
-from vitcli.lightning_cli import resolve
+from vitcli.lightning_cli import VitCLI, resolve
+
+pytestmark = LIGHTNING
 
 GELU = {"class_path": "torch.nn.GELU", "init_args": {"approximate": "none"}}
 
@@ -26,6 +31,11 @@ def path(tmp_path_factory):
 
 def plan_of(path: str, *words: str) -> Plan:
     return make_plan(parse_arguments(["--config", path, *words]))
+
+
+def spec_of(path: str, *words: str) -> AblationSpec:
+    arguments = parse_arguments(["--config", path, *words])
+    return read_spec(*merge_sections(arguments.ablation_sections()), arguments.place)
 
 
 def config_of(path: str, *words: str) -> dict:
@@ -268,3 +278,121 @@ def test_trials_share_the_gpus_by_what_each_asks_for(gpus, devices, places, tmp_
 )
 def test_a_trial_s_gpus_are_counted_among_those_that_the_user_allows(gpus, allowed, seen):
     assert visible(gpus, allowed) == seen
+
+
+def test_arms_see_the_same_batches_in_every_epoch_for_any_number_of_workers(path):
+    plan = plan_of(path, "--ablation.arms.wide.model.backbone.width", "24")
+
+    def batches(arm: str, seed: int, workers: int) -> list[torch.Tensor]:
+        config = plan.trial_config(arm, seed)
+        config["data"]["init_args"]["workers"] = workers
+        loader, seen = VitCLI(config).datamodule.train_dataloader(), []  # behind whatever building the model has drawn
+        for epoch in (0, 1):
+            loader.sampler.set_epoch(epoch)
+            seen.append(torch.cat([images for images, _ in itertools.islice(loader, 3)]))
+        return seen
+
+    first, second = batches("plain", 1, 0)
+    assert not torch.equal(first, second)
+    for arm, workers in (("plain", 2), ("gelu", 0), ("wide", 2)):
+        others = batches(arm, 1, workers)
+        assert torch.equal(others[0], first)
+        assert torch.equal(others[1], second)
+    assert not torch.equal(batches("plain", 2, 0)[0], first)
+
+
+def test_the_levels_of_factors_and_the_budget_are_part_of_the_plan(tmp_path):
+    factors = {
+        "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},
+        "lr": {3: {}, 1: {"model.optimizer.lr": 1e-3}},
+    }
+    section = {"seeds": 2, "factors": factors, "arms": {"wide": {"model.backbone.width": 24}}}
+    plan = plan_of(write(tmp_path / "grid.yaml", PLAIN, ablation=section))
+    assert plan.levels["gelu-1"] == {"act": "gelu", "lr": "1"}
+    assert list(plan.levels) == ["hardswish-3", "hardswish-1", "gelu-3", "gelu-1"]
+    assert list(plan.arms) == [*plan.levels, "wide"]
+    assert plan.budget == {"equal": "epochs", "epochs": dict.fromkeys(plan.arms, 1)}
+
+
+def test_a_later_file_restates_one_level_and_leaves_the_others(tmp_path):
+    factors = {
+        "size": {"small": {}, "big": {"data.canvas": 40}},
+        "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},
+    }
+    path = write(tmp_path / "grid.yaml", PLAIN, ablation={"factors": factors})
+    further = write(tmp_path / "further.yaml", {"ablation.factors.size": {"big": {"data.canvas": 48}}})
+    plan = plan_of(path, "--config", further, "--ablation.factors.act.gelu.model.optimizer.lr", "2e-3")
+    assert list(plan.arms) == ["small-hardswish", "small-gelu", "big-hardswish", "big-gelu"]
+    assert {key: pair[1] for key, pair in plan.arms["big-gelu"].difference.items() if key != ACTIVATION} == {
+        "data.canvas": 48,
+        "model.optimizer.lr": 0.002,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "launcher"),
+    [
+        ([], {"name": "local"}),
+        (["--launcher", "ray"], {"name": "ray"}),
+        (["--launcher.partition", "gpu", "--launcher", "slurm"], {"name": "slurm", "partition": "gpu"}),
+        (["--ablation.launcher", "{name: slurm, timeout_min: 60}"], {"name": "slurm", "timeout_min": 60}),
+    ],
+)
+def test_the_launcher_is_a_word_or_a_name_with_options(words, launcher, path):
+    assert spec_of(path, *words).launcher == launcher
+
+
+def test_another_launcher_drops_the_options_of_the_file_s(tmp_path, path):
+    section = {**ABLATION, "launcher": {"name": "slurm", "partition": "gpu", "timeout_min": 60}}
+    file = write(tmp_path / "slurm.yaml", PLAIN, ablation=section)
+    assert spec_of(file, "--launcher.partition", "cpu").launcher == {
+        "name": "slurm",
+        "partition": "cpu",
+        "timeout_min": 60,
+    }
+    assert spec_of(file, "--launcher", "slurm").launcher == section["launcher"]
+    assert spec_of(file, "--launcher", "ray", "--launcher.num_gpus", "0.5").launcher == {"name": "ray", "num_gpus": 0.5}
+
+
+@pytest.mark.parametrize(("words", "retry"), [([], ()), (["--retry", "failed"], ("failed",))])
+def test_failed_trials_are_run_again_where_that_is_said(words, retry, path):
+    assert spec_of(path, *words).retry == retry
+
+
+def test_a_trial_for_other_machines_is_planned_without_their_devices(path):
+    words = ["--trainer.accelerator", "gpu", "--trainer.devices", "8", "--trainer.precision", "16-mixed"]
+    plan = plan_of(path, *words, "--launcher", "slurm")
+    assert plan.arms["plain"].config["trainer"]["devices"] == 8
+    assert plan.arms["plain"].macs == plan_of(path).arms["plain"].macs
+
+
+def test_devices_that_this_machine_has_not_are_named(path):
+    with pytest.raises(ConfigError) as caught:
+        plan_of(path, "--trainer.accelerator", "tpu", "--trainer.devices", "8")
+    assert str(caught.value).endswith(
+        "trainer.accelerator is 'tpu' and trainer.devices 8, which this machine has not; set them, or plan for others by "
+        "--launcher slurm."
+    )
+
+
+@pytest.mark.parametrize(("name", "checked"), [("test/acc1", True), ("test/loss", True), ("val/acc1", False)])
+def test_a_metric_is_one_that_a_test_logs(name, checked, path):
+    if checked:
+        assert plan_of(path, "--ablation.metric.name", name).spec.metric.name == name
+        return
+    with pytest.raises(ConfigError, match=r"does not log; valid names are test/acc1, test/acc5, test/loss\.$"):
+        plan_of(path, "--ablation.metric.name", name)
+
+
+def test_a_metric_that_a_callback_may_log_is_not_refused(path):
+    words = [
+        "--trainer.callbacks+",
+        "{class_path: tests.cli.test_plan.Further}",
+        "--ablation.metric.name",
+        "test/further",
+    ]
+    assert plan_of(path, *words).spec.metric.name == "test/further"
+
+
+class Further(Callback):
+    """Somebody's own, which may log anything."""

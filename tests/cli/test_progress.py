@@ -13,12 +13,12 @@ def drawn(progress: Progress) -> str:
 
 def make(**arguments) -> tuple[Progress, io.StringIO]:
     out = io.StringIO()
-    return Progress(Console(file=out, width=100), ["relu6", "h_swish"], seeds=3, epochs=10, workers=2), out
+    return Progress(Console(file=out, width=100), {"relu6": 10, "h_swish": 10}, seeds=3, workers=2), out
 
 
 def test_the_view_counts_what_is_done_running_and_failed():
     progress, _ = make()
-    progress.skip("relu6", 0)
+    progress.skip("relu6", 0, "done")
     progress.start("relu6", 1)
     progress.advance("relu6", 1, 4)
     progress.start("h_swish", 0)

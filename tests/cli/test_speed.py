@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
+from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, PLAIN, TRAINER, write
 from vitcli.ablation.plan import make_plan
 from vitcli.arguments import parse_arguments
 from vitcli.main import main
@@ -48,3 +48,28 @@ def test_a_wider_model_takes_more_memory_and_the_same_model_the_same(tmp_path):
 def test_without_an_ablation_there_is_nothing_to_measure(words, said, capsys):
     assert main(["speed", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_equal_training_time_follows_from_what_was_measured_and_stays_when_an_arm_is_added(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arms = {"plain": {}, "wider": WIDER}
+    ablation = {**ABLATION, "arms": arms, "budget": "training_time"}
+    path = write(tmp_path / "tiny.yaml", PLAIN, trainer={**TRAINER, "max_epochs": 40}, ablation=ablation)
+    assert main(["plan", path]) == 2
+    assert f"run vitcli speed {path} first" in capsys.readouterr().err
+    assert main(["speed", path]) == 0
+    first = make_plan(parse_arguments(["--config", path]))
+    speed = json.loads((tmp_path / "runs" / "tiny" / "speed.json").read_text())["arms"]
+    ratio = speed["wider"]["train_images_per_second"] / speed["plain"]["train_images_per_second"]
+    assert first.budget["epochs"] == {"plain": 40, "wider": round(40 * ratio)}
+
+    ablation["arms"] = {**arms, "gelu": {ACTIVATION: "torch.nn.GELU"}}
+    write(tmp_path / "tiny.yaml", PLAIN, trainer={**TRAINER, "max_epochs": 40}, ablation=ablation)
+    assert main(["plan", path]) == 2
+    assert "arm gelu is not in" in capsys.readouterr().err
+    assert main(["speed", path]) == 0
+    second = make_plan(parse_arguments(["--config", path]))
+    assert [second.arms[arm].id for arm in first.arms] == [arm.id for arm in first.arms.values()]
+    assert list(second.arms) == ["plain", "wider", "gelu"]

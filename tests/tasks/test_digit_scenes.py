@@ -259,3 +259,11 @@ def test_lightning_fits_and_tests_with_it_and_it_logs_no_hyperparameters():
     assert trainer.global_step == 1297 // 64
     assert math.isfinite(trainer.test(model, scenes, verbose=False)[0]["loss"])
     assert not scenes.hparams
+
+
+def test_the_fingerprint_follows_what_defines_the_composites_and_not_the_run():
+    first = DigitScenes().fingerprint()
+    assert first == DigitScenes(seed=3, batch_size=8, workers=2).fingerprint()
+    others = [{"clutter": 5}, {"passes": 2}, {"val_size": 100}, {"test_size": 100}, {"max_angle": 0.0}, {"canvas": 40}]
+    assert len({first, *(DigitScenes(**other).fingerprint() for other in others)}) == 1 + len(others)
+    assert len(bytes.fromhex(first)) == 32

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,18 @@ def test_validation_classes_that_differ_from_the_training_s_are_named(tmp_path):
     (tmp_path / "val" / "bee").rename(tmp_path / "val" / "wasp")
     with pytest.raises(ValueError, match=r"must hold the class folders of .*/train.*\['bee', 'wasp'\]"):
         prepared(tmp_path)
+
+
+def test_the_fingerprint_follows_names_and_sizes_and_not_the_place(root, tmp_path):
+    copy = Path(shutil.copytree(root, tmp_path / "elsewhere"))
+    data = ImageFolder(str(copy), img_size=48, seed=1)
+    first = data.fingerprint()
+    assert first == ImageFolder(str(root)).fingerprint()
+    (copy / "train" / "ant" / "0.JPEG").rename(copy / "train" / "ant" / "9.JPEG")
+    renamed = data.fingerprint()
+    (copy / "val" / "ant" / "0.JPEG").write_bytes(b"")
+    emptied = data.fingerprint()
+    (copy / "test" / "ant").mkdir(parents=True)
+    assert data.fingerprint() == emptied
+    (copy / "test" / "ant" / "0.JPEG").write_bytes(b"")
+    assert len({first, renamed, emptied, data.fingerprint()}) == 4

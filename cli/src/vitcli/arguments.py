@@ -7,6 +7,9 @@ from vitcli.errors import ConfigError
 from vitcli.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
+LAUNCHER = "ablation.launcher.name"
+SHORT = {"retry": "ablation.retry", "launcher": LAUNCHER}
+"""What ``--retry failed`` and ``--launcher ray`` are short for; ``--launcher.X`` is short for ``--ablation.launcher.X``."""
 
 
 @dataclass
@@ -75,8 +78,14 @@ def parse_arguments(words: list[str]) -> Arguments:
                 raise ConfigError(f"{COMMAND_LINE}: --{name} names no file; write --{name} FILE.")
             arguments.files.append(value)
         else:
-            _set(arguments.overrides, name, parse_value(value, COMMAND_LINE))
+            _set(arguments.overrides, _long(name), parse_value(value, COMMAND_LINE))
+    if LAUNCHER in arguments.overrides:  # a launcher's options belong to it, wherever on the line they stand
+        arguments.overrides = {LAUNCHER: arguments.overrides[LAUNCHER], **arguments.overrides}
     return arguments
+
+
+def _long(name: str) -> str:
+    return f"ablation.{name}" if name.startswith("launcher.") else SHORT.get(name, name)
 
 
 def _set(overrides: dict[str, Any], name: str, value: Any) -> None:

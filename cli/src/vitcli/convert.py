@@ -11,7 +11,8 @@ def main(words: list[str]) -> int:
     """Read the file, fit it to the model, write its weights.
 
     Raises:
-        ConfigError: The words are not three, there is no such model, file or directory, the target exists, or the file does not fit.
+        ConfigError: The words are not three, there is no such model, file or directory, the target exists, or the file does
+            not fit.
     """
     if len(words) != 3:
         raise ConfigError(f"command line: {USAGE}")

@@ -1,23 +1,53 @@
 """What a user gets for bad input: one sentence that names place, key and value, and the nearest valid name."""
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LONGEST = 800
+"""Characters of a message at most: a value may be a whole file."""
 
 
 class ConfigError(ValueError):
-    """Bad input. Its text is one sentence for the user; commands print it and end with exit code 2."""
+    """Bad input. Its text is one sentence for the user, on one line; commands print it and end with exit code 2."""
+
+    def __init__(self, text: str) -> None:
+        line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST * 2 // 3]} ... {line[-LONGEST // 3 :]}")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return "; did you mean X?" for the valid name most like ``name``, or a list of a few valid names."""
     names = sorted(set(valid))
-    lowered = {candidate.lower(): candidate for candidate in names}
-    close = difflib.get_close_matches(name, names, n=1) or [
-        lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=1)
-    ]
-    if close:
-        return f"; did you mean {close[0]}?"
+    close = alike(name, names)
+    if close != ".":
+        return close
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     if len(names) == 1:
         return f"; expected {names[0]}."
     return f"; valid names are {shown}." if names else "; nothing can be set there."
+
+
+def alike(value: Any, valid: Iterable[str]) -> str:
+    """Return "; did you mean X?" for the valid name most like a value, or the full stop of a sentence that lists them all."""
+    names = sorted(set(valid))
+    lowered = {candidate.lower(): candidate for candidate in names}
+    name = value if isinstance(value, str) else ""
+    close = difflib.get_close_matches(name, names, n=1) or [
+        lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=1)
+    ]
+    return f"; did you mean {close[0]}?" if close else "."
+
+
+def refuse_non_finite(place: str, key: str, value: Any) -> None:
+    """Stop at NaN and infinity anywhere in a value: they are no setting, and JSON cannot record them.
+
+    Raises:
+        ConfigError: A number in it is not finite.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{place}: {key} is {value!r}; expected a finite number.")
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        refuse_non_finite(place, f"{key}.{name}", one)

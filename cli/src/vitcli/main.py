@@ -8,7 +8,8 @@ HELP = """\
 usage: vitcli COMMAND ...
 
   fit        --config FILE [--config FILE ...] [--key value ...]
-             run the file's whole ablation (arms x seeds) and report it; a file without an ablation section is one run
+             run the file's whole ablation (arms x seeds) and report it; a file without an ablation section is one run;
+             what is done is skipped, what was begun goes on; --retry failed, --launcher slurm or ray
   plan       FILE [--format table|json]    what fit would run: arms, differences, costs, what is done; trains nothing
   speed      FILE    measure how fast the arms train and infer here, side by side, and their memory; fit does it at its end
   validate   score a checkpoint on the validation split: --config FILE --ckpt_path FILE

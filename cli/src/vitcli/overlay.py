@@ -9,11 +9,12 @@ part whole: nothing of the old one is carried over. Where every second block of 
 import collections.abc
 import copy
 import re
+import typing
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from vitcli.errors import nearest
+from vitcli.errors import nearest, refuse_non_finite
 from vitcli.parts import (
     Entry,
     Origin,
@@ -46,6 +47,7 @@ def lay_over(
         ConfigError: A key is unknown, a class cannot be imported or is of the wrong kind, or a value has the wrong type.
     """
     for key, value in _stage_first(values):
+        refuse_non_finite(place, str(key), value)
         names = str(key).split(".")
         _put(config, schema, names, value, Origin(place, str(key)), "")
 
@@ -140,7 +142,7 @@ def _replace(container: dict[str, Any], name: str, entry: Entry, value: Any, ori
     item = item_type(entry.annotation)
     if isinstance(value, list) and item is not None and expects_part(item):
         container[name] = [_item(item, one, origin.at(str(i)), f"{here}.{i}") for i, one in enumerate(value)]
-    elif isinstance(value, dict) and "class_path" in value:
+    elif isinstance(value, dict) and "class_path" in value and _may_be_part(entry.annotation):
         _replace_part(container, name, entry, value, origin, here)
     elif entry.entries() is not None:
         raise origin.error(
@@ -172,6 +174,12 @@ def _replace_part(
 def _names_class(annotation: Any, value: str) -> bool:
     """Whether text stands for a class where something else is possible too, such as a logger, several, or none."""
     return "." in value and str not in options(annotation) and wanted(annotation) is not None
+
+
+def _may_be_part(annotation: Any) -> bool:
+    """Whether a class can stand in a slot; a plain number or word cannot be one."""
+    open_ended = any(one is Any or one is dict or typing.get_origin(one) is dict for one in options(annotation))
+    return open_ended or expects_part(annotation) or wanted(annotation) is not None
 
 
 def _item(annotation: Any, value: Any, origin: Origin, here: str) -> Any:
@@ -208,6 +216,10 @@ def checked(annotation: Any, value: Any, origin: Origin) -> Any:
         kinds = dict.fromkeys(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).strip(" .") for text in found)
         # Where a number may be a tensor too, the parser offers the import path of one.
         kinds = {kind: None for kind in kinds if "import path" not in kind}
+        pair = next((typing.get_args(one) for one in options(annotation) if typing.get_origin(one) is tuple), ())
+        if "tuple" in kinds and pair and Ellipsis not in pair:
+            parts = ", ".join(getattr(one, "__name__", str(one)) for one in pair)
+            kinds = {f"a list of {len(pair)} values ({parts})" if kind == "tuple" else kind: None for kind in kinds}
         shown = [re.sub(r"^typing\.Literal\[(.*)\]$", r"\1", kind).replace("NoneType", "null") for kind in kinds]
         expected = f"expected {' or '.join(shown)}" if shown else "it has the wrong type"
         raise origin.error(f"is {value!r}; {expected}.") from error

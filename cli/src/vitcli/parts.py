@@ -11,6 +11,7 @@ import pathlib
 import sys
 import types
 import typing
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -62,8 +63,11 @@ class Entry:
         return self.group if self.group is not None else dataclass_entries(self.annotation)
 
     def start(self) -> Any:
-        """Return the default as data; None if there is none."""
-        return None if self.default is REQUIRED else as_data(self.default)
+        """Return the default as data; None if there is none. A class that is itself the value is written by its import path."""
+        if self.default is REQUIRED:
+            return None
+        itself = any(typing.get_origin(one) is type for one in options(self.annotation))
+        return public_path(self.default) if itself and inspect.isclass(self.default) else as_data(self.default)
 
 
 def options(annotation: Any) -> tuple[Any, ...]:
@@ -128,6 +132,8 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         homes = [f"{home}.{name}" for home in PUBLIC if hasattr(importlib.import_module(home), name)]
         reason = error if module_name else "a class is named by its import path, such as torch.nn.GELU"
         hint = f"; did you mean {homes[0]}?" if homes else f" ({reason})."
+        if not homes and Path(f"{module_name.partition('.')[0]}.py").is_file():
+            hint = f" from here; a module in this folder is found with PYTHONPATH=. before vitcli ({reason})."
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
     kind = wanted(annotation)
     if not hasattr(module, name):

@@ -8,78 +8,118 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from vitcli.checkpoints import LastCheckpoint, Saved
+from vitcli.event_files import EventFiles
+from vitcli.json_files import write_text
 from vitcli.lightning_cli import VitCLI
+from vitcli.metrics_file import METRICS, MetricsFile, kept_rows
+from vitcli.provenance import processor, provenance
+from vitcli.streams import StepStreams
 
 EXPECTED = (
     r"The '\w+_dataloader' does not have many workers",  # small data lie in memory
-    r"Experiment logs directory .* exists and is not empty",  # config.yaml and the other logger's files
     r"Checkpoint directory .* exists and is not empty",
-    r"The dirpath has changed from",  # a run never writes into the directory of the checkpoint that it loads
+    r"The dirpath has changed from",  # of a user's checkpoint, into whose directory nothing is written
+    r"You're using the WeightAveraging callback, but loading",  # a run that was ended after its last epoch is only tested
 )
 
 
-def prepare(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> VitCLI:
+def prepare(
+    config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
+) -> VitCLI:
     """Build trainer, model and data of a resolved configuration, with logs and checkpoints in ``directory``.
 
     The configuration's loggers come beside the two that every run has; ``logger: false`` turns all of them off.
     """
+    epochs = past.epochs if past else 0
     given = config["trainer"]["logger"]
     further = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
-    loggers = False if given is False else [*_loggers(directory), *further]
+    loggers = False if given is False else [*_loggers(directory, epochs), *further]
     trainer = {**config["trainer"], "default_root_dir": str(directory), "logger": loggers}
-    kept: list[Callback] = [*callbacks]
+    kept: list[Callback] = [StepStreams(config["seed_everything"], epochs), *callbacks]
     if trainer["enable_checkpointing"] is not False:
-        # Without being told so, it would save after validations only: last.ckpt would not be the last.
-        last = ModelCheckpoint(
-            directory, "last", save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True
-        )
-        kept.append(last)
+        kept.append(LastCheckpoint(str(directory), past.seconds if past else 0.0))
     return VitCLI({**config, "trainer": trainer}, callbacks=kept)
 
 
-def fit_and_test(config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = ()) -> dict[str, Any]:
+def fit_and_test(
+    config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
+) -> dict[str, Any]:
     """Train, then score the test split with the weights after the last epoch: no epoch is chosen by its score.
 
     Args:
         config: A resolved configuration.
         directory: Where config.yaml, metrics.csv, event files and last.ckpt go.
         callbacks: Further callbacks.
+        past: The checkpoint of an earlier try in this directory, to go on from.
 
     Returns:
-        ``metrics`` of the test, ``epochs`` reached, ``train_seconds`` of the fit, ``train_images`` seen in it, ``threads``.
+        ``metrics`` of the test, ``epochs`` reached, ``train_seconds`` of the fit, ``train_images`` seen in it, ``threads``,
+        and the ``provenance`` of all this.
 
     Raises:
         ArithmeticError: A metric is not finite.
         RuntimeError: The training ended before its last epoch.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    cli = prepare(config, directory, callbacks)
+    write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    cli = prepare(config, directory, callbacks, past)
     trainer = cli.trainer
+    made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device))
     with expected_warnings():
-        started = time.perf_counter()
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
-        seconds = time.perf_counter() - started
-        epochs, steps = trainer.current_epoch, trainer.global_step
-        if trainer.max_epochs and 0 <= trainer.max_epochs != epochs:
-            raise RuntimeError(f"the training ended after epoch {epochs} of {trainer.max_epochs}")
-        _refuse_non_finite(trainer.callback_metrics, epochs)
-        scores = trainer.test(cli.model, cli.datamodule, verbose=False)
+        reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
+        if trainer.max_epochs and 0 <= trainer.max_epochs != reached.epochs:
+            raise RuntimeError(f"the training ended after epoch {reached.epochs} of {trainer.max_epochs}")
+        _refuse_non_finite(reached.metrics, reached.epochs)
+        scores = _test(cli, reached)
     metrics = {name: float(value) for score in scores for name, value in score.items()}
-    _refuse_non_finite(metrics, epochs)
+    _refuse_non_finite(metrics, reached.epochs)
     batch_size = getattr(cli.datamodule, "batch_size", 0)
     return {
         "metrics": metrics,
-        "epochs": epochs,
-        "train_seconds": round(seconds, 3),
-        "train_images": steps * trainer.accumulate_grad_batches * trainer.world_size * batch_size,
+        "epochs": reached.epochs,
+        "train_seconds": round(reached.seconds, 3),
+        "train_images": reached.steps * trainer.accumulate_grad_batches * trainer.world_size * batch_size,
         "threads": config["threads"],
+        "provenance": made_by,
     }
+
+
+def _fit(cli: VitCLI, given: str | None, past: Saved | None) -> Saved:
+    """Train to the end and return what was reached."""
+    started = time.perf_counter()
+    trainer = cli.trainer
+    if past:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=past.path, weights_only=True)
+    else:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=given)
+    seconds = (past.seconds if past else 0.0) + time.perf_counter() - started
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics)
+
+
+def _test(cli: VitCLI, reached: Saved) -> list[Mapping[str, float]]:
+    """Score the weights that were just trained, or those of an earlier try that ended between training and test."""
+    if reached.path is None:
+        return cli.trainer.test(cli.model, cli.datamodule, verbose=False)
+    # Loading weights alone, Lightning would log the test at epoch and step 0.
+    cli.trainer.fit_loop.load_state_dict(reached.loops)
+    cli.trainer.fit_loop.epoch_progress.current.completed = reached.epochs
+    return cli.trainer.test(cli.model, cli.datamodule, ckpt_path=reached.path, verbose=False, weights_only=True)
+
+
+def _fingerprint(cli: VitCLI) -> str | None:
+    """Return what the data module says of its data, if it says it."""
+    offered = getattr(cli.datamodule, "fingerprint", None)
+    return str(offered()) if cli.trainer.is_global_zero and callable(offered) else None
+
+
+def _device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 @contextlib.contextmanager
@@ -97,12 +137,10 @@ def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:
             raise ArithmeticError(f"{name} is {float(value)} after epoch {epochs}")
 
 
-def _loggers(directory: Path) -> list[dict[str, Any]]:
-    places = {"save_dir": str(directory), "name": "", "version": ""}
+def _loggers(directory: Path, epochs: int) -> list[dict[str, Any]]:
+    steps = [int(row["step"]) for row in kept_rows(directory / METRICS, epochs)]
+    purged = max(steps, default=-1) + 1 if epochs else None
     return [
-        {
-            "class_path": f"{TensorBoardLogger.__module__}.TensorBoardLogger",
-            "init_args": {**places, "default_hp_metric": False},
-        },
-        {"class_path": f"{CSVLogger.__module__}.CSVLogger", "init_args": places},
+        {"class_path": f"{kind.__module__}.{kind.__name__}", "init_args": {"save_dir": str(directory), **given}}
+        for kind, given in ((EventFiles, {"purge_step": purged}), (MetricsFile, {"epochs": epochs}))
     ]

@@ -21,15 +21,25 @@ def is_measured(plan: Plan) -> bool:
     return all(known.get(arm, {}).get("id") == plan.arms[arm].id for arm in plan.spec.chosen)
 
 
-def measure_arms(plan: Plan) -> str:
+def measure_arms(plan: Plan, timed: str = "") -> str:
     """Measure the chosen arms in a process of their own, on the GPUs of one trial, and write speed.json.
+
+    Args:
+        plan: The ablation, its arms under equal epochs.
+        timed: The ablation's file if its budget is training time; then the epochs follow from what is measured. An arm that was
+            measured before keeps its numbers, so that its epochs, and with them its finished trials, stay what they are.
 
     Returns:
         Why they could not be measured; "" if they were.
     """
-    configs = {arm: plan.trial_config(arm, 0) for arm in plan.spec.chosen}
-    ids = {arm: plan.arms[arm].id for arm in configs}
-    worker = Worker(_measure, configs, ids, plan.places[0], plan.directory / LOG)
+    job = {
+        "configs": {arm: plan.trial_config(arm, 0) for arm in plan.spec.chosen},
+        "ids": {arm: plan.arms[arm].id for arm in plan.spec.chosen},
+        "baseline": plan.spec.baseline,
+        "timed": timed,
+        "known": (read_json(plan.directory / SPEED) or {}).get("arms", {}),
+    }
+    worker = Worker(_measure, job, plan.places[0], plan.directory / LOG)
     try:
         found: dict[str, Any] | str = worker.receive()
     except EOFError:
@@ -39,13 +49,12 @@ def measure_arms(plan: Plan) -> str:
         worker.stop()
     if isinstance(found, str):
         return f"{found}; see {plan.directory / LOG}"
-    write_json(plan.directory / SPEED, found)
+    if found:
+        write_json(plan.directory / SPEED, found)
     return ""
 
 
-def _measure(
-    connection: Connection, configs: dict[str, dict[str, Any]], ids: dict[str, str], gpus: tuple[int, ...], log: Path
-) -> None:
+def _measure(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...], log: Path) -> None:
     from vitcli.ablation.worker import visible
 
     if gpus:
@@ -56,8 +65,32 @@ def _measure(
     from vitcli.speed import measure
 
     try:
-        connection.send(measure(configs, ids))
+        connection.send(_measure_timed(**job) if job["timed"] else measure(job["configs"], job["ids"]))
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
         connection.send(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _measure_timed(
+    configs: dict[str, dict[str, Any]], ids: dict[str, str], baseline: str, timed: str, known: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Measure the arms that are new, and return all under the identities of equal training time; nothing if none is new."""
+    from vitcli.ablation.plan import timed_ids
+    from vitcli.speed import measure
+
+    def identified(arms: dict[str, dict[str, Any]]) -> dict[str, str]:
+        seconds = {arm: 1 / one["train_images_per_second"] for arm, one in arms.items()}
+        return timed_ids({arm: configs[arm] for arm in arms}, baseline, seconds, timed)
+
+    kept = {arm: one for arm, one in known.items() if arm in configs}
+    now = identified(kept) if baseline in kept else {}
+    kept = {arm: one for arm, one in kept.items() if one.get("id") == now.get(arm)} if now else {}
+    kept = kept if baseline in kept else {}
+    new = [arm for arm in configs if arm not in kept]
+    if not new:
+        return {}
+    found = measure({arm: configs[arm] for arm in new}, ids)
+    arms = {arm: kept.get(arm) or found["arms"][arm] for arm in configs}
+    own = identified(arms)
+    return {**found, "arms": {arm: {**one, "id": own[arm]} for arm, one in arms.items()}}

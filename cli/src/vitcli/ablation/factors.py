@@ -2,10 +2,12 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.errors import ConfigError, nearest
+from vitcli.ablation.entries import good_name
+from vitcli.errors import ConfigError, alike, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
 MOST = 1000
@@ -13,7 +15,7 @@ MOST = 1000
 
 
 def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
-    """Return an ``ablation`` section with the arms that its factors and design make, in place of these two.
+    """Return an ``ablation`` section with the arms that its factors and design make, and their ``levels``, in place of these two.
 
     The first level of each factor is its default: all defaults together are the first arm, and the baseline unless another is
     named. ``grid`` crosses all levels; ``one_at_a_time`` changes one factor at a time; a list names combinations, each a mapping
@@ -33,21 +35,24 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
         if "design" in section:
             at = places.get("design", place)
             raise ConfigError(f"{at}: ablation.design is set, but there are no ablation.factors for it.")
-        return rest
+        return {**rest, "levels": {}}
     factors = _checked(section["factors"], places.get("factors", place))
     at = places.get("design", place)
     arms: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, str]] = {}
     for levels in _combinations(factors, section.get("design", "grid"), at):
         name = "-".join(levels.values())
         if name in arms:
             raise ConfigError(f"{at}: ablation.factors make two arms named {name!r}; give the levels other names.")
+        chosen[name] = levels
         arms[name] = {key: value for factor, level in levels.items() for key, value in factors[factor][level].items()}
     given = section.get("arms") or {}
-    if isinstance(given, Mapping) and (twice := sorted(set(arms) & set(given))):
+    if not isinstance(given, Mapping):
+        return {**rest, "levels": {}}  # refused as any other arms
+    if twice := sorted(set(arms) & set(given)):
         at = places.get("arms", place)
         raise ConfigError(f"{at}: ablation.arms has an arm named {twice[0]!r}, which the factors make too.")
-    baseline = section.get("baseline", next(iter(arms)))
-    return {**rest, "arms": {**arms, **given} if isinstance(given, Mapping) else given, "baseline": baseline}
+    return {"baseline": next(iter(arms)), **rest, "arms": {**arms, **given}, "levels": chosen}
 
 
 def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
@@ -60,8 +65,24 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
     checked: dict[str, dict[str, dict[str, Any]]] = {}
     for factor, levels in factors.items():
         if not isinstance(levels, Mapping) or not levels:
-            raise ConfigError(f"{place}: ablation.factors.{factor} is {levels!r}; expected at least one level.")
+            raise ConfigError(
+                f"{place}: ablation.factors.{factor} is {levels!r}; "
+                "expected levels, each a name and the keys that it changes."
+            )
+        if not good_name(str(factor)):
+            raise ConfigError(f"{place}: ablation.factors has a factor named {factor!r}; use letters, digits, _ and -.")
+        if (count := Counter(map(str, levels))).total() > len(count):
+            twice = count.most_common(1)[0][0]
+            raise ConfigError(
+                f"{place}: ablation.factors.{factor} has two levels named {twice!r}, as text and as a number; "
+                "give one another name."
+            )
         for level, change in levels.items():
+            if isinstance(level, bool) or level is None or not good_name(str(level)):
+                raise ConfigError(
+                    f"{place}: ablation.factors.{factor} has a level named {level!r}; use letters, digits, _ and -, "
+                    "in quotes where YAML reads a word as something else (it names a folder)."
+                )
             if change is not None and not isinstance(change, Mapping):
                 raise ConfigError(
                     f"{place}: ablation.factors.{factor}.{level} is {change!r}; "
@@ -92,9 +113,8 @@ def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, pl
     if design == "one_at_a_time":
         changed = [{factor: level} for factor, levels in factors.items() for level in list(levels)[1:]]
         return [default, *(default | one for one in changed)]
-    hint = nearest(design, DESIGNS) if isinstance(design, str) else "."
     raise ConfigError(
-        f"{place}: ablation.design is {design!r}; expected {', '.join(DESIGNS)} or a list of combinations{hint}"
+        f"{place}: ablation.design is {design!r}; expected {', '.join(DESIGNS)} or a list of combinations{alike(design, DESIGNS)}"
     )
 
 

@@ -14,15 +14,14 @@ class Progress:
 
     Args:
         console: Where to draw.
-        arms: Arms in order.
+        epochs: Arms in order, and the epochs of a trial of each, for the share of a running trial that is done.
         seeds: Number of replicates of each.
-        epochs: Epochs of a trial, for the share of a running trial that is done.
         workers: Trials at a time.
     """
 
-    def __init__(self, console: Console, arms: list[str], seeds: int, epochs: int, workers: int) -> None:
-        self.console, self.epochs, self.workers = console, max(1, epochs), workers
-        self.states = {arm: ["waiting"] * seeds for arm in arms}
+    def __init__(self, console: Console, epochs: dict[str, int], seeds: int, workers: int) -> None:
+        self.console, self.epochs, self.workers = console, epochs, workers
+        self.states = {arm: ["waiting"] * seeds for arm in epochs}
         self.running: dict[tuple[str, int], tuple[float, int]] = {}
         self.durations: list[float] = []
         self.live = Live(get_renderable=self.draw, console=console, refresh_per_second=2, transient=True)
@@ -37,9 +36,13 @@ class Progress:
     ) -> None:
         self.live.stop()
 
-    def skip(self, arm: str, seed: int) -> None:
-        """Note a trial that was finished earlier."""
-        self.states[arm][seed] = "done"
+    def skip(self, arm: str, seed: int, state: str) -> None:
+        """Note a trial that does not run: it was ``done`` or ``failed`` earlier, or its arm is ``dropped``."""
+        self.states[arm][seed] = state
+
+    def say(self, text: str) -> None:
+        """Print a line above the view."""
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def start(self, arm: str, seed: int) -> None:
         """Note a trial that starts."""
@@ -58,7 +61,7 @@ class Progress:
         if state == "done":
             self.durations.append(seconds)
         finished = sum(s in ("done", "failed") for states in self.states.values() for s in states)
-        total = sum(map(len, self.states.values()))
+        total = sum(s != "dropped" for states in self.states.values() for s in states)
         line = f"[{finished}/{total}] {arm} seed {seed}: {text} ({seconds:.0f} s)"
         self.console.print(Text(line, style="red" if state == "failed" else ""), highlight=False, soft_wrap=True)
 
@@ -76,10 +79,10 @@ class Progress:
         table = Table(box=None, pad_edge=False)
         for name in ("arm", "trials", "done", "running", "failed"):
             table.add_column(name, justify="left" if name in ("arm", "trials") else "right")
-        signs = {"waiting": "·", "running": "▸", "done": "●", "failed": "✗"}
+        signs = {"waiting": "·", "running": "▸", "done": "●", "failed": "✗", "dropped": "-"}
         for arm, states in self.states.items():
             now = [epoch for (name, _), (_, epoch) in self.running.items() if name == arm]
-            shown = ", ".join(f"{100 * epoch // self.epochs} %" for epoch in now)
+            shown = ", ".join(f"{100 * epoch // max(1, self.epochs[arm])} %" for epoch in now)
             failed = states.count("failed")
             table.add_row(
                 arm, " ".join(signs[s] for s in states), str(states.count("done")), shown, str(failed) if failed else ""

@@ -1,29 +1,35 @@
 """Running an ablation: the trials that are not done yet, several at a time; then the report."""
 
 import contextlib
+import errno
 import fcntl
 import os
-import platform
-import sys
+import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from vitcli.ablation.arms_speed import is_measured, measure_arms
+from vitcli.ablation.launch.choose import choose
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
-from vitcli.ablation.state import is_done, make_room, record_end
-from vitcli.ablation.worker import plan_in_worker, start_server
+from vitcli.ablation.race import stopped_arms
+from vitcli.ablation.state import MACHINE, is_done, is_failed, make_room, record_end
+from vitcli.ablation.worker import ALIVE, plan_in_worker, start_server
 from vitcli.arguments import Arguments
 from vitcli.errors import ConfigError, nearest
 from vitcli.json_files import write_json
+from vitcli.provenance import packages, processor
 
+ABLATION = "ablation.json"
 INTERRUPTED = 130
-PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
+REFUSED = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
+LAST_WORDS = 30.0
+"""Seconds that the processes of a runner that was killed have to end: they do so at once, unless the machine hangs."""
 
 
 def run_ablation(arguments: Arguments, command: str) -> int:
@@ -37,7 +43,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         Exit code: 0 if every trial is done, 1 if one failed, 130 after Ctrl-C.
 
     Raises:
-        ConfigError: The input is bad; nothing has been written.
+        ConfigError: The input is bad, and nothing has been written; or the directory takes nothing more.
     """
     console = Console()
     start_server()
@@ -45,24 +51,33 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         plan = plan_in_worker(arguments)
     trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in plan.spec.chosen]
     threads = next(iter(plan.arms.values())).config["threads"]
-    with _alone(plan.directory):
+    launcher = choose(plan, plan.at_once(len(trials)))
+    with _alone(plan.directory), _written_in(plan.directory):
         done = [key for key in trials if is_done(plan, *key)]
-        todo = [key for key in trials if key not in done]
-        at_once = len(plan.places) if plan.gpus else len(os.sched_getaffinity(0)) // threads
-        workers = max(1, min(plan.spec.workers or at_once, len(todo)))
-        write_json(plan.directory / "ablation.json", record(plan, command, workers, threads))
-        launcher = LocalLauncher(workers, plan.places)
+        kept = [] if "failed" in plan.spec.retry else [key for key in trials if is_failed(plan, *key)]
+        settled = {*done, *kept}
+        dropped = stopped_arms(plan)
+        todo = [(arm, seed) for arm, seed in trials if (arm, seed) not in settled and arm not in dropped]
+        written = record(plan, command, min(launcher.places, max(1, len(todo))), threads)
+        write_json(plan.directory / ABLATION, {**written, "dropped": dropped})
         if done:
             console.print(f"{len(done)} of {len(trials)} trials are done already and are skipped.", highlight=False)
-        failed, interrupted = _run_trials(plan, todo, done, launcher, console)
+        if kept:
+            said = f"{len(kept)} of {len(trials)} trials failed earlier and are kept; --retry failed runs them again."
+            console.print(said, highlight=False, soft_wrap=True)
+        failed, interrupted = _run_trials(plan, todo, done, kept, launcher, console)
+        dropped = stopped_arms(plan)
+        write_json(plan.directory / ABLATION, {**written, "dropped": dropped})
+        if not interrupted and isinstance(launcher, LocalLauncher):
+            _measure_speed(plan, console)
         _report(plan.directory, console)
     if interrupted:
-        left = len(todo) - sum(is_done(plan, *key) for key in todo)
+        left = sum(not is_done(plan, *key) and key[0] not in dropped for key in todo)
         console.print(
             f"Stopped. What is done is kept; the same command runs the {left} trials that are left.", highlight=False
         )
         return INTERRUPTED
-    return 1 if failed else 0
+    return 1 if failed or kept else 0
 
 
 def record(plan: Plan, command: str, workers: int, threads: int) -> dict[str, Any]:
@@ -77,28 +92,35 @@ def record(plan: Plan, command: str, workers: int, threads: int) -> dict[str, An
         "metric": {"name": spec.metric.name, "direction": spec.metric.direction},
         "seeds": list(range(spec.seeds)),
         "command": command,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "machine": {"cpu": _processor(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "workers": workers},
+        "versions": packages(),
+        "machine": {"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "workers": workers},
         "arms": {
             name: {"id": arm.id, "difference": arm.difference, "parameters": arm.parameters, "macs": arm.macs}
             for name, arm in plan.arms.items()
         },
+        "levels": plan.levels,
+        "budget": plan.budget,
     }
 
 
-def _run_trials(plan: Plan, todo: list[Key], done: list[Key], launcher: Launcher, console: Console) -> tuple[int, bool]:
+def _run_trials(
+    plan: Plan, todo: list[Key], done: list[Key], kept: list[Key], launcher: Launcher, console: Console
+) -> tuple[int, bool]:
     """Run trials until none is left or Ctrl-C; return how many failed and whether it was interrupted."""
     waiting, running, failed = list(todo), set[Key](), 0
-    epochs = next(iter(plan.arms.values())).config["trainer"]["max_epochs"] or 1
-    with Progress(console, plan.spec.chosen, plan.spec.seeds, epochs, launcher.places) as progress:
-        for key in done:
-            progress.skip(*key)
+    epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
+    with Progress(console, epochs, plan.spec.seeds, launcher.places) as progress:
+        for state, keys in (("done", done), ("failed", kept)):
+            for key in keys:
+                progress.skip(*key, state)
         try:
             while waiting or running:
                 while waiting and len(running) < launcher.places:
                     key = waiting.pop(0)
-                    make_room(plan, *key)
-                    launcher.start(_job(plan, *key))
+                    job = _job(plan, *key)
+                    if not launcher.adopt(job):
+                        make_room(plan, *key)
+                        launcher.start(job)
                     running.add(key)
                     progress.start(*key)
                 for key, event in launcher.wait(1):
@@ -107,11 +129,24 @@ def _run_trials(plan: Plan, todo: list[Key], done: list[Key], launcher: Launcher
                     else:
                         running.remove(key)
                         failed += _finish(plan, *key, event.cause, progress)
+                        waiting = _without_stopped(plan, waiting, progress)
         except KeyboardInterrupt:
             return failed, True
         finally:
             launcher.stop()
     return failed, False
+
+
+def _without_stopped(plan: Plan, waiting: list[Key], progress: Progress) -> list[Key]:
+    """Return the waiting trials of the arms that are still in the race."""
+    for arm, why in stopped_arms(plan).items():
+        given_up = [key for key in waiting if key[0] == arm]
+        for key in given_up:
+            progress.skip(*key, "dropped")
+        if given_up:
+            progress.say(f"{arm}: {why}")
+            waiting = [key for key in waiting if key[0] != arm]
+    return waiting
 
 
 def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
@@ -137,6 +172,16 @@ def _finish(plan: Plan, arm: str, seed: int, cause: str, progress: Progress) -> 
     return 0
 
 
+def _measure_speed(plan: Plan, console: Console) -> None:
+    """Measure the arms side by side, now that the machine is idle, unless that was done before."""
+    if is_measured(plan):
+        return
+    with console.status("measuring speed and memory of the arms ..."):
+        problem = measure_arms(plan)
+    if problem:
+        console.print(f"The arms' speed was not measured: {problem}.", highlight=False, soft_wrap=True)
+
+
 def _report(directory: Path, console: Console) -> None:
     from vitcli.report import ReportError, load, summarise, to_terminal, write, write_summary_view
 
@@ -158,19 +203,48 @@ def _alone(directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory}: the directory cannot be made ({error.strerror}); use --runs DIR.") from error
-    with (directory / ".lock").open("w") as lock:
+    with contextlib.ExitStack() as locks:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = locks.enter_context((directory / ".lock").open("w"))
+            alive = locks.enter_context((directory / ALIVE).open("w"))
         except OSError as error:
             raise ConfigError(
-                f"{directory}: another vitcli runs this ablation now; wait for it or use --runs DIR."
+                f"{directory}: the directory cannot be written ({error.strerror}); use --runs DIR."
             ) from error
+        if not _locked(lock.fileno(), 0):
+            raise ConfigError(f"{directory}: another vitcli runs this ablation now; wait for it or use --runs DIR.")
+        # Its trials hold the second lock: they outlive a runner that is killed by a moment, and write until then.
+        if not _locked(alive.fileno(), LAST_WORDS):
+            raise ConfigError(
+                f"{directory}: trials of a vitcli that has ended are still running; end their processes or use --runs DIR."
+            )
+        fcntl.flock(alive, fcntl.LOCK_UN)
         yield
 
 
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or sys.platform
+def _locked(file: int, seconds: float) -> bool:
+    """Whether a lock could be had within so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+@contextlib.contextmanager
+def _written_in(directory: Path) -> Iterator[None]:
+    """Say in a sentence that the directory takes nothing more; what is recorded there stays as it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (*MACHINE, *REFUSED):
+            raise
+        raise ConfigError(
+            f"{directory}: stopped, since nothing more can be written there ({error.strerror}); "
+            "once it can, the same command goes on."
+        ) from error

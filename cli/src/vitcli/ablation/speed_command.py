@@ -5,6 +5,7 @@ from rich.table import Table
 
 from vitcli.ablation.arms_speed import SPEED, measure_arms
 from vitcli.ablation.planned import Plan
+from vitcli.ablation.spec import merge_sections, read_spec
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
@@ -29,6 +30,10 @@ def main(words: list[str]) -> int:
     arguments = parse_arguments(words)
     if not arguments.ablation_sections() or not arguments.files:
         raise ConfigError("command line: speed needs a file with an ablation, for example ablations/localvit_act.yaml.")
+    spec = read_spec(*merge_sections(arguments.ablation_sections()), arguments.place)
+    timed = arguments.place if spec.budget == "training_time" else ""
+    if timed:  # the epochs follow from what is measured here, for all arms
+        arguments.overrides |= {"ablation.budget": "epochs", "ablation.only": [], "ablation.exclude": []}
     start_server()
     console = Console()
     with console.status("planning and measuring ..."):
@@ -37,7 +42,7 @@ def main(words: list[str]) -> int:
             plan.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{plan.directory}: it cannot be made ({error.strerror}); use --runs DIR.") from error
-        problem = measure_arms(plan)
+        problem = measure_arms(plan, timed)
     if problem:
         raise ConfigError(f"{arguments.place}: the arms cannot be measured: {problem}.")
     show(plan, console)

@@ -4,6 +4,7 @@ This module is light: the runner imports it, its functions run in the forked pro
 """
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcli.ablation.planned import device_count
+from vitcli.ablation.state import LOG
 from vitcli.arguments import Arguments
 from vitcli.errors import ConfigError
 from vitcli.json_files import write_json
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 # sklearn.datasets holds the digits: a second to import, in every trial otherwise.
 PRELOAD = ["vitcli.ablation.plan", "vitcli.ablation.trial", "vitmodels", "vittasks", "sklearn.datasets", "tensorboard"]
+
+ALIVE = ".alive"
+"""The file in an ablation's directory that each trial of this machine holds a share of, as long as it lives."""
 
 
 class Worker:
@@ -96,12 +101,14 @@ def _plan(connection: Connection, arguments: Arguments) -> None:
 
 
 def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) -> None:
-    """Run one trial; its output goes to log.txt in its directory."""
+    """Run one trial; its output is added to log.txt in its directory."""
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     directory = Path(job["directory"])
     directory.mkdir(parents=True, exist_ok=True)
-    log = os.open(directory / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(os.open(directory.parents[1] / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.LOCK_SH)
+    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(log, 1)
@@ -110,7 +117,10 @@ def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) ->
         # Lightning starts the other ranks by this process's command line: it must lead to the trial, not to the ablation.
         write_json(directory / "job.json", job)
         command = [sys.executable, "-m", "vitcli.ablation.trial", str(directory / "job.json"), str(connection.fileno())]
-        sys.exit(subprocess.call(command, pass_fds=(connection.fileno(),)))
+        code = subprocess.call(command, pass_fds=(connection.fileno(),))
+        if code < 0:
+            signal.raise_signal(-code)  # so that the runner sees what ended it
+        sys.exit(code)
     from vitcli.ablation.trial import run_trial
 
     run_trial(**{**job, "directory": directory}, tell=connection.send)

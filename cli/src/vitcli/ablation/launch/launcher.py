@@ -34,6 +34,9 @@ class Launcher(Protocol):
 
     places: int
 
+    def adopt(self, job: dict[str, Any]) -> bool:
+        """Take over a trial that an earlier runner started and that still lives, and return whether there is one."""
+
     def start(self, job: dict[str, Any]) -> None:
         """Start a trial; its place has been made."""
 

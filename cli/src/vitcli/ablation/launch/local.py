@@ -1,10 +1,11 @@
 """Trials in processes of this machine, forked from a server that has imported everything once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
 
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key
+from vitcli.ablation.state import how_it_ended
 from vitcli.ablation.worker import Worker, trial
 
 
@@ -20,9 +21,13 @@ class LocalLauncher:
         self.places, self.gpus = places, list(gpus)
         self.running: dict[Key, tuple[Worker, tuple[int, ...]]] = {}
 
+    def adopt(self, job: dict[str, Any]) -> bool:
+        """No: a trial ends with its runner."""
+        return False
+
     def start(self, job: dict[str, Any]) -> None:
         """Start a trial on the GPUs that the fewest trials use."""
-        gpus = min(self.gpus, key=lambda place: sum(used == place for _, used in self.running.values()))
+        gpus = least_used(self.gpus, (used for _, used in self.running.values()))
         self.running[job["arm"], job["seed"]] = (Worker(trial, job, gpus), gpus)
 
     def wait(self, seconds: float) -> list[tuple[Key, Epoch | Ended]]:
@@ -37,7 +42,7 @@ class LocalLauncher:
             except EOFError:
                 del self.running[key]
                 worker.process.join()
-                happened.append((key, Ended(_how(worker.process.exitcode))))
+                happened.append((key, Ended(how_it_ended(worker.process.exitcode))))
         return happened
 
     def stop(self) -> None:
@@ -47,6 +52,9 @@ class LocalLauncher:
         self.running.clear()
 
 
-def _how(exit_code: int) -> str:
-    end = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    return f"the process ended with {end}; see log.txt"
+def least_used(places: Sequence[tuple[int, ...]], used: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the place that the fewest trials have, the first of several: trials spread before they share."""
+    counts = dict.fromkeys(places, 0)
+    for place in used:
+        counts[place] += 1
+    return min(counts, key=counts.__getitem__)

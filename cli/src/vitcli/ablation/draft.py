@@ -1,0 +1,85 @@
+"""An ablation whose arms are resolved, before its budget is shared out."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitcli.ablation.spec import AblationSpec, ablation_name, merge_sections, read_spec
+from vitcli.arguments import Arguments
+from vitcli.lightning_cli import resolve, schema
+from vitcli.overlay import lay_over
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the files and the command line say.
+
+    Args:
+        spec: The ``ablation`` section.
+        file: The first file, for messages.
+        budget_place: Where the budget is set, for messages.
+        metric_place: Where the metric is set, for messages.
+        configs: Each arm's resolved configuration, with the epochs that the files give it.
+        places: Where each arm comes from, for messages.
+    """
+
+    spec: AblationSpec
+    file: str
+    budget_place: str
+    metric_place: str
+    configs: dict[str, dict[str, Any]]
+    places: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """The ablation's."""
+        return ablation_name([self.file])
+
+    @property
+    def directory(self) -> Path:
+        """Where the ablation goes."""
+        return Path(self.configs[self.spec.baseline]["runs"]) / self.name
+
+
+def base_config(arguments: Arguments) -> dict[str, Any]:
+    """Return the configuration of the files and the command line, arms aside.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    config: dict[str, Any] = {}
+    entries = schema()
+    for place, content in arguments.layers():
+        lay_over(config, entries, content, place)
+    return config
+
+
+def resolve_arms(arguments: Arguments) -> Draft:
+    """Resolve every arm, without building one.
+
+    Raises:
+        ConfigError: Something in the files, an arm or on the command line is wrong.
+    """
+    section, places = merge_sections(arguments.ablation_sections())
+    spec = read_spec(section, places, arguments.place)
+    base = base_config(arguments)
+    base["threads"] = 1 if base.get("threads") is None else base["threads"]
+    base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)
+    made = places.get("factors", arguments.place)  # where the arms that nobody wrote down come from
+    named = {arm: f"{places.get(f'arms.{arm}', made)}, arm {arm}" for arm in spec.arms}
+    return Draft(
+        spec,
+        arguments.place,
+        places.get("budget", arguments.place),
+        places.get("metric", arguments.place),
+        {arm: _resolved(base, change, named[arm]) for arm, change in spec.arms.items()},
+        named,
+    )
+
+
+def _resolved(base: Mapping[str, Any], change: Mapping[str, Any], place: str) -> dict[str, Any]:
+    config = copy.deepcopy(dict(base))
+    lay_over(config, schema(), change, place)
+    return resolve(config, place)

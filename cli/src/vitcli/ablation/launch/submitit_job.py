@@ -1,0 +1,54 @@
+"""What a job of submitit runs, and where it says how that ended."""
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vitcli.ablation.launch.remote import run_remote
+
+if TYPE_CHECKING:
+    from submitit.core.utils import DelayedSubmission
+
+
+class ClusterTrial:
+    """One trial, on each machine of its job. Slurm may take the machines back and start the job again at any time."""
+
+    def __call__(self, job: dict[str, Any], folder: str) -> str:
+        """Run the trial; return how its process ended."""
+        from submitit import JobEnvironment
+
+        here = JobEnvironment()
+        environment: dict[str, str] = {}
+        if here.num_nodes > 1:
+            port = 15000 + int(here.job_id.partition("_")[0]) % 10000
+            environment = {"NODE_RANK": str(here.node), "MASTER_ADDR": here.hostnames[0], "MASTER_PORT": str(port)}
+        return run_remote(job, folder, environment)
+
+    def checkpoint(self, job: dict[str, Any], folder: str) -> "DelayedSubmission":
+        """Return what the job runs when it is started again: the same, since a trial continues from its own checkpoint."""
+        from submitit.core.utils import DelayedSubmission
+
+        return DelayedSubmission(self, job, folder)
+
+
+def trial_of(submitted: Path) -> dict[str, Any]:
+    """Return the trial that a job runs, from the file that submitit keeps of it: ``ClusterTrial``'s first argument."""
+    with submitted.open("rb") as file:
+        trial: dict[str, Any] = pickle.load(file).args[0]
+    return trial
+
+
+def result_file(folder: Path, job: str) -> Path:
+    """Return where submitit writes how the job's first machine ended."""
+    return folder / f"{job}_0_result.pkl"
+
+
+def end_told(folder: Path, job: str) -> str | None:
+    """Return how a job says that its trial ended; None if it has not."""
+    path = result_file(folder, job)
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        outcome, said = pickle.load(file)
+    # An error is told as a traceback, whose last line is the error's class and text.
+    return str(said) if outcome == "success" else str(said).strip().split("\n")[-1].partition(": ")[2]

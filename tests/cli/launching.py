@@ -1,0 +1,88 @@
+"""A launcher driven by hand: jobs that need no plan, and waiting for what becomes of them."""
+
+import contextlib
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
+from vitcli.ablation.planned import Plan
+
+IDLE: dict[str, Any] = {"threads": 1, "trainer": {"devices": 1, "num_nodes": 1, "accelerator": "cpu"}}
+"""What launchers read of a configuration; nothing trains by it."""
+
+
+def idle_job(
+    directory: Path, arm: str = "plain", seed: int = 0, identity: str = "one", **trainer: Any
+) -> dict[str, Any]:
+    """Return a job that is handed over but cannot train."""
+    config = {**IDLE, "trainer": IDLE["trainer"] | trainer}
+    place = str(directory / arm / f"seed{seed}")
+    return {"config": config, "directory": place, "arm": arm, "seed": seed, "identity": identity}
+
+
+def job_of(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
+    """Return the job of a planned trial, as the runner makes it."""
+    directory = str(plan.trial_directory(arm, seed))
+    config = plan.trial_config(arm, seed)
+    return {"config": config, "directory": directory, "arm": arm, "seed": seed, "identity": plan.arms[arm].id}
+
+
+def until(happened: Callable[[], object], seconds: float = 300) -> None:
+    """Wait until something has happened."""
+    last = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < last
+        time.sleep(0.02)
+
+
+def ends(launcher: Launcher, trials: int, seconds: float = 400) -> tuple[dict[Key, str], dict[Key, list[int]]]:
+    """Wait until so many trials have ended; return their causes and the epochs that were told."""
+    causes: dict[Key, str] = {}
+    epochs: dict[Key, list[int]] = {}
+    last = time.monotonic() + seconds
+    while len(causes) < trials:
+        assert time.monotonic() < last, (causes, epochs)
+        for key, event in launcher.wait(1):
+            if isinstance(event, Epoch):
+                epochs.setdefault(key, []).append(event.done)
+            elif isinstance(event, Ended):
+                assert key not in causes
+                causes[key] = event.cause
+    return causes, epochs
+
+
+def longer(job: dict[str, Any], epochs: int, **trainer: Any) -> dict[str, Any]:
+    """Return the job with more epochs, without what follows every one of them."""
+    changes = {"max_epochs": epochs, "limit_train_batches": 1, "limit_val_batches": 0, **trainer}
+    return {**job, "config": job["config"] | {"trainer": job["config"]["trainer"] | changes}}
+
+
+def trial_process(place: Path) -> int:
+    """Return the process that trains in a directory."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"vitcli.ablation.launch.remote" in words and str(place / "job.json").encode() in words:
+                return int(folder.name)
+    raise LookupError(place)
+
+
+def main(launcher: str, file: str, directory: str) -> None:
+    """Run one trial that would take hours: a runner for tests that kill it."""
+    from vitcli.ablation.launch.choose import choose
+    from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
+    from vitcli.arguments import parse_arguments
+
+    plan = dataclasses.replace(make_plan(parse_arguments(["--config", file])), directory=Path(directory))
+    spec = dataclasses.replace(plan.spec, launcher={"name": launcher})
+    chosen = choose(dataclasses.replace(plan, spec=spec), 1)
+    chosen.start(longer(job_of(plan, "plain", 0), 100_000))
+    ends(chosen, 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,313 @@
+"""Whatever ends an ablation, the same command goes on, and its table is the one of a run that nothing ended."""
+
+import csv
+import ctypes
+import errno
+import fcntl
+import os
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import Running
+from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write
+from vitcli.ablation.launch.local import least_used
+from vitcli.ablation.state import INTERRUPTED, cause_of, how_it_ended, last_lines
+from vitcli.ablation.worker import visible
+from vitcli.main import main
+
+pytestmark = LIGHTNING
+
+TRIALS = ["gelu/seed0", "gelu/seed1", "plain/seed0", "plain/seed1"]
+COMMAND = ("fit", "--config", "arms.yaml", "--ablation.workers", "1")
+MEASURED = ("seconds", "images", "latency", "memory", "warnings")
+"""Parts of the names of columns that hold no result but a measurement, or what code was there."""
+
+MORTAL = '''
+"""A callback that ends processes with SIGKILL at the moment that a file names."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+
+from lightning.pytorch import Callback
+
+ORDER = Path(__file__).with_name("order")
+
+
+def reached(moment):
+    """Obey the order, once: ``WHO WHEN``, where WHEN is ``step 0 1`` or ``naming last.ckpt``."""
+    if ORDER.exists():
+        who, _, when = ORDER.read_text().partition(" ")
+        if when == moment:
+            ORDER.unlink()
+            if who == "both":
+                os.kill(multiprocessing.parent_process().pid, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hear(event, arguments):
+    if event == "os.rename":
+        reached("naming " + Path(os.fsdecode(arguments[1])).name)
+
+
+class Mortal(Callback):
+    hears = False
+
+    def setup(self, trainer, module, stage):
+        if not Mortal.hears:
+            sys.addaudithook(hear)
+        Mortal.hears = True
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        reached(f"step {trainer.current_epoch} {index}")
+
+    def on_test_start(self, trainer, module):
+        reached("testing")
+
+
+class Exits(Callback):
+    def on_train_start(self, trainer, module):
+        print("about to leave", flush=True)
+        os._exit(3)
+
+
+class Greedy(Callback):
+    def on_train_start(self, trainer, module):
+        bytearray(1 << 62)
+
+
+class Stumbles(Callback):
+    def on_train_epoch_end(self, trainer, module):
+        raise RuntimeError("stumbled")
+'''
+
+
+def prepared(folder: Path, **changes: object) -> Path:
+    """Write a tiny ablation of two epochs a trial, every trial of which can be told when to die."""
+    (folder / "mortal.py").write_text(MORTAL)
+    trainer = PLAIN["trainer"] | {"max_epochs": 2, "callbacks": ["mortal.Mortal"]}
+    write(folder / "arms.yaml", PLAIN, {"trainer": trainer, "ablation": ABLATION, **changes})
+    return folder
+
+
+def run(folder: Path, *words: str, **given: object) -> tuple[int, str, str]:
+    running = Running(*COMMAND, *words, folder=folder, **given)
+    try:
+        return running.end()
+    finally:
+        running.stop()
+
+
+def table(directory: Path) -> list[dict[str, str]]:
+    """The report's rows, without what is measured."""
+    with (directory / "report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if not any(part in k for part in MEASURED)} for row in rows]
+
+
+def done(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """When the result of each finished trial was written, and what it is."""
+    paths = {
+        trial: directory / trial / "result.json"
+        for trial, result in results(directory).items()
+        if result["status"] == "done"
+    }
+    return {trial: (path.stat().st_mtime_ns, path.read_bytes()) for trial, path in paths.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An ablation that nothing ended."""
+    folder = prepared(tmp_path_factory.mktemp("whole"))
+    code, out, errors = run(folder)
+    assert (code, errors) == (0, ""), out
+    return folder / "runs" / "arms"
+
+
+def assert_same(directory: Path, whole: Path) -> None:
+    """Assert that an ablation has the numbers of the one that nothing ended, to the last bit."""
+    one, other = results(directory), results(whole)
+    assert sorted(one) == sorted(other) == TRIALS
+    for trial in TRIALS:
+        for key in ("id", "status", "metrics", "epochs", "train_images"):
+            assert one[trial][key] == other[trial][key]
+        assert (directory / trial / "metrics.csv").read_bytes() == (whole / trial / "metrics.csv").read_bytes()
+    assert table(directory) == table(whole)
+    assert not list(directory.rglob(".*.json.*"))
+    assert not (directory / ".superseded").exists()
+
+
+WORST = {
+    "few": ("both step 0 1", "both naming result.json", "one step 1 0"),
+    "many": (
+        "both step 0 0",
+        "both naming last.ckpt",
+        "both step 1 1",
+        "both testing",
+        "both naming result.json",
+        "one step 1 0",
+        "one naming result.json",
+    ),
+}
+
+
+@pytest.mark.parametrize("deaths", ["few", pytest.param("many", marks=pytest.mark.slow)])
+def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_goes_on(deaths, tmp_path, whole):
+    directory, before = prepared(tmp_path) / "runs" / "arms", {}
+    for death in WORST[deaths]:
+        (tmp_path / "order").write_text(death)
+        said = run(tmp_path)
+        assert not (tmp_path / "order").exists(), said
+        assert said[0] == (-signal.SIGKILL if death.startswith("both") else 1), said
+        after = done(directory)
+        assert {trial: after[trial] for trial in before} == before
+        before = after
+    code, _, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert {trial: done(directory)[trial] for trial in before} == before
+    assert_same(directory, whole)
+    continued = [epochs for result in results(directory).values() for epochs in result["resumed"]]
+    assert len(continued) == len(WORST[deaths])
+
+
+@pytest.mark.slow  # four runs of the command
+def test_a_runner_that_is_killed_at_random_moments_loses_nothing(tmp_path, whole):
+    directory, moments, before = prepared(tmp_path) / "runs" / "arms", random.Random(7), {}
+    for _ in range(3):
+        running = Running(*COMMAND, folder=tmp_path)
+        try:
+            running.wait_for(lambda: list(directory.rglob("config.yaml")))
+            time.sleep(moments.uniform(0, 3))
+            running.kill()
+        finally:
+            running.stop()
+        assert {trial: done(directory)[trial] for trial in before} == before
+        before = done(directory)
+    code, _, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert {trial: done(directory)[trial] for trial in before} == before
+    assert_same(directory, whole)
+
+
+def limited(size: int) -> Callable[[], None]:
+    """Have the kernel cut off every file at this size, as a disk does that is full."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk_interrupts_and_the_same_command_goes_on(tmp_path, whole):
+    directory = prepared(tmp_path) / "runs" / "arms"
+    # Less than a trial's configuration and its result: nothing can be recorded of the trial.
+    code, _, errors = run(tmp_path, prepare=limited(1_500))
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        "vitcli: runs/arms: stopped, since nothing more can be written there (File too large); "
+        "once it can, the same command goes on."
+    )
+    assert not done(directory)
+    # Less than a checkpoint, more than all else of a trial.
+    assert run(tmp_path, prepare=limited(40_000))[0] == 1
+    causes = {result["cause"] for result in results(directory).values()}
+    assert causes == {"interrupted: OSError: [Errno 27] File too large"}
+    assert not list(directory.rglob("last.ckpt"))
+    code, _, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert_same(directory, whole)
+
+
+def obey_modes() -> None:
+    """Make the superuser obey the modes of files, as all others do."""
+    drop_from_bounding_set, override_modes = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, override_modes, 0, 0, 0)
+
+
+def test_a_directory_that_cannot_be_written_is_named_in_a_sentence(tmp_path):
+    directory = prepared(tmp_path) / "runs" / "arms"
+    directory.mkdir(parents=True)
+    directory.chmod(0o555)
+    code, _, errors = run(tmp_path, prepare=obey_modes)
+    assert code == 2
+    assert errors == "vitcli: runs/arms: the directory cannot be written (Permission denied); use --runs DIR.\n"
+    assert not list(directory.iterdir())
+
+
+def test_a_directory_below_a_file_is_named_in_a_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
+    (tmp_path / "notes").touch()
+    assert main([*COMMAND, "--runs", "notes"]) == 2
+    said = capsys.readouterr().err
+    assert said == "vitcli: notes/arms: the directory cannot be made (Not a directory); use --runs DIR.\n"
+
+
+def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
+    monkeypatch.setattr("vitcli.ablation.run.LAST_WORDS", 0.2)
+    directory = tmp_path / "runs" / "arms"
+    directory.mkdir(parents=True)
+    with (directory / ".alive").open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_SH)
+        assert main(list(COMMAND)) == 2
+    assert "runs/arms: trials of a vitcli that has ended are still running; end their" in capsys.readouterr().err
+    assert not (directory / "ablation.json").exists()
+
+
+def test_what_befalls_one_trial_does_not_touch_the_others(tmp_path, whole):
+    trainer = {f"{name.lower()}": {"trainer.callbacks": [f"mortal.{name}"]} for name in ("Exits", "Greedy", "Stumbles")}
+    arms = {"plain": {}, **trainer, "hot": {"model.optimizer.lr": 1e30}}
+    prepared(tmp_path, ablation=ABLATION | {"arms": arms, "seeds": 1})
+    code, _, errors = run(tmp_path, "--ablation.workers", "2")
+    assert (code, errors) == (1, "")
+    found = results(tmp_path / "runs" / "arms")
+    assert found["plain/seed0"]["metrics"] == results(whole)["plain/seed0"]["metrics"]
+    assert {trial: result["cause"] for trial, result in found.items() if result["status"] == "failed"} == {
+        "exits/seed0": "the process ended with exit code 3; see log.txt",
+        "greedy/seed0": "MemoryError: ",
+        "stumbles/seed0": "RuntimeError: stumbled",
+        "hot/seed0": "ArithmeticError: train/loss is nan after epoch 2",
+    }
+    assert found["exits/seed0"]["log"][-1] == "about to leave"
+    assert found["stumbles/seed0"]["log"][-1] == "RuntimeError: stumbled"
+
+
+def test_a_log_ends_with_its_last_lines_as_they_stood_last(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"line {number}\n" for number in range(90)) + "\n0 %\r50 %\r100 %\r\nend\n")
+    assert last_lines(path) == [*(f"line {number}" for number in range(72, 90)), "100 %", "end"]
+    path.write_bytes(b"\xff" * 3_000_000)
+    assert [len(line) for line in last_lines(path)] == [400]
+    assert last_lines(tmp_path / "none.txt") == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_what_the_machine_refuses_is_an_interruption_and_what_the_trial_does_wrong_is_not(number):
+    told = RuntimeError("cannot save")
+    told.__cause__ = OSError(number, os.strerror(number))
+    assert cause_of(told) == f"{INTERRUPTED}RuntimeError: cannot save"
+    assert cause_of(FileNotFoundError(errno.ENOENT, "no such file")) == "FileNotFoundError: [Errno 2] no such file"
+    assert how_it_ended(-signal.SIGKILL).startswith(INTERRUPTED)
+    assert how_it_ended(-signal.SIGSEGV) == "the process was ended by signal 11 (Segmentation fault); see log.txt"
+
+
+def test_trials_spread_over_the_gpus_before_they_share_them():
+    gpus, used = [(0,), (1,), (2,)], []
+    for _ in range(7):
+        used.append(least_used(gpus, used))
+    assert used == [(0,), (1,), (2,), (0,), (1,), (2,), (0,)]
+    used.remove((1,))
+    assert least_used(gpus, used) == (1,)
+
+
+def test_a_trial_sees_its_gpus_among_those_that_the_runner_may_use():
+    assert visible((1, 2), None) == "1,2"
+    assert visible((0,), "") == "0"
+    assert visible((1,), "3, 5") == "5"
+    assert visible((0, 1), "GPU-8a,GPU-9b,GPU-1c") == "GPU-8a,GPU-9b"

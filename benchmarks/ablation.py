@@ -6,7 +6,8 @@
 
 All train the same trials for the shipped number of epochs, one way after the other in this script, on an idle machine.
 
-* The loop runs ``vitcli fit`` once a trial, with two threads; it writes no report, ours does, with the arms' speed measured.
+* The loop runs ``vitcli fit`` once a trial, with two threads; it writes no report, ours does, with the arms' speed measured. Its
+  processes know nothing of each other: ``--loop-seeds 1`` runs those of one seed and multiplies.
 * The ideal is the time that ours' trials spend in batches (training, validation and test, loading included; see
   ``work_clock.py``), divided by the number of trials at a time: no start, no checkpoint, no log, no waiting, no report.
 * Memory is the proportional set size (PSS) of the runner and of the server that its trials are forked from, at its peak.
@@ -125,27 +126,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ablation", default="ablations/localvit_act.yaml")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--loop-seeds", type=int, help="seeds that the loop runs; all if not given")
+    parser.add_argument("--runs", type=Path, help="keep what ours wrote in this directory")
     parser.add_argument("--out", type=Path, help="write the tables to this file too")
     arguments = parser.parse_args()
     memory = Memory()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = trial_files(arguments.ablation, arguments.seeds, folder)
+        runs = arguments.runs or folder / "whole"
+        loop_seeds = arguments.loop_seeds or arguments.seeds
+        files = trial_files(arguments.ablation, loop_seeds, folder)
+        trials = len(files) * arguments.seeds // loop_seeds
         fit = [VITCLI, "fit", "--config", arguments.ablation, "--ablation.seeds", str(arguments.seeds)]
         clock = ["--trainer.callbacks+", "work_clock.WorkClock"]
-        whole = timed([*fit, *clock, "--runs", str(folder / "whole")], 1, memory)
-        work = [json.loads(path.read_text())["seconds"] for path in (folder / "whole").glob("*/*/*/work.json")]
+        whole = timed([*fit, *clock, "--runs", str(runs)], 1, memory)
+        work = [json.loads(path.read_text())["seconds"] for path in runs.glob("*/*/*/work.json")]
         ideal = sum(work) / CORES
-        print(f"vitcli fit, {len(work)} trials of {len(files)}: {whole:.0f} s; ideal {ideal:.0f} s", flush=True)
-        thousand_trials(next((folder / "whole").iterdir()), folder / "thousand")
+        print(f"vitcli fit, {len(work)} trials of {trials}: {whole:.0f} s; ideal {ideal:.0f} s", flush=True)
+        thousand_trials(next(runs.iterdir()), folder / "thousand")
         report = timed([VITCLI, "report", str(folder / "thousand")], 1)
         loop = 0.0
         for number, path in enumerate(files, 1):
             single = [VITCLI, "fit", "--config", str(path), "--threads", "2", "--runs", str(folder / "loop")]
             loop += timed(single, 2)
             print(f"  shell loop, {number} of {len(files)} processes: {loop:.0f} s", flush=True)
+        loop *= trials / len(files)
     lines = [
-        f"{date.today()}, {CORES} cores, {arguments.ablation}, {len(files)} trials.",
+        f"{date.today()}, {CORES} cores, {arguments.ablation}, {trials} trials; the loop ran {len(files)} of them.",
         "",
         "| way | seconds | ratio |",
         "| --- | --- | --- |",

@@ -10,7 +10,8 @@ All train the same trials for the shipped number of epochs, one way after the ot
   processes know nothing of each other: ``--loop-seeds 1`` runs those of one seed and multiplies.
 * The ideal is the time that ours' trials spend in batches (training, validation and test, loading included; see
   ``work_clock.py``), divided by the number of trials at a time: no start, no checkpoint, no log, no waiting, no report.
-* Memory is the proportional set size (PSS) of the runner and of the server that its trials are forked from, at its peak.
+* Memory is the proportional set size (PSS) of the runner and of the server that its trials are forked from, at its peak while
+  trials run, and how much of it is pages of files, which the kernel may drop.
 * A directory of 1,000 finished trials is made of copies of the first trial's records, and reported.
 
 Threads change the last bits of a trial: the ways are compared in time only.
@@ -48,10 +49,13 @@ def timed(command: list[str], threads: int, watched: "Memory | None" = None) -> 
 
 
 class Memory:
-    """The most proportional memory that a runner and its server had at once, in MB; their trials' is left out."""
+    """The most proportional memory that a runner and its server had at once, in MB; their trials' is left out.
+
+    ``kept`` is the most that is not backed by files.
+    """
 
     def __init__(self) -> None:
-        self.most = 0.0
+        self.most = self.kept = 0.0
 
     def watch(self, process: subprocess.Popen) -> None:
         thread = threading.Thread(target=self._watch, args=(process,))
@@ -62,7 +66,9 @@ class Memory:
     def _watch(self, process: subprocess.Popen) -> None:
         while process.poll() is None:
             own = [process.pid, *children(process.pid)]
-            self.most = max(self.most, sum(map(proportional_memory, own)))
+            if any(list(children(child)) for child in own[1:]):
+                self.most = max(self.most, sum(proportional_memory(one, "Pss") for one in own))
+                self.kept = max(self.kept, sum(proportional_memory(one, "Pss_Anon") for one in own))
             time.sleep(1)
 
 
@@ -77,13 +83,13 @@ def children(parent: int) -> Iterator[int]:
             yield int(folder.name)
 
 
-def proportional_memory(process: int) -> float:
-    """PSS in MB; 0 if the process has ended."""
+def proportional_memory(process: int, kind: str) -> float:
+    """PSS in MB, or one kind of it; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1024
 
 
 def trial_files(ablation: str, seeds: int, folder: Path) -> list[Path]:
@@ -165,6 +171,7 @@ def main() -> None:
         f"| shell loop / vitcli fit | >= 1.6 | {loop / whole:.2f} |",
         f"| overhead over the ideal | <= 10 % | {100 * (whole / ideal - 1):.1f} % |",
         f"| proportional memory of the runner and its server | <= 400 MB | {memory.most:.0f} MB |",
+        f"| of it not backed by files | | {memory.kept:.0f} MB |",
         f"| report of 1,000 finished trials | <= 10 s | {report:.1f} s |",
     ]
     print("\n".join(lines))

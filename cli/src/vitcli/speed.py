@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from vitcli.lightning_cli import VitCLI
+from vitcli.provenance import processor
 from vitcli.training import expected_warnings
 
 ROUNDS = 5
@@ -97,7 +97,7 @@ def _round(config: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
         **watch.inference,
     }
     conditions = {
-        "device": _device_name(watch.device),
+        "device": torch.cuda.get_device_name(watch.device) if watch.device.type == "cuda" else processor(),
         "threads": torch.get_num_threads(),
         "batch_size": images,
         "precision": str(cli.trainer.precision),
@@ -221,14 +221,3 @@ def _now(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    for line in (
-        Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else ()
-    ):
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return device.type

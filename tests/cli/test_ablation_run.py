@@ -267,11 +267,12 @@ def test_a_trial_of_another_seed_or_arm_has_other_bits(folder, finished):
     assert len(losses) == len(TRIALS)
 
 
-@pytest.mark.slow  # an ablation of its own
-def test_a_metric_that_no_trial_has_is_named_when_a_trial_ends(copy, capsys):
+def test_a_metric_that_a_test_does_not_log_is_refused_before_anything_is_trained(copy, capsys):
+    before = results(copy)
     words = ["--ablation.metric", "test/acc", "--ablation.seeds", "3", "--ablation.only", "plain"]
-    main(["fit", "--config", "arms.yaml", *words])
-    assert "there is no metric test/acc; did you mean test/acc" in capsys.readouterr().out
+    assert main(["fit", "--config", "arms.yaml", *words]) == 2
+    assert "does not log; did you mean test/acc" in capsys.readouterr().err
+    assert results(copy) == before
 
 
 @pytest.fixture(scope="module")

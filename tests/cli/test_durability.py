@@ -202,6 +202,7 @@ def limited(size: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.slow  # three runs of the command
 def test_a_full_disk_interrupts_and_the_same_command_goes_on(tmp_path, whole):
     directory = prepared(tmp_path) / "runs" / "arms"
     # Less than a trial's configuration and its result: nothing can be recorded of the trial.

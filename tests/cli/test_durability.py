@@ -159,7 +159,8 @@ WORST = {
 }
 
 
-@pytest.mark.parametrize("deaths", ["few", pytest.param("many", marks=pytest.mark.slow)])
+@pytest.mark.slow  # many runs of the command
+@pytest.mark.parametrize("deaths", ["few", "many"])
 def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_goes_on(deaths, tmp_path, whole):
     directory, before = prepared(tmp_path) / "runs" / "arms", {}
     for death in WORST[deaths]:

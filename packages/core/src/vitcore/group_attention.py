@@ -1,10 +1,13 @@
 """Attention within groups of tokens, whatever the groups are: windows, stripes, rows, clusters."""
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention import attend
+
+torch.fx.wrap("attend")  # a symbolic trace cannot follow what depends on the number of keys
 
 
 def group_attention(

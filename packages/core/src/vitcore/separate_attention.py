@@ -9,6 +9,8 @@ from vitcore.attention import attend, count_heads, merge_heads, split_qkv
 from vitcore.op import FeatureOp
 from vitcore.sequence import as_one_sequence
 
+torch.fx.wrap("attend")  # a symbolic trace cannot follow what depends on the number of keys
+
 
 class SeparateAttention(FeatureOp):
     """Each token attends to all tokens of its image; queries and keys share a projection, values have another, both bias-free.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.cli.tiny_ablation import ABLATION, PLAIN, write
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
 from vitcli.ablation.planned import Plan
 
@@ -29,6 +30,14 @@ def job_of(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
     directory = str(plan.trial_directory(arm, seed))
     config = plan.trial_config(arm, seed)
     return {"config": config, "directory": directory, "arm": arm, "seed": seed, "identity": plan.arms[arm].id}
+
+
+def tiny_plan(folder: Path) -> Plan:
+    """Return the plan of two arms; what a test runs of them it runs in a directory of its own."""
+    from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
+    from vitcli.arguments import parse_arguments
+
+    return make_plan(parse_arguments(["--config", write(folder / "arms.yaml", PLAIN, ablation=ABLATION)]))
 
 
 def until(happened: Callable[[], object], seconds: float = 300) -> None:

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.launching import ends, job_of, longer, trial_process, until
+from tests.cli.launching import ends, job_of, longer, tiny_plan, trial_process, until
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from vitcli.ablation.launch.ray import RayLauncher
 from vitcli.ablation.launch.remote import epochs_done
-from vitcli.ablation.plan import make_plan
-from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
 from vitcli.json_files import read_json
 
@@ -25,9 +23,7 @@ ray_itself = pytest.mark.slow  # Ray needs ten seconds to start, and a trial's p
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    place = tmp_path_factory.mktemp("plan")
-    path = write(place / "arms.yaml", PLAIN, ablation=ABLATION)
-    return make_plan(parse_arguments(["--config", path]))
+    return tiny_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture

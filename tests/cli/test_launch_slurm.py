@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli import fake_slurm
-from tests.cli.launching import ends, idle_job, job_of, longer, trial_process, until
-from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
+from tests.cli.launching import ends, idle_job, job_of, longer, tiny_plan, trial_process, until
+from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.ablation.launch.remote import epochs_done
 from vitcli.ablation.launch.slurm import SlurmLauncher
-from vitcli.ablation.plan import make_plan
-from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
 from vitcli.json_files import read_json
 
@@ -166,10 +164,7 @@ def test_without_slurms_commands_a_sentence_names_the_way_out(tmp_path, monkeypa
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    """Two arms; what a test runs of them it runs in a directory of its own."""
-    place = tmp_path_factory.mktemp("plan")
-    path = write(place / "arms.yaml", PLAIN, ablation=ABLATION)
-    return make_plan(parse_arguments(["--config", path]))
+    return tiny_plan(tmp_path_factory.mktemp("plan"))
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_latex_escapes_every_special_letter(hostile):
     assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [7] * (len(HOSTILE) + 1) + [4] * (len(HOSTILE) + 1)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex and booktabs")
+@pytest.mark.latex
 @pytest.mark.parametrize("which", ["runs", "hostile"])
 def test_latex_compiles_in_a_document_that_has_booktabs_alone(which, request, tmp_path):
     shutil.copy(request.getfixturevalue(which) / "report.tex", tmp_path)

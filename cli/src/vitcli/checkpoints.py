@@ -16,6 +16,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 LAST = "last.ckpt"
 DRAFT = ".last"
 
+UNREADABLE = (
+    *(OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile),  # cut short, or no archive
+    NotImplementedError,  # what zipfile raises where damaged bytes name a compression that it does not know
+    *(RuntimeError, ValueError, pickle.UnpicklingError),  # torch: no weights, or code that it refuses to run
+    *(KeyError, TypeError, AttributeError),  # a checkpoint of other origin
+)
+"""What reading a file that is no whole checkpoint of ours can raise."""
+
 
 class LastCheckpoint(ModelCheckpoint):
     """Saves after each epoch's validation and last training batch, over the checkpoint of the epoch before.
@@ -119,9 +127,7 @@ def read_checkpoint(path: Path) -> Saved | None:
             metrics={name: float(value) for name, value in said["metrics"].items()},
             loops=content["loops"]["fit_loop"],
         )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        return None
-    except (pickle.UnpicklingError, zipfile.LargeZipFile, NotImplementedError):
+    except UNREADABLE:
         return None
 
 

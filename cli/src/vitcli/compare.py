@@ -7,6 +7,7 @@ from vitcli.report import ReportError, load, to_markdown
 from vitcli.report.across import across
 from vitcli.report.across_text import across_content, across_csv
 from vitcli.report.terminal import blocks_to_terminal
+from vitcli.words import take_format
 
 FORMATS = ("table", "markdown", "csv")
 
@@ -24,13 +25,7 @@ def main(argv: Sequence[str]) -> int:
         ConfigError: The words make no sense, a directory cannot be read, or the two cannot be compared.
     """
     words = list(argv)
-    form = FORMATS[0]
-    if "--format" in words:
-        at = words.index("--format")
-        form = words[at + 1] if at + 1 < len(words) else ""
-        del words[at : at + 2]
-        if form not in FORMATS:
-            raise ConfigError(f"command line: --format is {form!r}; expected {', '.join(FORMATS)}.")
+    form = take_format(words, FORMATS)
     if unknown := [word for word in words if word.startswith("-")]:
         raise ConfigError(f"command line: compare has no option {unknown[0]!r}{nearest(unknown[0], ('--format',))}")
     if len(words) != 2:

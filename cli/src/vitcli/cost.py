@@ -128,6 +128,7 @@ def _what_is_run(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _needs_memory(error: Exception) -> bool:
+    """Whether a model cannot run on the meta device: torch raises NotImplementedError for an operation without a meta form."""
     first = _said_first(error)
     return isinstance(first, NotImplementedError) or any(words in str(first) for words in MEMORYLESS)
 

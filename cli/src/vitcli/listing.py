@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vitcli.errors import ConfigError, nearest
+from vitcli.words import take_format
 
 USAGE = "list takes a pattern and a form: vitcli list 'pvt*' [--format table | markdown | json]."
 FORMS = ("table", "markdown", "json")
@@ -65,13 +66,8 @@ def main(words: list[str]) -> int:
     Raises:
         ConfigError: A word is no pattern, the form is unknown, or no name matches.
     """
-    form, patterns = "table", list(words)
-    if "--format" in patterns:
-        at = patterns.index("--format")
-        form = patterns[at + 1] if at + 1 < len(patterns) else ""
-        del patterns[at : at + 2]
-        if form not in FORMS:
-            raise ConfigError(f"command line: --format is {form!r}; expected {', '.join(FORMS)}.")
+    patterns = list(words)
+    form = take_format(patterns, FORMS)
     if len(patterns) > 1 or any(word.startswith("-") for word in patterns):
         raise ConfigError(f"command line: {USAGE}")
     import vitmodels

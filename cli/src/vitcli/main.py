@@ -119,15 +119,10 @@ def _plan(words: list[str]) -> int:
     from vitcli.ablation.show_plan import FORMS, show_plan
     from vitcli.arguments import parse_arguments
     from vitcli.errors import ConfigError
+    from vitcli.words import take_format
 
     rest = list(words)
-    form = "table"
-    if "--format" in rest:
-        at = rest.index("--format")
-        form = rest[at + 1] if at + 1 < len(rest) else ""
-        del rest[at : at + 2]
-        if form not in FORMS:
-            raise ConfigError(f"command line: --format is {form!r}; expected {', '.join(FORMS)}.")
+    form = take_format(rest, FORMS)
     if rest and not rest[0].startswith("-"):
         rest[:1] = ["--config", rest[0]]
     arguments = parse_arguments(rest)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from vitcli.errors import ConfigError, nearest
 from vitcli.report import Picture, ReportError, load, summarise, to_terminal, write_figures, write_pages
+from vitcli.words import take_format
 
 FORMATS = ("all", "terminal")
 NO_FIGURES = "--no-figures"
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         ConfigError: The words make no sense, or the directory cannot be read or written.
     """
     words = list(argv)
-    form = _format(words)
+    form = take_format(words, FORMATS)
     figures = NO_FIGURES not in words
     words = [word for word in words if word != NO_FIGURES]
     if unknown := [word for word in words if word.startswith("-")]:
@@ -50,15 +51,3 @@ def main(argv: Sequence[str]) -> int:
             "--format terminal prints the table and writes nothing."
         ) from error
     return 0
-
-
-def _format(words: list[str]) -> str:
-    """Take ``--format WORD`` out of ``words`` and return the word."""
-    if "--format" not in words:
-        return FORMATS[0]
-    at = words.index("--format")
-    form = words[at + 1] if at + 1 < len(words) else ""
-    if form not in FORMATS:
-        raise ConfigError(f"command line: --format is {form!r}; expected {', '.join(FORMATS)}.")
-    del words[at : at + 2]
-    return form

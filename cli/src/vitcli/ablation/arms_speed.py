@@ -1,17 +1,16 @@
 """speed.json: the speed and memory of every arm, measured side by side; measured again when an arm has changed."""
 
-import os
 import sys
 import traceback
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.worker import Worker
+from vitcli.ablation.worker import Worker, settle
 from vitcli.json_files import read_json, write_json
 
-SPEED = "speed.json"
 LOG = "speed.log"
 
 
@@ -55,13 +54,8 @@ def measure_arms(plan: Plan, timed: str = "") -> str:
 
 
 def _measure(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...], log: Path) -> None:
-    from vitcli.ablation.worker import visible
-
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.dup2(stream, 1)
-    os.dup2(stream, 2)
+    log.unlink(missing_ok=True)
+    settle(gpus, log)
     from vitcli.speed import measure
 
     try:

@@ -3,7 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
-from vitcli.ablation.arms_speed import SPEED, measure_arms
+from vitcli.ablation.arms_speed import measure_arms
+from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.spec import merge_sections, read_spec
 from vitcli.ablation.worker import plan_in_worker, start_server

@@ -102,17 +102,11 @@ def _plan(connection: Connection, arguments: Arguments) -> None:
 
 def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) -> None:
     """Run one trial; its output is added to log.txt in its directory."""
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     directory = Path(job["directory"])
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(os.open(directory.parents[1] / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.LOCK_SH)
-    log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    settle(gpus, directory / LOG)
     if device_count(job["config"]["trainer"]) > 1:
         # Lightning starts the other ranks by this process's command line: it must lead to the trial, not to the ablation.
         write_json(directory / "job.json", job)
@@ -124,6 +118,17 @@ def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) ->
     from vitcli.ablation.trial import run_trial
 
     run_trial(**{**job, "directory": directory}, tell=connection.send)
+
+
+def settle(gpus: tuple[int, ...], log: Path) -> None:
+    """Show this process its GPUs alone, and have it add all that it says to a file."""
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(stream, 1)
+    os.dup2(stream, 2)
 
 
 def visible(gpus: tuple[int, ...], allowed: str | None) -> str:

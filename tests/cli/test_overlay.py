@@ -1,6 +1,8 @@
 """Laying values over a configuration: what is named changes, whatever the depth, and nothing else does."""
 
+import functools
 import math
+import operator
 import sys
 
 import pytest
@@ -15,7 +17,8 @@ from vitcli.arguments import parse_arguments
 from vitcli.errors import ConfigError
 from vitcli.lightning_cli import VitCLI, resolve, schema
 from vitcli.main import main
-from vitcli.overlay import lay_over
+from vitcli.overlay import checked, lay_over
+from vitcli.parts import Origin
 
 pytestmark = LIGHTNING
 
@@ -294,3 +297,16 @@ def test_a_configuration_is_not_changed_by_building_from_it():
     VitCLI(config)
     assert repr(config) == before
     assert not any(isinstance(value, float) and math.isnan(value) for value in flat(config).values())
+
+
+@pytest.mark.parametrize("order", [(int, float), (float, int), (float, int, str, type(None))])
+@pytest.mark.parametrize("value", [2, 2.0, 1, 1.0])
+def test_a_number_keeps_its_kind_whatever_the_order_of_the_types(order, value):
+    """The trainer reads 1 batch and a share of 1.0; equal unions share the order that was written first anywhere."""
+    read = checked(functools.reduce(operator.or_, order), value, Origin("here", "key"))
+    assert (read, type(read)) == (value, type(value))
+
+
+@pytest.mark.parametrize("annotation", [float, float | None])
+def test_a_whole_number_where_only_floats_belong_becomes_one(annotation):
+    assert type(checked(annotation, 2, Origin("here", "key"))) is float

@@ -194,7 +194,9 @@ def checked(annotation: Any, value: Any, origin: Origin) -> Any:
     Raises:
         ConfigError: The value has another type.
     """
-    if annotation is Any:
+    # The parser would take the first of several types that fits; Python orders equal unions as the first import did, so that
+    # of `int | float` 2 may become 2.0: another configuration, for some arguments of the trainer another meaning.
+    if annotation is Any or (isinstance(value, int | float) and type(value) in options(annotation)):
         return value
     if value is None and type(None) not in options(annotation):
         raise origin.error(f"is null; expected {'a class' if expects_part(annotation) else 'a value'}.")

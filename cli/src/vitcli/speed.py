@@ -17,7 +17,7 @@ from vitcli.lightning_cli import VitCLI
 from vitcli.provenance import processor
 from vitcli.training import expected_warnings
 
-ROUNDS = 5
+ROUNDS = 3
 WARM_UP = 2
 """Steps at the start of each round that are not timed."""
 STEPS = 4

@@ -25,8 +25,7 @@ from vitcli.json_files import write_json
 if TYPE_CHECKING:
     from vitcli.ablation.planned import Plan
 
-# sklearn.datasets holds the digits: a second to import, in every trial otherwise.
-PRELOAD = ["vitcli.ablation.plan", "vitcli.ablation.trial", "vitmodels", "vittasks", "sklearn.datasets", "tensorboard"]
+PRELOAD = ["vitcli.ablation.preload"]
 
 ALIVE = ".alive"
 """The file in an ablation's directory that each trial of this machine holds a share of, as long as it lives."""

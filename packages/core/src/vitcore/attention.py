@@ -25,7 +25,8 @@ def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tens
     return q, k, v
 
 
-FEW_KEYS = 32
+FEW_KEYS = range(16, 33)
+"""Numbers of keys with which attention is faster spelled out on a CPU than by its kernel; with fewer it is so in training alone."""
 
 
 def attend(
@@ -33,21 +34,18 @@ def attend(
 ) -> Float[Tensor, "b n t d"]:
     """Return softmax(q @ k * scale) @ v, ``scale`` d ** -0.5 if it is None; every query sees every key.
 
-    With few keys the two products and the softmax, spelled out, train faster on a CPU than its kernel does.
+    With few keys on a CPU as two products and the softmax: the scores are then no larger than queries and keys themselves.
     """
-    if k.shape[2] <= FEW_KEYS and q.requires_grad and _trains_on_a_cpu(q):
+    keys = k.shape[2]
+    few = keys in FEW_KEYS or (keys < FEW_KEYS.stop and q.requires_grad and torch.is_grad_enabled())
+    if few and _written_here_on_a_cpu(q):
         return ((q * (q.shape[3] ** -0.5 if scale is None else scale)) @ k.mT).softmax(-1) @ v
     return scaled_dot_product_attention(q, k, v, scale=scale)
 
 
-def _trains_on_a_cpu(q: Tensor) -> bool:
+def _written_here_on_a_cpu(q: Tensor) -> bool:
     """Whether attention is computed as it is written here: a compiler would fuse it, and half precision is left to torch."""
-    return (
-        q.device.type == "cpu"
-        and q.dtype in (torch.float32, torch.float64)
-        and torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-    )
+    return q.device.type == "cpu" and q.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling()
 
 
 def has_no_kernel(q: Tensor, bias: Tensor) -> bool:
@@ -57,7 +55,7 @@ def has_no_kernel(q: Tensor, bias: Tensor) -> bool:
     for rows without any key: passes over the scores that ``spelled_out_attention`` does without. Compilers fuse them. In half
     precision torch keeps the scores in float32, which is left to it.
     """
-    return bias.requires_grad and _trains_on_a_cpu(q)
+    return bias.requires_grad and torch.is_grad_enabled() and _written_here_on_a_cpu(q)
 
 
 def spelled_out_attention(

@@ -25,14 +25,17 @@ def exchange_messengers(
         shuffle: Side of a region in windows; its square divides c.
     """
     g, region = shuffle**2, (shuffle, shuffle)
+    padding = region_map(rows, columns, region, 0, messengers.device)
+    if padding is None:  # the same where no region is cut: views and three copies
+        regions = messengers.unflatten(1, (rows // shuffle, shuffle, columns // shuffle, shuffle)).transpose(2, 3)
+        swapped = regions.reshape(-1, g, g, messengers.shape[2] // g).transpose(1, 2).reshape(regions.shape)
+        return swapped.transpose(2, 3).reshape(messengers.shape)
     groups = window_partition(messengers.unflatten(1, (rows, columns)), region).unflatten(2, (g, -1))
     swapped = groups.transpose(1, 2)
-    regions = region_map(rows, columns, region, 0, messengers.device)
-    if regions is not None:
-        missing = window_partition(regions, region) > 0
-        present = ~(missing | missing.transpose(1, 2)).unsqueeze(3)
-        apart = (-1, present.shape[0])
-        swapped = torch.where(present, swapped.unflatten(0, apart), groups.unflatten(0, apart)).flatten(0, 1)
+    missing = window_partition(padding, region) > 0
+    present = ~(missing | missing.transpose(1, 2)).unsqueeze(3)
+    apart = (-1, present.shape[0])
+    swapped = torch.where(present, swapped.unflatten(0, apart), groups.unflatten(0, apart)).flatten(0, 1)
     return window_merge(swapped.flatten(2), (rows, columns), region).flatten(1, 2)
 
 

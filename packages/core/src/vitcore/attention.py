@@ -26,7 +26,7 @@ def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tens
 
 
 FEW_KEYS = range(16, 33)
-"""Numbers of keys with which attention is faster spelled out on a CPU than by its kernel; with fewer it is so in training alone."""
+"""Numbers of keys with which attention is faster spelled out on a CPU than by its kernel; with fewer, in training alone."""
 
 
 def attend(

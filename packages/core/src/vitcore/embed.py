@@ -58,7 +58,11 @@ class PatchEmbedding(Embedding):
                 "PatchEmbedding: the image must hold at least one patch, "
                 f"got image={tuple(image.shape[2:])}, patch_size={self.reduction}."
             )
-        return self.projection(image.permute(0, 2, 3, 1))
+        grid = image.permute(0, 2, 3, 1)
+        if self.projection.weight[0].numel() < self.projection.out_channels:
+            grid = grid.contiguous()
+        # Channels come last in memory, by a copy of the image or of the tokens, whichever is less: what follows keeps it so.
+        return self.projection(grid).contiguous()
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Rows and columns of the grid of an image of h x w pixels."""

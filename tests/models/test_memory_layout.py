@@ -1,0 +1,21 @@
+"""Maps lie with their channels last in memory all the way: an op that gets them otherwise copies them, in every block."""
+
+import pytest
+import timm
+import torch
+
+from tests.models.every_model import SMALLEST
+from vitmodels.block import ResidualBranch
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", SMALLEST)
+def test_every_branch_gets_a_contiguous_map(name, training):
+    model = timm.create_model(name).train(training)
+    layouts = []
+    for module in model.modules():
+        if isinstance(module, ResidualBranch):
+            module.register_forward_pre_hook(lambda _, inputs: layouts.append(inputs[0].is_contiguous()))
+    model(torch.randn(2, 3, 64, 64))
+    assert layouts
+    assert all(layouts)

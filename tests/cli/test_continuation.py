@@ -19,11 +19,7 @@ from vitcli.main import main
 from vitcli.training import fit_and_test
 from vittasks import Classification
 
-pytestmark = [
-    *LIGHTNING,
-    # Lightning calls what torch renamed.
-    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated"),
-]
+pytestmark = LIGHTNING
 
 EPOCHS = 3
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.7}}

@@ -12,11 +12,7 @@ from lightning.pytorch import Callback
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
 from vitcli.main import main
 
-pytestmark = [
-    *LIGHTNING,
-    # Lightning calls what torch renamed.
-    pytest.mark.filterwarnings("ignore:`isinstance\\(treespec, LeafSpec\\)` is deprecated"),
-]
+pytestmark = LIGHTNING
 
 
 class Interrupting(Callback):

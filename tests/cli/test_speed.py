@@ -10,7 +10,7 @@ from vitcli.arguments import parse_arguments
 from vitcli.main import main
 from vitcli.speed import measure
 
-pytestmark = [*LIGHTNING, pytest.mark.filterwarnings("ignore:.*`isinstance\\(treespec, LeafSpec\\)` is deprecated")]
+pytestmark = LIGHTNING
 
 WIDER = {"model.backbone.width": 32}
 NUMBERS = ("step_seconds", "train_images_per_second", "inference_images_per_second", "latency_ms", "peak_memory_bytes")

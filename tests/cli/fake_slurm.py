@@ -160,6 +160,9 @@ def _squeue(*options: str) -> None:
 
 def _scancel(*words: str) -> None:
     rest, number = list(words), signal.SIGKILL
+    if "--state=PENDING" in rest:
+        rest.remove("--state=PENDING")
+        rest = [job for job in rest if note(_place(), job)["state"] == "PENDING"]
     if "--signal" in rest:
         at = rest.index("--signal")
         number = getattr(signal, f"SIG{rest[at + 1].removeprefix('SIG')}")

@@ -78,6 +78,21 @@ def test_a_trial_that_is_killed_again_and_again_has_failed_with_its_cause(here, 
 
 
 @ray_itself
+def test_trials_that_no_worker_has_begun_with_are_taken_back(here, launcher):
+    jobs = {("plain", seed): longer(job_of(here, "plain", seed), 100_000) for seed in range(4)}
+    for job in jobs.values():
+        launcher.start(job)
+    until(lambda: sum(epochs_done(here.trial_directory(*key)) > 0 for key in jobs) == 2)
+    begun = {key for key in jobs if epochs_done(here.trial_directory(*key))}
+    assert launcher.withdraw(list(jobs)) == set(jobs) - begun
+    os.kill(trial_process(here.trial_directory(*min(begun))), signal.SIGKILL)
+    until(
+        lambda: launcher.wait(1) and trial_process(here.trial_directory(*min(begun)))
+    )  # it is tried again, in the free place
+    assert not any((here.trial_directory(*key) / "trial.json").exists() for key in set(jobs) - begun)
+
+
+@ray_itself
 def test_stop_ends_what_trains_and_ray_itself(here, launcher):
     launcher.start(longer(job_of(here, "plain", 0), 100_000))
     place = here.trial_directory("plain", 0)

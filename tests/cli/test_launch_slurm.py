@@ -104,6 +104,28 @@ def test_stop_cancels_every_job_by_one_call(tmp_path, cluster):
     assert fake_slurm.calls(cluster).count("scancel") == 1
 
 
+def test_trials_that_no_machine_has_begun_with_are_taken_back_submitted_or_not(tmp_path, cluster):
+    one, _ = handed_over(tmp_path, cluster, *(idle_job(tmp_path, seed=seed) for seed in range(3)))
+    fake_slurm.note(cluster, "100_1", state="RUNNING")
+    one.start(idle_job(tmp_path, seed=3))
+    assert one.withdraw([("plain", seed) for seed in (1, 2, 3)]) == {("plain", 2), ("plain", 3)}
+    assert one.wait(0) == []
+    assert set(one.running) == {("plain", 0), ("plain", 1)}
+    states = {job: known["state"] for job, known in fake_slurm.jobs(cluster).items()}
+    assert states == {"100_0": "PENDING", "100_1": "RUNNING", "100_2": "CANCELLED by 0"}
+
+
+def test_a_trial_that_ended_before_it_could_be_taken_back_is_told_of_by_its_end(tmp_path, cluster):
+    one, _ = handed_over(tmp_path, cluster, idle_job(tmp_path))
+    (tmp_path / "plain" / "seed0").mkdir(parents=True)
+    (tmp_path / "plain" / "seed0" / "job.json").write_text("{}")
+    fake_slurm.note(cluster, "100", state="OUT_OF_MEMORY")
+    assert one.withdraw([("plain", 0)]) == set()
+    happened = []
+    until(lambda: happened.extend(one.wait(0.1)) or happened, 20)
+    assert [key for key, _ in happened] == [("plain", 0)]
+
+
 def test_a_job_that_left_the_queue_without_a_word_ends_its_trial_with_slurms_reason(tmp_path, cluster):
     one, _ = handed_over(tmp_path, cluster, idle_job(tmp_path))
     fake_slurm.note(cluster, "100", state="OUT_OF_MEMORY")

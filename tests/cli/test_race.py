@@ -5,6 +5,8 @@ import json
 import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, results, write
+from vitcli.ablation import run
+from vitcli.ablation.launch.launcher import Ended
 from vitcli.ablation.plan import make_plan
 from vitcli.arguments import parse_arguments
 from vitcli.json_files import write_json
@@ -24,10 +26,14 @@ def fabricate(path, values):
     plan = make_plan(parse_arguments(["--config", path]))
     for arm, accuracies in values.items():
         for seed, accuracy in enumerate(accuracies):
-            directory = plan.trial_directory(arm, seed)
-            directory.mkdir(parents=True)
-            head = {"format": 1, "arm": arm, "seed": seed, "id": plan.arms[arm].id, "status": "done", "epochs": 1}
-            write_json(directory / "result.json", {**head, "metrics": {"test/acc1": accuracy}, "train_seconds": 1.0})
+            leave(plan, arm, seed, accuracy)
+
+
+def leave(plan, arm, seed, accuracy):
+    directory = plan.trial_directory(arm, seed)
+    directory.mkdir(parents=True)
+    head = {"format": 1, "arm": arm, "seed": seed, "id": plan.arms[arm].id, "status": "done", "epochs": 1}
+    write_json(directory / "result.json", {**head, "metrics": {"test/acc1": accuracy}, "train_seconds": 1.0})
 
 
 def test_an_arm_that_is_behind_gets_no_further_seeds(tmp_path, runs, capfd):
@@ -42,6 +48,47 @@ def test_an_arm_that_is_behind_gets_no_further_seeds(tmp_path, runs, capfd):
     assert {"plain/seed3", "close/seed3"} == {key for key in results(runs) if key.endswith("seed3")}
     assert "stopped after 3 of 4 seeds" in (runs / "report.md").read_text()
     capfd.readouterr()
+
+
+class Cluster:
+    """Has every trial handed over at once and ends them in order, each as if it had trained; it trains nothing."""
+
+    places = 100
+
+    def __init__(self, plan):
+        self.plan, self.queue = plan, []
+
+    def adopt(self, job):
+        return False
+
+    def start(self, job):
+        self.queue.append((job["arm"], job["seed"]))
+
+    def wait(self, seconds):
+        arm, seed = self.queue.pop(0)
+        leave(self.plan, arm, seed, {"plain": 0.8, "gelu": 0.5}[arm] + 0.01 * (seed % {"plain": 2, "gelu": 3}[arm]))
+        return [((arm, seed), Ended("done"))]
+
+    def withdraw(self, trials):
+        back = set(trials).intersection(self.queue[1:])  # the next one trains already
+        self.queue = [key for key in self.queue if key not in back]
+        return back
+
+    def stop(self):
+        self.queue.clear()
+
+
+def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path, runs, capfd, monkeypatch):
+    ablation = {**ABLATION, "seeds": 6, "stop_early": {"after": 3}}
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
+    monkeypatch.setattr(run, "choose", lambda plan, workers: Cluster(plan))
+    assert main(["fit", "--config", path]) == 0
+    # After the third seed of gelu, plain's fourth trains.
+    assert {key for key in results(runs) if key.startswith("gelu")} == {f"gelu/seed{seed}" for seed in range(3)}
+    assert {key for key in results(runs) if key.startswith("plain")} == {f"plain/seed{seed}" for seed in range(6)}
+    out = capfd.readouterr().out
+    assert "[9/9] plain seed 5" in out
+    assert out.count("gelu: stopped after 3 of 6 seeds") == 1
 
 
 def test_levels_budget_and_speed_are_recorded(tmp_path, runs, capfd):

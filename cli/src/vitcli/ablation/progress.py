@@ -38,6 +38,7 @@ class Progress:
 
     def skip(self, arm: str, seed: int, state: str) -> None:
         """Note a trial that does not run: it was ``done`` or ``failed`` earlier, or its arm is ``dropped``."""
+        self.running.pop((arm, seed), None)
         self.states[arm][seed] = state
 
     def say(self, text: str) -> None:

@@ -129,7 +129,7 @@ def _run_trials(
                     else:
                         running.remove(key)
                         failed += _finish(plan, *key, event.cause, progress)
-                        waiting = _without_stopped(plan, waiting, progress)
+                        _drop_stopped(plan, waiting, running, launcher, progress)
         except KeyboardInterrupt:
             return failed, True
         finally:
@@ -137,16 +137,18 @@ def _run_trials(
     return failed, False
 
 
-def _without_stopped(plan: Plan, waiting: list[Key], progress: Progress) -> list[Key]:
-    """Return the waiting trials of the arms that are still in the race."""
+def _drop_stopped(plan: Plan, waiting: list[Key], running: set[Key], launcher: Launcher, progress: Progress) -> None:
+    """Take the trials of arms that are out of the race from those that wait, here or with the launcher; what trains goes on."""
     for arm, why in stopped_arms(plan).items():
-        given_up = [key for key in waiting if key[0] == arm]
-        for key in given_up:
-            progress.skip(*key, "dropped")
+        given_up = {key for key in waiting if key[0] == arm} | launcher.withdraw(
+            [key for key in running if key[0] == arm]
+        )
         if given_up:
             progress.say(f"{arm}: {why}")
-            waiting = [key for key in waiting if key[0] != arm]
-    return waiting
+        for key in given_up:
+            progress.skip(*key, "dropped")
+        waiting[:] = [key for key in waiting if key not in given_up]
+        running -= given_up
 
 
 def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the runner asks of whatever runs its trials."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +43,9 @@ class Launcher(Protocol):
 
     def wait(self, seconds: float) -> list[tuple[Key, Epoch | Ended]]:
         """Return what has happened, waiting for it at most ``seconds``; each trial ends once."""
+
+    def withdraw(self, trials: Collection[Key]) -> set[Key]:
+        """Take back those of these trials that were started but train nowhere yet; return them: they have no end."""
 
     def stop(self) -> None:
         """End what still runs, at once."""

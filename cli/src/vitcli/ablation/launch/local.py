@@ -1,6 +1,6 @@
 """Trials in processes of this machine, forked from a server that has imported everything once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
 
@@ -44,6 +44,10 @@ class LocalLauncher:
                 worker.process.join()
                 happened.append((key, Ended(how_it_ended(worker.process.exitcode))))
         return happened
+
+    def withdraw(self, trials: Collection[Key]) -> set[Key]:
+        """Nothing: a trial that has its place trains."""
+        return set()
 
     def stop(self) -> None:
         """Kill every trial and what it started."""

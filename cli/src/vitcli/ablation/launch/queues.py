@@ -18,6 +18,9 @@ class Queue(Protocol):
     def cancel(self, jobs: Iterable[str]) -> None:
         """End jobs at once."""
 
+    def cancel_waiting(self, jobs: Iterable[str]) -> None:
+        """End those jobs that do not run yet."""
+
     def state(self, job: str) -> str:
         """Return what is known of the end of a job that is gone."""
 
@@ -34,6 +37,11 @@ class SlurmQueue:
         """Cancel by one call of scancel."""
         if names := list(jobs):
             _output("scancel", *names)
+
+    def cancel_waiting(self, jobs: Iterable[str]) -> None:
+        """Have Slurm itself look which of them still wait: one may begin at any moment."""
+        if names := list(jobs):
+            _output("scancel", "--state=PENDING", *names)
 
     def state(self, job: str) -> str:
         """Return Slurm's word, such as OUT_OF_MEMORY, if the cluster keeps accounts."""
@@ -57,6 +65,9 @@ class LocalQueue:
                 children = Path(f"/proc/{job}/task/{job}/children").read_text(encoding="ascii").split()
                 for process in (job, *children):
                     os.kill(int(process), signal.SIGKILL)
+
+    def cancel_waiting(self, jobs: Iterable[str]) -> None:
+        """Nothing: every job runs."""
 
     def state(self, job: str) -> str:
         """Return that the process is gone: nobody keeps accounts."""

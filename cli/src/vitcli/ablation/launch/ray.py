@@ -4,14 +4,14 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key
 from vitcli.ablation.launch.options import check_options, missing
 from vitcli.ablation.launch.ray_nodes import run_on_nodes
-from vitcli.ablation.launch.remote import LostError, epochs_done, look_again, run_remote
+from vitcli.ablation.launch.remote import LostError, epochs_done, hand_over, is_taken_up, look_again, run_remote
 from vitcli.ablation.launch.resources import resources
 from vitcli.ablation.state import INTERRUPTED
 from vitcli.errors import ConfigError
@@ -67,6 +67,7 @@ class RayLauncher:
         ray = self._ray()
         needs = resources(job["config"], self.gpus_here)
         directory = Path(job["directory"]).absolute()
+        hand_over(directory)
         arguments = ({**job, "directory": str(directory)}, str(Path.cwd()))
         share = {
             "num_cpus": self.options.get("num_cpus", needs.cpus),
@@ -103,6 +104,16 @@ class RayLauncher:
             look_again(directory)
             happened.append((key, Ended(self._how(task))))
         return happened
+
+    def withdraw(self, trials: Collection[Key]) -> set[Key]:
+        """Cancel the tasks of these trials that no worker has begun with."""
+        found = {
+            task: key for task, (key, directory) in self.tasks.items() if key in trials and not is_taken_up(directory)
+        }
+        for task in found:
+            self._ray().cancel(task)  # gently: should one begin at this very moment, it ends as by Ctrl-C
+            del self.tasks[task]
+        return set(found.values())
 
     def stop(self) -> None:
         """Cancel every task and leave the cluster; Ray on this machine ends."""

@@ -16,6 +16,9 @@ from typing import Any
 from vitcli.ablation.state import LOG, how_it_ended
 from vitcli.json_files import read_json, write_json
 
+JOB = "job.json"
+"""What a trial's process is started with: there from its beginning on."""
+
 SHIELDED = {signal.SIGTERM, signal.SIGUSR2}
 """What a scheduler sends before it takes the machine back: the trial trains on until then, its checkpoints being whole."""
 
@@ -45,7 +48,7 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
     directory.mkdir(parents=True, exist_ok=True)
     node = int(environment.get("NODE_RANK", "0"))
     log_file = directory / (f"{node}.{LOG}" if node else LOG)
-    arguments = directory / (f"{node}.job.json" if node else "job.json")
+    arguments = directory / (f"{node}.{JOB}" if node else JOB)
     write_json(arguments, job)
     inherited = {name: value for name, value in os.environ.items() if name not in OUTER_RANKS}
     with log_file.open("ab") as log, _shielded():
@@ -67,6 +70,17 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
     if code < 0:
         raise LostError(how_it_ended(code))
     return how_it_ended(code)
+
+
+def hand_over(directory: Path) -> None:
+    """Forget that a machine has taken a trial up, before it is given to the next."""
+    (directory / JOB).unlink(missing_ok=True)
+
+
+def is_taken_up(directory: Path) -> bool:
+    """Whether a machine has begun with a trial since it was handed over."""
+    look_again(directory)
+    return (directory / JOB).exists()
 
 
 def epochs_done(directory: Path) -> int:

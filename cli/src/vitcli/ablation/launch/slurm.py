@@ -1,14 +1,14 @@
 """Trials as jobs of a Slurm cluster, or of submitit's local executor, which needs no cluster."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key
 from vitcli.ablation.launch.queues import LocalQueue, Queue, SlurmQueue
-from vitcli.ablation.launch.remote import epochs_done, look_again
+from vitcli.ablation.launch.remote import epochs_done, hand_over, is_taken_up, look_again
 from vitcli.ablation.launch.resources import Resources, resources
 from vitcli.ablation.launch.submitit_job import ClusterTrial, end_told, result_file, trial_of
 from vitcli.ablation.launch.submitit_options import NAMES, Cluster, make_executor, read_options
@@ -70,7 +70,9 @@ class SlurmLauncher:
     def start(self, job: dict[str, Any]) -> None:
         """Hand a trial over with the next array, unless an earlier runner's job still works on it."""
         if not self.adopt(job):
-            self.waiting.append({**job, "directory": str(Path(job["directory"]).absolute())})
+            directory = Path(job["directory"]).absolute()
+            hand_over(directory)
+            self.waiting.append({**job, "directory": str(directory)})
 
     def adopt(self, job: dict[str, Any]) -> bool:
         """Take on a trial's job that an earlier runner handed over and that still lives; False if there is none.
@@ -102,6 +104,21 @@ class SlurmLauncher:
             return []
         self.looked = time.monotonic()
         return self._epochs() + self._ends()
+
+    def withdraw(self, trials: Collection[Key]) -> set[Key]:
+        """Cancel the jobs of these trials that still wait."""
+        back = {(job["arm"], job["seed"]) for job in self.waiting}.intersection(trials)
+        self.waiting = [job for job in self.waiting if (job["arm"], job["seed"]) not in back]
+        asked = {key: one for key, one in self.running.items() if key in trials}
+        jobs = {one.id for one in asked.values()}
+        self.queue.cancel_waiting(jobs)
+        alive = self.queue.alive(jobs) if jobs else None
+        if alive is not None:
+            # One that has left the queue and was taken up has ended of itself: it is told of by its end.
+            back |= {key for key, one in asked.items() if one.id not in alive and not is_taken_up(one.directory)}
+        for key in back.intersection(self.running):
+            del self.running[key]
+        return back
 
     def stop(self) -> None:
         """Cancel every job; what was not handed over yet is forgotten."""

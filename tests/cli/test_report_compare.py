@@ -52,6 +52,19 @@ def test_the_verdict_follows_holm_and_not_the_single_comparison():
     assert alone.p_value == among.p_value == pytest.approx(among.p_holm / 3)
 
 
+def test_where_there_is_no_evidence_more_seeds_are_said_to_be_needed_than_there_were():
+    rng = np.random.default_rng(0)
+    told = 0
+    for _ in range(100):
+        seeds = int(rng.integers(3, 8))
+        arms = {name: dict(enumerate(rng.normal(0.8, 0.01, seeds))) for name in ("base", "a", "b", "c")}
+        for found in compare(arms, "base", "max").values():
+            if found.verdict == "no evidence" and isinstance(found.seeds_needed, int):
+                assert found.seeds_needed > seeds
+                told += 1
+    assert told > 200
+
+
 def test_identical_runs_are_no_evidence_with_p_one():
     found = against_base(same=dict(BASE))["same"]
     assert (found.difference.mean, found.difference.sd, found.p_value) == (0.0, 0.0, 1.0)

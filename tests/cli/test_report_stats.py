@@ -73,6 +73,14 @@ def test_the_number_of_seeds_is_the_one_of_published_power_tables(effect, seeds)
     assert stats.seeds_needed(-3 * effect, 3.0) == seeds
 
 
+def test_among_several_comparisons_more_seeds_are_needed():
+    numbers = [stats.seeds_needed(1.0, 1.0, comparisons) for comparisons in (1, 2, 4, 8)]
+    assert numbers == sorted(set(numbers))
+    for comparisons, seeds in zip((1, 2, 4, 8), numbers, strict=True):
+        enough = stats.power(1.0, np.array([seeds - 1.0, seeds]), 0.05 / comparisons) >= 0.8
+        assert enough.tolist() == [False, True]
+
+
 def test_the_power_is_the_one_simulated(rng):
     simulated = (stats.t_test(rng.normal(1.2, 1.0, size=(REPEATS, 7))) < 0.05).mean()
     assert float(stats.power(1.2, np.array([7.0]))[0]) == pytest.approx(simulated, abs=0.01)

@@ -101,8 +101,13 @@ def compare_pairs(
     if tested:
         adjusted = stats.holm(np.array([found[name].p_value for name in tested], dtype=np.float64))
         for name, p_holm in zip(tested, adjusted, strict=True):
-            verdict = _verdict(found[name].difference.mean or 0.0, float(p_holm), direction)
-            found[name] = replace(found[name], p_holm=float(p_holm), verdict=verdict)
+            mean, sd = found[name].difference.mean or 0.0, found[name].difference.sd or 0.0
+            found[name] = replace(
+                found[name],
+                p_holm=float(p_holm),
+                verdict=_verdict(mean, float(p_holm), direction),
+                seeds_needed=stats.seeds_needed(mean, sd, len(tested)),
+            )
     return found
 
 
@@ -127,7 +132,7 @@ def _unadjusted(arm: Mapping[int, float], baseline: Mapping[int, float], directi
         p_value=None if math.isnan(p_value) else p_value,
         p_holm=None,
         verdict="no evidence",
-        seeds_needed=stats.seeds_needed(difference.mean, difference.sd),
+        seeds_needed="not defined",
         improvement=improvement(differences if direction == "max" else -differences),
     )
 

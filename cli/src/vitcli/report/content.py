@@ -75,7 +75,7 @@ LIMITS = Bullets((
     (
         '"No evidence" is not "no difference"',
         "with few seeds only large differences can be seen. The number of seeds needed (paired t-test, 80 % power, two-sided "
-        "5 %, uncorrected) takes the observed difference for the true one and is rough.",
+        "5 % shared by the comparisons) takes the observed difference for the true one and is rough.",
     ),
     (
         "P(better) is a count",

@@ -65,23 +65,27 @@ def holm(p_values: Floats) -> Floats:
     return np.take_along_axis(adjusted, np.argsort(order, axis=-1), -1)
 
 
-def power(effect: float, seeds: Floats) -> Floats:
-    """Chance that a two-sided 5 % paired t-test sees a difference of ``effect`` standard deviations of the differences."""
+def power(effect: float, seeds: Floats, level: float = ALPHA) -> Floats:
+    """Chance that a two-sided paired t-test sees a difference of ``effect`` standard deviations of the differences."""
     from scipy import special
 
     df, shift = seeds - 1, abs(effect) * np.sqrt(seeds)
-    critical = special.stdtrit(df, 1 - ALPHA / 2)
+    critical = special.stdtrit(df, 1 - level / 2)
     seen = special.nctdtr(df, shift, -critical) + 1 - special.nctdtr(df, shift, critical)
     # The non-central t is not computable for huge shifts, where the power is 1.
     return np.where(np.isfinite(seen), seen, 1.0)
 
 
-def seeds_needed(difference: float, sd: float) -> SeedsNeeded:
-    """Smallest number of seeds that sees this paired difference in 80 % of repetitions (two-sided 5 %), by exact search.
+def seeds_needed(difference: float, sd: float, comparisons: int = 1) -> SeedsNeeded:
+    """Smallest number of seeds that sees this paired difference in 80 % of repetitions, by exact search.
+
+    The test is two-sided at 5 % over the number of comparisons: what Holm's procedure asks of the smallest of their p-values,
+    and never less than it asks of another.
 
     Args:
         difference: Mean of the paired differences.
         sd: Their standard deviation.
+        comparisons: How many are corrected for.
 
     Returns:
         The number; ``over the cap`` beyond 1000; ``not defined`` if there is no difference or no spread to plan with.
@@ -92,7 +96,7 @@ def seeds_needed(difference: float, sd: float) -> SeedsNeeded:
     low, high = 1, SEED_CAP + 1
     while high - low > 1:
         middle = (low + high) // 2
-        enough = bool(power(difference / sd, np.array([float(middle)]))[0] >= POWER)
+        enough = bool(power(difference / sd, np.array([float(middle)]), ALPHA / comparisons)[0] >= POWER)
         low, high = (low, middle) if enough else (middle, high)
     return high if high <= SEED_CAP else "over the cap"
 

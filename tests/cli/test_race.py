@@ -91,6 +91,15 @@ def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path,
     assert out.count("gelu: stopped after 3 of 6 seeds") == 1
 
 
+def test_trials_start_seed_by_seed_and_the_costly_arms_first(tmp_path, runs, capfd, monkeypatch):
+    ablation = {**ABLATION, "arms": {"plain": {}, "gelu": {"model.backbone.width": 32}}, "seeds": 2}
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
+    monkeypatch.setattr(run, "choose", lambda plan, workers: Cluster(plan))
+    assert main(["fit", "--config", path]) == 0
+    told = [line.split(":")[0] for line in capfd.readouterr().out.split("\n") if line.startswith("[")]
+    assert told == ["[1/4] gelu seed 0", "[2/4] plain seed 0", "[3/4] gelu seed 1", "[4/4] plain seed 1"]
+
+
 def test_levels_budget_and_speed_are_recorded(tmp_path, runs, capfd):
     factors = {
         "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},

@@ -1,7 +1,7 @@
 """All that a trial imports, for the server that trials are forked from; nothing else imports this module.
 
-What is imported here is shared by all trials, in time and memory. The last ones of the list are what Lightning, TensorBoard and
-the digits import at their first use: half a second of every trial.
+What is imported here is shared by all trials, in time and memory. The last ones of the list are what Lightning, TensorBoard,
+jsonargparse and the digits import at their first use: half a second of every trial.
 """
 
 import atexit
@@ -21,6 +21,7 @@ for name in (
     "torch.utils.serialization.config",
     "fsspec.implementations.chained",
     "xml.dom.minidom",
+    "attrs",
 ):
     importlib.import_module(name)
 

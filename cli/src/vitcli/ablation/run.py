@@ -49,7 +49,9 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     start_server()
     with console.status("importing and planning ..."):
         plan = plan_in_worker(arguments)
-    trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in plan.spec.chosen]
+    # Seed by seed, so that what is done at any time is paired; the costly arms first, so that no long trial is left over alone.
+    arms = sorted(plan.spec.chosen, key=lambda arm: -plan.arms[arm].macs)
+    trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in arms]
     threads = next(iter(plan.arms.values())).config["threads"]
     launcher = choose(plan, plan.at_once(len(trials)))
     with _alone(plan.directory), _written_in(plan.directory):

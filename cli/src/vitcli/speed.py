@@ -18,10 +18,8 @@ from vitcli.provenance import processor
 from vitcli.training import expected_warnings
 
 ROUNDS = 3
-WARM_UP = 2
-"""Steps at the start of each round that are not timed."""
-STEPS = 4
-"""Steps of each round that come after these; all but the last are timed, the last is watched for its memory."""
+WARM_UP, STEPS = 1, 3
+"""Steps of each round: those that are not timed, then those that are. In the first round one more is watched for its memory."""
 
 BARE = {
     "barebones": False,
@@ -32,10 +30,10 @@ BARE = {
     "enable_model_summary": False,
     "enable_progress_bar": False,
     "fast_dev_run": False,
-    "limit_train_batches": WARM_UP + STEPS,
+    "limit_train_batches": WARM_UP + STEPS + 1,
     "limit_val_batches": 0,
     "logger": False,
-    "max_epochs": WARM_UP + STEPS,
+    "max_epochs": WARM_UP + STEPS + 1,
     "max_steps": -1,
     "max_time": None,
     "min_epochs": None,
@@ -70,7 +68,7 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            numbers, conditions = _round(configs[name])
+            numbers, conditions = _round(configs[name], _Stopwatch(watched=0 if number else 1))
             found[name].append(numbers)
     return {
         "format": 1,
@@ -81,9 +79,8 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
     }
 
 
-def _round(config: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
+def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float], dict[str, Any]]:
     """Return what one round finds of one arm, and the conditions."""
-    watch = _Stopwatch()
     with tempfile.TemporaryDirectory() as folder, expected_warnings():
         trainer = {**config["trainer"], **BARE, "callbacks": _averaging(config), "default_root_dir": folder}
         torch.manual_seed(0)
@@ -93,7 +90,7 @@ def _round(config: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
     numbers = {
         "step_seconds": step,
         "train_images_per_second": images / step,
-        "peak_memory_bytes": float(watch.peak_bytes),
+        **({"peak_memory_bytes": float(watch.peak_bytes)} if watch.watched else {}),
         **watch.inference,
     }
     conditions = {
@@ -106,8 +103,7 @@ def _round(config: dict[str, Any]) -> tuple[dict[str, float], dict[str, Any]]:
 
 
 def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    names = [name for name in rounds[0] if all(name in one for one in rounds)]
-    medians = {name: statistics.median(one[name] for one in rounds) for name in names}
+    medians = {name: statistics.median(one[name] for one in rounds if name in one) for name in rounds[0]}
     medians["peak_memory_bytes"] = int(medians["peak_memory_bytes"])
     return medians
 
@@ -120,9 +116,10 @@ def _averaging(config: dict[str, Any]) -> list[Any]:
 
 
 class _Stopwatch(Callback):
-    """Times the steps of a fit behind its warm-up, takes the memory of its last step, and times inference at its end."""
+    """Times the steps of a fit behind its warm-up, takes the memory of ``watched`` more, and times inference at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: int) -> None:
+        self.watched = watched
         self.seconds: list[float] = []
         self.inference: dict[str, float] = {}
         self.images = self.peak_bytes = 0
@@ -131,7 +128,7 @@ class _Stopwatch(Callback):
         self._memory: _Memory | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._steps == WARM_UP + STEPS - 1:
+        if self._steps == WARM_UP + STEPS:  # a step of its own: what watches the memory slows it down
             self._memory = _Memory(trainer, pl_module.device)
         self._started = _now(pl_module.device)
 
@@ -139,14 +136,15 @@ class _Stopwatch(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         seconds = _now(pl_module.device) - self._started
-        if self._memory is not None:  # the last step: what watches the memory slows it down
+        if self._memory is not None:
             self.peak_bytes = self._memory.peak()
             self._memory = None
-            self._measure_inference(trainer, pl_module, batch)
-            trainer.should_stop = True
         elif self._steps >= WARM_UP:
             self.seconds.append(seconds)
         self._steps += 1
+        if self._steps == WARM_UP + STEPS + self.watched:
+            self._measure_inference(trainer, pl_module, batch)
+            trainer.should_stop = True
 
     def _measure_inference(self, trainer: Trainer, model: LightningModule, batch: Any) -> None:
         image = _first_tensor(batch)

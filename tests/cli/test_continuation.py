@@ -210,6 +210,13 @@ def flip(path):
     path.write_bytes(content)
 
 
+def renamed(path):
+    """A byte of the archive's index: a compression that nobody knows."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+
+
 def foreign(path):
     torch.save({"epoch": 1, "state_dict": {}}, path)
 
@@ -219,7 +226,7 @@ def harmful(path):
     torch.save({"epoch": 1, "loops": Dying(0)}, path)
 
 
-@pytest.mark.parametrize("damage", [cut, empty, zeros, flip, foreign, harmful])
+@pytest.mark.parametrize("damage", [cut, empty, zeros, flip, renamed, foreign, harmful])
 def test_a_checkpoint_that_is_not_whole_is_noticed(damage, plain, tmp_path):
     path = tmp_path / "last.ckpt"
     path.write_bytes((plain[1] / "last.ckpt").read_bytes())

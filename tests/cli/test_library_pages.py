@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vitcli.ablation.library_pages import _unchanged
+
 SCRIPT = """
 from pathlib import Path
 import torch
@@ -34,3 +36,32 @@ def test_pages_of_libraries_are_released_and_come_back_as_they_were():
     share, same = answer.stdout.split()
     assert float(share) < 0.3
     assert same == "True"
+
+
+def mapping(start: str, rights: str, inode: int, anonymous: int, swap: int) -> str:
+    size = "Rss:                  40 kB\nAnonymous:    {:>12} kB\nKSM:  0 kB\nSwap:         {:>12} kB\nSwapPss:  0 kB\n"
+    return f"{start}000-{start}fff {rights} 00000000 fe:01 {inode}  /lib/one.so\n" + size.format(anonymous, swap)
+
+
+def test_nothing_is_released_that_would_not_come_back():
+    kept = [
+        ("w", "rw-p", 7, 0, 0),
+        ("own", "r--p", 0, 0, 0),
+        ("changed", "r--p", 7, 8, 0),
+        ("swapped", "r--p", 7, 0, 8),
+    ]
+    listing = "".join(mapping(f"7f{number}", *rest) for number, (_, *rest) in enumerate(kept))
+    assert list(_unchanged(listing)) == []
+    assert list(_unchanged(listing + mapping("7fa", "r-xp", 7, 0, 0) + listing)) == [(0x7FA000, 0x7FAFFF)]
+
+
+def test_a_module_that_is_missing_leaves_the_server_as_it_should_be():
+    script = """
+import sys
+sys.modules["attrs"] = sys.modules["torch.utils.tensorboard"] = None
+import gc
+import vitcli.ablation.preload
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, "xml.dom.minidom" in sys.modules)
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["True", "True", "True"]

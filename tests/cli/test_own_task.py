@@ -44,8 +44,9 @@ def test_a_model_s_own_example_comes_first_and_counts_for_one_image(plan):
     assert plan("WithExample").arms["relu"].macs == 20 * 20 * (9 * 4 + 4 * 2)
 
 
-def test_a_model_that_looks_at_values_is_run_on_the_cpu(plan):
-    assert plan("NeedsValues").arms["relu"].macs == MACS
+@pytest.mark.parametrize("model", ["NeedsValues", "NeedsPlaces"])
+def test_a_model_that_looks_at_values_is_run_on_the_cpu(plan, model):
+    assert plan(model).arms["relu"].macs == MACS
 
 
 def test_without_anything_to_try_a_model_with_the_plan_says_what_to_give(plan):

@@ -25,11 +25,15 @@ def release_library_pages() -> None:
 
 
 def _unchanged(listing: str) -> Iterator[tuple[int, int]]:
-    """Yield start and end of what is mapped from files, cannot be written and holds no page that differs from its file."""
+    """Yield start and end of what is mapped from files, cannot be written and has no page that differs from its file."""
     found: tuple[int, int] | None = None
     for line in listing.splitlines():
         if head := MAPPING.match(line):
             first, last, rights, inode = head.groups()
             found = (int(first, 16), int(last, 16)) if inode != "0" and "w" not in rights else None
-        elif found and line.split() == ["Anonymous:", "0", "kB"]:
-            yield found
+        elif line.startswith("Anonymous:") and line.split()[1] != "0":
+            found = None
+        elif line.startswith("Swap:"):  # after Anonymous; a changed page that was swapped out counts here alone
+            if found and line.split()[1] == "0":
+                yield found
+            found = None

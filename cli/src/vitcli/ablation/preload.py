@@ -5,6 +5,7 @@ jsonargparse and the digits import at their first use: half a second of every tr
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 
@@ -23,7 +24,8 @@ for name in (
     "xml.dom.minidom",
     "attrs",
 ):
-    importlib.import_module(name)
+    with contextlib.suppress(ImportError):  # what a trial lacks it says itself; what it can do without is no loss
+        importlib.import_module(name)
 
 # A collection in a trial would touch, and so copy, the pages of everything that it shares with the others.
 gc.collect()

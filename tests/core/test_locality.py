@@ -82,9 +82,9 @@ def feed_forward_by_loops(op: LocalityFeedForward, grid: torch.Tensor, act) -> t
                             out = out + tap
         return act(norm(bn, out))
 
-    x = neighbours(op.first, grid) if isinstance(op.first, nn.Sequential) else grid
+    x = neighbours(op.first, grid) if len(op.first) else grid
     x = act(norm(op.expand[1], x @ op.expand[0].weight[:, :, 0, 0].T))
-    x = neighbours(op.middle, x) if isinstance(op.middle, nn.Sequential) else x
+    x = neighbours(op.middle, x) if len(op.middle) else x
     return norm(op.contract[1], x @ op.contract[0].weight[:, :, 0, 0].T)
 
 
@@ -128,6 +128,21 @@ def test_the_class_token_passes_by():
 def test_each_place_has_an_activation_of_its_own():
     op = LocalityFeedForward(8, activation=nn.PReLU)
     assert op.expand[2] is not op.middle[2]
+
+
+@pytest.mark.parametrize("activation", [nn.Hardswish, nn.ReLU6, functools.partial(nn.SiLU, inplace=True), nn.GELU])
+def test_without_gradients_activations_overwrite_the_hidden_map_and_never_the_input(activation):
+    op, grid, maps = randomise(LocalityFeedForward(8, activation=activation)), random_grid(5, 4, 8), {}
+    for name in ("expand.1", "expand.2", "middle.1", "middle.2"):
+        op.get_submodule(name).register_forward_hook(lambda *call, name=name: maps.update({name: call[2]}))
+    before, expected = grid.clone(), op(grid)
+    chosen = [getattr(part, "inplace", None) for part in op.modules()]
+    with torch.no_grad():
+        torch.testing.assert_close(op(grid), expected, rtol=0, atol=0)
+    torch.testing.assert_close(grid, before, rtol=0, atol=0)
+    shared = [maps[f"{place}.1"].data_ptr() == maps[f"{place}.2"].data_ptr() for place in ("expand", "middle")]
+    assert shared == 2 * [activation is not nn.GELU]
+    assert [getattr(part, "inplace", None) for part in op.modules()] == chosen
 
 
 def test_bad_arguments_are_refused_with_both_values():

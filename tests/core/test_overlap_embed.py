@@ -52,6 +52,21 @@ def test_without_overlap_and_norm_it_is_the_patch_embedding():
     torch.testing.assert_close(op(image), plain(image))
 
 
+@pytest.mark.parametrize(("kernel_size", "padding"), [(3, 1), (2, 0)])
+def test_a_map_smaller_than_the_weights_is_merged_as_in_a_large_batch(kernel_size, padding):
+    merging, grids = randomise(OverlapPatchMerging(16, 24, kernel_size, padding=padding)), random_grid(6, 7, 16, b=32)
+    assert grids[:1].numel() < merging.projection.weight.numel() < grids.numel()
+    alone, together = merging(grids[:1]), merging(grids)
+    torch.testing.assert_close(alone, together[:1])
+    assert alone.is_contiguous() and together.is_contiguous()
+
+
+@pytest.mark.parametrize("width", [8, 96])
+def test_an_image_is_mapped_to_tokens_whose_channels_lie_last(width):
+    embedding = randomise(OverlapPatchEmbedding(3, width))
+    assert embedding(random_grid(3, 32, 32)).is_contiguous()
+
+
 def test_a_map_smaller_than_a_patch_is_refused_with_its_size():
     with pytest.raises(
         ValueError,

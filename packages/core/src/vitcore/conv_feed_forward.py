@@ -53,8 +53,7 @@ class ConvolutionalFeedForward(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the feed-forward to the map."""
-        hidden = self.middle(self.activation_before(self.expand(grid)))
-        return self.contract(self.activation(hidden))
+        return self.contract(self.activation(self.middle(self.activation_before(self.expand(grid)))))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Two matrix products and the depth-wise convolution."""

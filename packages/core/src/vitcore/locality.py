@@ -1,7 +1,8 @@
 """LocalViT's feed-forward: a depth-wise convolution brings locality into the transformer's MLP."""
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,6 +17,9 @@ class LocalityFeedForward(FeatureOp):
 
     1x1 convolution - norm - activation, k x k depth-wise convolution - norm - activation, channel attention, 1x1
     convolution - norm; no biases. With ``placement="none"`` no token sees another except through the channel attention.
+
+    Without gradients an activation that can overwrite its input does: that is the result of the norm before it, which nothing
+    else holds. (A hook on the norm that keeps its result keeps what the activation makes of it.)
 
     Args:
         width: Channels of the grid.
@@ -55,15 +59,21 @@ class LocalityFeedForward(FeatureOp):
         same_padding("LocalityFeedForward", kernel_size)
         hidden = hidden_width("LocalityFeedForward", width, ratio)
         self.width, self.hidden = width, hidden
-        self.first = _neighbours(width, kernel_size, activation, norm) if placement == "first" else nn.Identity()
+        self.first = _neighbours(width, kernel_size, activation, norm) if placement == "first" else nn.Sequential()
         self.expand = nn.Sequential(GridConv2d(width, hidden, 1, bias=False), norm(hidden), activation())
-        self.middle = _neighbours(hidden, kernel_size, activation, norm) if placement == "middle" else nn.Identity()
+        self.middle = _neighbours(hidden, kernel_size, activation, norm) if placement == "middle" else nn.Sequential()
         self.channel_attention = channel_attention(hidden)
         self.contract = nn.Sequential(GridConv2d(hidden, width, 1, bias=False), norm(width))
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the feed-forward to the map."""
-        return self.contract(self.channel_attention(self.middle(self.expand(self.first(grid)))))
+        hidden = grid
+        alone = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        # One after the other: a call of a sequence would hold what it was given, a whole hidden map, until it ends.
+        for part in (*self.first, *self.expand, *self.middle, self.channel_attention, *self.contract):
+            overwrites = alone and getattr(part, "inplace", None) is False
+            hidden = _in_place(part, hidden) if overwrites else part(hidden)
+        return hidden
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
@@ -85,3 +95,12 @@ class LocalityFeedForward(FeatureOp):
 
 def _neighbours(width: int, kernel_size: int, activation: ActivationFactory, norm: NormFactory) -> nn.Sequential:
     return nn.Sequential(DepthwiseConv2d(width, kernel_size, bias=0), norm(width), activation())
+
+
+def _in_place(activation: Any, hidden: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+    """Compute an activation in the memory of its input."""
+    activation.inplace = True
+    try:
+        return activation(hidden)
+    finally:
+        activation.inplace = False

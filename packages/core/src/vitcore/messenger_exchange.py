@@ -66,7 +66,7 @@ class MessengerExchange(FeatureOp):
         shuffle: Side of a region in windows; its square divides ``width``. With 1 nothing changes.
 
     Shapes:
-        grid (b, h, w, width) -> zeros of the same shape
+        grid (b, h, w, width) -> zeros of the same shape: one number in memory, seen as a map
         prefix (b, n, width) -> (b, n, width), n = ceil(h / window) * ceil(w / window) messengers in raster order
 
     Cost: no multiply-adds.
@@ -88,7 +88,7 @@ class MessengerExchange(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Return zeros: no messenger, no change."""
-        return grid.new_zeros(grid.shape)
+        return grid.new_zeros(()).expand(grid.shape)
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b n c"]

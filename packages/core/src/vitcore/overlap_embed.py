@@ -1,5 +1,6 @@
 """Overlapping patches: a strided convolution whose kernel reaches into the neighbouring patches, then a norm."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -59,10 +60,12 @@ class OverlapPatchEmbedding(Embedding):
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the patches."""
-        # One copy of the image is less than the copy of the wider grid that the norm would make otherwise.
-        grid = image.permute(0, 2, 3, 1).contiguous()
+        grid = image.permute(0, 2, 3, 1)
         require_patch("OverlapPatchEmbedding", grid, self.kernel_size, self.padding)
-        return self.norm(self.projection(grid))
+        # For the channels to come last in memory either the image is copied or the grid: the smaller of the two.
+        if self.projection.out_channels < self.projection.in_channels * self.reduction**2:
+            return self.norm(self.projection(grid).contiguous())
+        return self.norm(self.projection(grid.contiguous()))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Rows and columns of the grid of an image of h x w pixels."""
@@ -116,6 +119,9 @@ class OverlapPatchMerging(Embedding):
     def forward(self, grid: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w d"]:
         """Merge the patches."""
         require_patch("OverlapPatchMerging", grid, self.kernel_size, self.padding)
+        if _is_smaller(grid, self.projection.weight):
+            grid = grid.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+            return self.norm(self.projection(grid).contiguous())
         return self.norm(self.projection(grid))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
@@ -125,3 +131,11 @@ class OverlapPatchMerging(Embedding):
     def macs(self, h: int, w: int) -> int:
         """One matrix product a patch."""
         return h * w * self.projection.weight.numel()
+
+
+def _is_smaller(grid: Float[Tensor, "b H W c"], weight: Float[Tensor, "c2 c k k"]) -> bool:
+    """Whether the copies are smaller if the map takes the weights' layout than if the weights and their gradients take the map's.
+
+    torch does the latter on a CPU. A compiler chooses the layout itself, and for every size of the batch.
+    """
+    return not torch.compiler.is_compiling() and grid.device.type == "cpu" and grid.numel() < weight.numel()

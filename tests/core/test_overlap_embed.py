@@ -58,7 +58,8 @@ def test_a_map_smaller_than_the_weights_is_merged_as_in_a_large_batch(kernel_siz
     assert grids[:1].numel() < merging.projection.weight.numel() < grids.numel()
     alone, together = merging(grids[:1]), merging(grids)
     torch.testing.assert_close(alone, together[:1])
-    assert alone.is_contiguous() and together.is_contiguous()
+    assert alone.is_contiguous()
+    assert together.is_contiguous()
 
 
 @pytest.mark.parametrize("width", [8, 96])

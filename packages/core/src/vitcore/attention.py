@@ -39,7 +39,7 @@ def attend(
     keys = k.shape[2]
     few = keys in FEW_KEYS or (keys < FEW_KEYS.stop and q.requires_grad and torch.is_grad_enabled())
     if few and _written_here_on_a_cpu(q):
-        return ((q * (q.shape[3] ** -0.5 if scale is None else scale)) @ k.mT).softmax(-1) @ v
+        return (q @ k.mT).mul_(q.shape[3] ** -0.5 if scale is None else scale).softmax(-1) @ v
     return scaled_dot_product_attention(q, k, v, scale=scale)
 
 
@@ -64,8 +64,9 @@ def spelled_out_attention(
     v: Float[Tensor, "b n s d"],
     bias: Float[Tensor, "#b n t s"],
     barred: Float[Tensor, "g 1 t s"] | None = None,
+    scale: float | None = None,
 ) -> Float[Tensor, "b n t d"]:
-    """Return softmax(q @ k * d ** -0.5 + bias) @ v; see ``has_no_kernel``.
+    """Return softmax(q @ k * scale + bias) @ v, ``scale`` d ** -0.5 if it is None; see ``has_no_kernel``.
 
     Args:
         q: Queries of n heads.
@@ -73,8 +74,9 @@ def spelled_out_attention(
         v: Values.
         bias: Added to the scores.
         barred: Added to the scores of each of g consecutive entries of the batch; each query needs a key that is not at -inf.
+        scale: Factor on q * k.
     """
-    scores = (q * q.shape[3] ** -0.5) @ k.mT
+    scores = (q * (q.shape[3] ** -0.5 if scale is None else scale)) @ k.mT
     scores += bias
     if barred is not None:
         scores.unflatten(0, (-1, barred.shape[0])).add_(barred)

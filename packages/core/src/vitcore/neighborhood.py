@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from vitcore.attention import count_heads
+from vitcore.attention import count_heads, has_no_kernel, settle_strides, spelled_out_attention
 from vitcore.convolution import same_padding
 from vitcore.op import FeatureOp
 from vitcore.tiles import tile_axis, tile_homes, tile_mask, tile_places, tile_sizes
@@ -44,21 +44,39 @@ def neighborhood_attention(
         ValueError: ``kernel_size`` is even or ``dilation`` is less than 1.
     """
     _check("neighborhood_attention", kernel_size, dilation)
-    h, w, n = q.shape[1:4]
-    rows, columns = (tile_axis(size, kernel_size, dilation, q.device) for size in (h, w))
+    return _attend_in_tiles(torch.stack((q, k, v), dim=3), kernel_size, dilation, score_bias, scale)
+
+
+def _attend_in_tiles(
+    qkv: Float[Tensor, "b h w 3 n d"],
+    kernel_size: int,
+    dilation: int,
+    score_bias: Float[Tensor, "n r r"] | None,
+    scale: float | None = None,
+) -> Float[Tensor, "b h w n d"]:
+    """Neighbourhood attention on queries, keys and values as a joint projection makes them: tiles are gathered from it at once."""
+    h, w, _, n = qkv.shape[1:5]
+    rows, columns = (tile_axis(size, kernel_size, dilation, qkv.device) for size in (h, w))
     tiles = rows.queries.shape[0] * columns.queries.shape[0]
     queries, keys = tile_places(rows.queries, columns.queries, w), tile_places(rows.keys, columns.keys, w)
+    vectors, heads = qkv.flatten(1, 4), torch.arange(n, device=qkv.device)
 
-    def cut(grid: Tensor, places: Int[Tensor, "p"]) -> Float[Tensor, "b ng t d"]:
-        tokens = grid.permute(0, 3, 1, 2, 4).flatten(2, 3).index_select(2, places)
-        return tokens.unflatten(2, (tiles, -1)).flatten(1, 2)
+    def gather(part: int, places: Int[Tensor, "p"]) -> Float[Tensor, "b ng t d"]:
+        where = (3 * places + part) * n + heads[:, None]
+        return vectors.index_select(1, where.flatten()).unflatten(1, (n * tiles, -1))
 
+    q, k, v = gather(0, queries), gather(1, keys), gather(2, keys)
     mask = None
     if score_bias is not None or any(size % dilation or size > kernel_size * dilation for size in (h, w)):
         mask = tile_mask(rows, columns, n, None if score_bias is None else score_bias.to(q.dtype))
-    mixed = scaled_dot_product_attention(cut(q, queries), cut(k, keys), cut(v, keys), attn_mask=mask, scale=scale)
-    tokens = mixed.unflatten(1, (n, tiles)).flatten(2, 3).index_select(2, tile_homes(rows, columns))
-    return tokens.unflatten(2, (h, w)).permute(0, 2, 3, 1, 4)
+    if mask is not None and has_no_kernel(q, mask):
+        mixed = spelled_out_attention(q, k, v, mask, scale=scale)
+    else:
+        mixed = settle_strides(scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale))
+    # The kernel writes [query of the tile][head][tile]: nothing is copied before the tokens are gathered again.
+    tile, query = tile_homes(rows, columns)
+    where = query[:, None] * (n * tiles) + heads * tiles + tile[:, None]
+    return mixed.transpose(1, 2).flatten(1, 2).index_select(1, where.flatten()).unflatten(1, (h, w, n))
 
 
 class NeighborhoodAttention(FeatureOp):
@@ -130,13 +148,14 @@ class NeighborhoodAttention(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend to the window."""
-        q, k, v = self.qkv(grid).unflatten(3, (3, -1, self.head_dim)).unbind(3)
+        qkv = self.qkv(grid).unflatten(3, (3, -1, self.head_dim))
         if self.backend == "natten":
+            q, k, v = qkv.unbind(3)
             h, w = grid.shape[1:3]
             window = (min(self.kernel_size, h), min(self.kernel_size, w))
             mixed = _natten().na2d(q, k, v, kernel_size=window, dilation=self.dilation)
         else:
-            mixed = neighborhood_attention(q, k, v, self.kernel_size, self.dilation, self.position_bias)
+            mixed = _attend_in_tiles(qkv, self.kernel_size, self.dilation, self.position_bias)
         return self.projection(mixed.flatten(3))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
+from torch.nn.functional import pad
 
 TILE = 8
 """Largest side, in tokens, of a tile of queries that are answered from one set of keys."""
@@ -63,11 +64,11 @@ def tile_places(rows: Int[Tensor, "g x"], columns: Int[Tensor, "g2 y"], w: int) 
     return (rows[:, None, :, None] * w + columns[:, None]).flatten()
 
 
-def tile_homes(rows: AxisTiles, columns: AxisTiles) -> Int[Tensor, "p"]:
-    """Return where each token of the map is found among the queries of all tiles: the inverse of ``tile_places``."""
+def tile_homes(rows: AxisTiles, columns: AxisTiles) -> tuple[Int[Tensor, "p"], Int[Tensor, "p"]]:
+    """Return the tile of each token of the map, and which of its queries the token is: the inverse of ``tile_places``."""
     t, (g2, t2) = rows.queries.shape[1], columns.queries.shape
     row, column = rows.home[:, None], columns.home
-    return (((row // t * g2 + column // t2) * t + row % t) * t2 + column % t2).flatten()
+    return (row // t * g2 + column // t2).flatten(), (row % t * t2 + column % t2).flatten()
 
 
 def tile_mask(
@@ -76,11 +77,13 @@ def tile_mask(
     """Return the attention mask of each head's tiles: boolean, or with a bias what is added to the scores."""
     # [row of tiles, column of tiles, row and column of the query, row and column of the key]
     row, column = (slice(None), None, slice(None), None, slice(None), None), (None, slice(None)) * 3
-    seen = rows.seen[row] & columns.seen[column]
     if score_bias is None:
+        seen = rows.seen[row] & columns.seen[column]
         mask = seen.expand(heads, *seen.shape)
     else:
-        middle = score_bias.shape[1] // 2
-        bias = score_bias[:, rows.step[row] + middle, columns.step[column] + middle]
-        mask = bias.masked_fill(~seen, -torch.inf)
+        side = score_bias.shape[1]
+        row_step, column_step = (
+            (axis.step + side // 2).masked_fill(~axis.seen, side)[where] for axis, where in ((rows, row), (columns, column))
+        )
+        mask = pad(score_bias, (0, 1, 0, 1), value=-torch.inf)[:, row_step, column_step]
     return mask.flatten(5, 6).flatten(3, 4).flatten(0, 2)[None]

@@ -54,7 +54,7 @@ def _attend_in_tiles(
     score_bias: Float[Tensor, "n r r"] | None,
     scale: float | None = None,
 ) -> Float[Tensor, "b h w n d"]:
-    """Neighbourhood attention on queries, keys and values as a joint projection makes them: tiles are gathered from it at once."""
+    """Neighbourhood attention on queries, keys and values as a joint projection makes them; the tiles are gathered from it."""
     h, w, _, n = qkv.shape[1:5]
     rows, columns = (tile_axis(size, kernel_size, dilation, qkv.device) for size in (h, w))
     tiles = rows.queries.shape[0] * columns.queries.shape[0]

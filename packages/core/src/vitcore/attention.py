@@ -39,7 +39,10 @@ def attend(
     keys = k.shape[2]
     few = keys in FEW_KEYS or (keys < FEW_KEYS.stop and q.requires_grad and torch.is_grad_enabled())
     if few and _written_here_on_a_cpu(q):
-        return (q @ k.mT).mul_(q.shape[3] ** -0.5 if scale is None else scale).softmax(-1) @ v
+        factor = q.shape[3] ** -0.5 if scale is None else scale
+        # Scores or queries are scaled: the fewer numbers.
+        scores = (q @ k.mT).mul_(factor) if keys < q.shape[3] else (q * factor) @ k.mT
+        return scores.softmax(-1) @ v
     return scaled_dot_product_attention(q, k, v, scale=scale)
 
 

@@ -99,6 +99,12 @@ def test_bad_arguments_are_refused_with_both_values():
         NeighborhoodAttention(32, backend="natten")
 
 
+def test_keys_of_another_size_are_refused_with_all_sizes():
+    q, k = random_grid(4, 5, 16).unflatten(3, (2, 8)), random_grid(4, 6, 16).unflatten(3, (2, 8))
+    with pytest.raises(ValueError, match=r"one shape \(b, h, w, n, d\), got q \(2, 4, 5, 2, 8\), k \(2, 4, 6, 2, 8\)"):
+        neighborhood_attention(q, k, k)
+
+
 def test_without_natten_its_backend_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "natten", None)
     with pytest.raises(ImportError, match=r"backend='natten' needs the package natten: pip install vitcore\[natten\]"):

@@ -41,9 +41,14 @@ def neighborhood_attention(
         scale: Factor on q * k; d ** -0.5 if it is None.
 
     Raises:
-        ValueError: ``kernel_size`` is even or ``dilation`` is less than 1.
+        ValueError: ``kernel_size`` is even, ``dilation`` is less than 1, or keys and queries differ in size.
     """
     _check("neighborhood_attention", kernel_size, dilation)
+    if not q.shape == k.shape == v.shape:
+        raise ValueError(
+            "neighborhood_attention: q, k and v must have one shape (b, h, w, n, d), "
+            f"got q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}."
+        )
     return _attend_in_tiles(torch.stack((q, k, v), dim=3), kernel_size, dilation, score_bias, scale)
 
 

@@ -64,6 +64,13 @@ def test_added_to_the_stream_the_op_leaves_exchanged_messengers_and_the_map():
     torch.testing.assert_close(prefix + change, exchange_by_loops(prefix, 3, 4, 2))
 
 
+def test_the_maps_change_of_zeros_takes_the_memory_of_one_number():
+    change = MessengerExchange(8, window=2, shuffle=2)(random_grid(4, 4, 8))
+    assert change.shape == (2, 4, 4, 8)
+    assert not change.any()
+    assert change.untyped_storage().nbytes() == change.element_size()
+
+
 def test_a_map_smaller_than_the_window_has_one_messenger():
     op = MessengerExchange(16, window=7, shuffle=4)
     _, change = op.forward_prefixed(random_grid(5, 4, 16), random_grid(1, 1, 16).squeeze(1))

@@ -18,6 +18,15 @@ def count_heads(owner: str, width: int, head_dim: int) -> int:
     return width // head_dim
 
 
+def require_one_shape(owner: str, q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Raise a ValueError in the name of ``owner`` if queries, keys and values (b, h, w, n, d) differ in size."""
+    if not q.shape == k.shape == v.shape:
+        raise ValueError(
+            f"{owner}: q, k and v must have one shape (b, h, w, n, d), "
+            f"got q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}."
+        )
+
+
 def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Split a joint projection ordered [q | k | v][head][channel] into q, k, v of shape (b, heads, t, head_dim)."""
     b, t, width3 = qkv.shape

@@ -27,6 +27,17 @@ class Embedding(nn.Module):
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
 
 
+def project_patches(projection: GridConv2d, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
+    """Convolve an image to tokens whose channels come last in memory, as everything that follows has them.
+
+    Either the image or the tokens must be copied for that: the smaller of the two.
+    """
+    grid = image.permute(0, 2, 3, 1)
+    if projection.in_channels * projection.stride[0] * projection.stride[1] < projection.out_channels:
+        grid = grid.contiguous()
+    return projection(grid).contiguous()
+
+
 class PatchEmbedding(Embedding):
     """Cut the image into square patches and map each to a token.
 
@@ -58,11 +69,7 @@ class PatchEmbedding(Embedding):
                 "PatchEmbedding: the image must hold at least one patch, "
                 f"got image={tuple(image.shape[2:])}, patch_size={self.reduction}."
             )
-        grid = image.permute(0, 2, 3, 1)
-        if self.projection.weight[0].numel() < self.projection.out_channels:
-            grid = grid.contiguous()
-        # Channels come last in memory, by a copy of the image or of the tokens, whichever is less: what follows keeps it so.
-        return self.projection(grid).contiguous()
+        return project_patches(self.projection, image)
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Rows and columns of the grid of an image of h x w pixels."""

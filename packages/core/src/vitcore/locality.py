@@ -68,10 +68,10 @@ class LocalityFeedForward(FeatureOp):
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the feed-forward to the map."""
         hidden = grid
-        alone = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        inference = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
         # One after the other: a call of a sequence would hold what it was given, a whole hidden map, until it ends.
         for part in (*self.first, *self.expand, *self.middle, self.channel_attention, *self.contract):
-            overwrites = alone and getattr(part, "inplace", None) is False
+            overwrites = inference and getattr(part, "inplace", None) is False
             hidden = _in_place(part, hidden) if overwrites else part(hidden)
         return hidden
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from vitcore.attention import count_heads, has_no_kernel, settle_strides, spelled_out_attention
+from vitcore.attention import count_heads, has_no_kernel, require_one_shape, settle_strides, spelled_out_attention
 from vitcore.convolution import same_padding
 from vitcore.op import FeatureOp
 from vitcore.tiles import tile_axis, tile_homes, tile_mask, tile_places, tile_sizes
@@ -44,11 +44,7 @@ def neighborhood_attention(
         ValueError: ``kernel_size`` is even, ``dilation`` is less than 1, or keys and queries differ in size.
     """
     _check("neighborhood_attention", kernel_size, dilation)
-    if not q.shape == k.shape == v.shape:
-        raise ValueError(
-            "neighborhood_attention: q, k and v must have one shape (b, h, w, n, d), "
-            f"got q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}."
-        )
+    require_one_shape("neighborhood_attention", q, k, v)
     return _attend_in_tiles(torch.stack((q, k, v), dim=3), kernel_size, dilation, score_bias, scale)
 
 
@@ -67,7 +63,7 @@ def _attend_in_tiles(
     vectors, heads = qkv.flatten(1, 4), torch.arange(n, device=qkv.device)
 
     def gather(part: int, places: Int[Tensor, "p"]) -> Float[Tensor, "b ng t d"]:
-        where = (3 * places + part) * n + heads[:, None]
+        where = (3 * places + part) * n + heads[:, None]  # as the vectors lie: [token][q, k or v][head]
         return vectors.index_select(1, where.flatten()).unflatten(1, (n * tiles, -1))
 
     q, k, v = gather(0, queries), gather(1, keys), gather(2, keys)

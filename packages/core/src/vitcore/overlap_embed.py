@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.convolution import GridConv2d, strided_size
-from vitcore.embed import Embedding
+from vitcore.embed import Embedding, project_patches
 from vitcore.op import NormFactory
 
 
@@ -60,12 +60,8 @@ class OverlapPatchEmbedding(Embedding):
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the patches."""
-        grid = image.permute(0, 2, 3, 1)
-        require_patch("OverlapPatchEmbedding", grid, self.kernel_size, self.padding)
-        # For the channels to come last in memory either the image is copied or the grid: the smaller of the two.
-        if self.projection.out_channels < self.projection.in_channels * self.reduction**2:
-            return self.norm(self.projection(grid).contiguous())
-        return self.norm(self.projection(grid.contiguous()))
+        require_patch("OverlapPatchEmbedding", image.permute(0, 2, 3, 1), self.kernel_size, self.padding)
+        return self.norm(project_patches(self.projection, image))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Rows and columns of the grid of an image of h x w pixels."""

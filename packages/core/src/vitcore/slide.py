@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from vitcore.attention import count_heads
+from vitcore.attention import count_heads, require_one_shape
 from vitcore.convolution import same_padding
 from vitcore.deformed_shift import DeformedShift
 from vitcore.op import FeatureOp
@@ -53,11 +53,7 @@ def slide_attention(
         ValueError: ``kernel_size`` is even, or keys and queries differ in size.
     """
     same_padding("slide_attention", kernel_size)
-    if not q.shape == k.shape == v.shape:
-        raise ValueError(
-            "slide_attention: q, k and v must have one shape (b, h, w, n, d), "
-            f"got q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}."
-        )
+    require_one_shape("slide_attention", q, k, v)
     b, h, w, n, d = q.shape
     places, starts = kernel_size**2, shift_starts(kernel_size, w)
     scale = d**-0.5 if scale is None else scale

@@ -17,7 +17,7 @@ from measure import Function
 from torch import Tensor, nn
 
 import vitcore
-from vitcore.deformed_shift import one_hot_shifts
+from vitcore.attention.neighborhood.deformed_shift import one_hot_shifts
 
 SIDES, IMAGE = (56, 28, 14), (3, 224, 224)
 DEIT, SWIN, PVT, CSWIN, CVT = (192,), (96, 192, 384), (64, 128, 320), (64, 128, 256), (64, 192, 384)

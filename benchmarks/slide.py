@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from vitcore import SlideAttention, local_attention_im2col
-from vitcore.deformed_shift import one_hot_shifts
+from vitcore.attention.neighborhood.deformed_shift import one_hot_shifts
 
 STAGES = {"stage 1": (56, 56, 96), "stage 2": (28, 28, 192)}
 HEAD_DIM, KERNEL_SIZE = 32, 3

@@ -35,7 +35,7 @@ def job_of(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
 def tiny_plan(folder: Path) -> Plan:
     """Return the plan of two arms; what a test runs of them it runs in a directory of its own."""
     from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
-    from vitcli.arguments import parse_arguments
+    from vitcli.config.command_line import parse_arguments
 
     return make_plan(parse_arguments(["--config", write(folder / "arms.yaml", PLAIN, ablation=ABLATION)]))
 
@@ -84,7 +84,7 @@ def main(launcher: str, file: str, directory: str) -> None:
     """Run one trial that would take hours: a runner for tests that kill it."""
     from vitcli.ablation.launch.choose import choose
     from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
-    from vitcli.arguments import parse_arguments
+    from vitcli.config.command_line import parse_arguments
 
     plan = dataclasses.replace(make_plan(parse_arguments(["--config", file])), directory=Path(directory))
     spec = dataclasses.replace(plan.spec, launcher={"name": launcher})

@@ -36,7 +36,7 @@ def run_python(code: str) -> str:
 def attribute_docstrings() -> set[str]:
     """Names that a module of the package assigns and documents with the string after the assignment."""
     names = set()
-    for path in Path(vitcore.__file__).parent.glob("*.py"):
+    for path in Path(vitcore.__file__).parent.rglob("*.py"):
         body = ast.parse(path.read_text()).body
         for statement, follower in pairwise(body):
             documented = isinstance(follower, ast.Expr) and isinstance(follower.value, ast.Constant)

@@ -5,9 +5,9 @@ from typing import Any
 import timm
 
 import vitmodels
-from vitcli.lightning_cli import schema
-from vitcli.overlay import lay_over
-from vitmodels.pyramid import Pyramid
+from vitcli.config.lightning_cli import schema
+from vitcli.config.overlay import lay_over
+from vitmodels.skeletons.pyramid import Pyramid
 
 WIDTHS, SIDES = (16, 32, 48, 64), (8, 4, 2, 1)
 PARTS = ("op", "norm", "downsample", "absolute_position")

@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.golden_records import goldenfill, model_record
 from vitcore import SlideAttention
-from vitmodels import swin
-from vitmodels.checkpoint import translate
-from vitmodels.timm_interface import PRESETS
+from vitmodels.presets import swin
+from vitmodels.skeletons.checkpoint import translate
+from vitmodels.skeletons.timm_interface import PRESETS
 
 RECORDS = {
     ("localvit_baselines", "deit_tiny_patch16_224"): "deit_tiny",

@@ -5,7 +5,7 @@ import timm
 import torch
 
 from tests.models.every_model import SMALLEST
-from vitmodels.block import ResidualBranch
+from vitmodels.skeletons.block import ResidualBranch
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -65,17 +65,16 @@ def test_the_import_adds_the_names_in_models_and_nothing_else(registry):
 
 
 def test_models_lists_what_timm_finds_each_once():
-    found = [name for name in timm.list_models() if model_entrypoint(name).__module__.startswith("vitmodels.")]
+    found = timm.list_models(module="vitmodels")
     assert sorted(found) == sorted(vitmodels.MODELS)
     assert not [name for name in vitmodels.MODELS if is_model_pretrained(name)], "no weights are ours to download"
 
 
-def test_no_file_shares_its_name_with_one_of_timms():
-    ours = {path.stem for path in Path(vitmodels.__file__).parent.glob("*.py")} - {"__init__"}
+def test_timm_lists_the_models_under_a_module_of_their_own():
     theirs = {path.stem for path in (Path(timm.__file__).parent / "models").glob("*.py")}
-    assert not ours & theirs
-    with_models = {model_entrypoint(name).__module__.rpartition(".")[2] for name in vitmodels.MODELS}
-    assert with_models <= set(list_modules())
+    assert {model_entrypoint(name).__module__ for name in vitmodels.MODELS} == {"vitmodels"}
+    assert "vitmodels" in list_modules()
+    assert "vitmodels" not in theirs
 
 
 def test_every_name_is_also_a_typed_builder_of_the_package():

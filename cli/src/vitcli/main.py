@@ -40,39 +40,39 @@ def main(argv: list[str] | None = None) -> int:
         print(HELP, end="")
         return 0 if words else BAD_INPUT
     command, rest = words[0], words[1:]
-    from vitcli.errors import ConfigError, nearest
+    from vitcli.config.errors import ConfigError, nearest
 
     try:
         if command not in COMMANDS:
             raise ConfigError(f"command line: there is no command {command!r}{nearest(command, COMMANDS)}")
         if command == "dashboard":
-            from vitcli.dashboard import main as dashboard
+            from vitcli.commands.dashboard import main as dashboard
 
             return dashboard(rest)
         if command == "report":
-            from vitcli.report_command import main as report
+            from vitcli.commands.report import main as report
 
             return report(rest)
         if command == "compare":
-            from vitcli.compare import main as compare
+            from vitcli.commands.compare import main as compare
 
             return compare(rest)
         if command == "plan":
             return _plan(rest)
         if command == "speed":
-            from vitcli.ablation.speed_command import main as speed
+            from vitcli.commands.speed import main as speed
 
             return speed(rest)
         if command == "list":
-            from vitcli.listing import main as listing
+            from vitcli.commands.list import main as listing
 
             return listing(rest)
         if command == "convert":
-            from vitcli.convert import main as convert
+            from vitcli.commands.convert import main as convert
 
             return convert(rest)
         if command == "show":
-            from vitcli.show.command import main as show
+            from vitcli.commands.show import main as show
 
             return show(rest)
         return _run(command, rest)
@@ -89,8 +89,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str]) -> int:
-    from vitcli.arguments import COMMAND_LINE, parse_arguments
-    from vitcli.errors import ConfigError
+    from vitcli.config.command_line import COMMAND_LINE, parse_arguments
+    from vitcli.config.errors import ConfigError
 
     arguments = parse_arguments(words)
     if "help" in arguments.show:
@@ -110,16 +110,16 @@ def _run(command: str, words: list[str]) -> int:
         from vitcli.ablation.run import run_ablation
 
         return run_ablation(arguments, shlex.join(["vitcli", command, *words]))
-    from vitcli.plain_run import run
+    from vitcli.training.plain_run import run
 
     return run(command, arguments)
 
 
 def _plan(words: list[str]) -> int:
     from vitcli.ablation.show_plan import FORMS, show_plan
-    from vitcli.arguments import parse_arguments
-    from vitcli.errors import ConfigError
-    from vitcli.words import take_format
+    from vitcli.config.command_line import parse_arguments
+    from vitcli.config.errors import ConfigError
+    from vitcli.config.words import take_format
 
     rest = list(words)
     form = take_format(rest, FORMS)

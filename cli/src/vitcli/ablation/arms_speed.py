@@ -9,7 +9,7 @@ from typing import Any
 from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.worker import Worker, settle
-from vitcli.json_files import read_json, write_json
+from vitcli.records.json_files import read_json, write_json
 
 LOG = "speed.log"
 
@@ -56,7 +56,7 @@ def measure_arms(plan: Plan, timed: str = "") -> str:
 def _measure(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...], log: Path) -> None:
     log.unlink(missing_ok=True)
     settle(gpus, log)
-    from vitcli.speed import measure
+    from vitcli.measure.speed import measure
 
     try:
         connection.send(_measure_timed(**job) if job["timed"] else measure(job["configs"], job["ids"]))
@@ -71,7 +71,7 @@ def _measure_timed(
 ) -> dict[str, Any]:
     """Measure the arms that are new, and return all under the identities of equal training time; nothing if none is new."""
     from vitcli.ablation.plan import timed_ids
-    from vitcli.speed import measure
+    from vitcli.measure.speed import measure
 
     def identified(arms: dict[str, dict[str, Any]]) -> dict[str, str]:
         seconds = {arm: 1 / one["train_images_per_second"] for arm, one in arms.items()}

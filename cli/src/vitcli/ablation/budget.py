@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.entries import Budget
-from vitcli.errors import ConfigError
-from vitcli.json_files import read_json
+from vitcli.config.errors import ConfigError
+from vitcli.records.json_files import read_json
 
 EPOCHS = "trainer.max_epochs"
 """What a budget sets in every arm."""

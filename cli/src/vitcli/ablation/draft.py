@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.spec import AblationSpec, ablation_name, merge_sections, read_spec
-from vitcli.arguments import Arguments
-from vitcli.lightning_cli import resolve, schema
-from vitcli.overlay import lay_over
+from vitcli.config.command_line import Arguments
+from vitcli.config.lightning_cli import resolve, schema
+from vitcli.config.overlay import lay_over
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from vitcli.errors import ConfigError, alike, nearest
+from vitcli.config.errors import ConfigError, alike, nearest
 
 Budget = Literal["epochs", "training_time", "macs"]
 LAUNCHERS = ("local", "slurm", "ray", "submitit_local")
@@ -25,7 +25,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class StopEarly:
-    """When arms are stopped that are behind; see ``vitcli.ablation.racing``.
+    """When arms are stopped that are behind; see ``vitcli.statistics.sequential``.
 
     Args:
         after: Seeds before the first look.

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from vitcli.cost import build
+from vitcli.measure.cost import build
 
 
 def epoch_steps(config: dict[str, Any]) -> int | None:

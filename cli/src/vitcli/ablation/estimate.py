@@ -5,7 +5,7 @@ from typing import Any
 
 from vitcli.ablation.budget import SPEED, trained_epochs
 from vitcli.ablation.planned import Plan, PlannedArm
-from vitcli.json_files import read_json
+from vitcli.records.json_files import read_json
 
 
 def measured_speeds(plan: Plan) -> dict[str, dict[str, Any]]:

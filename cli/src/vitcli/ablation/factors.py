@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vitcli.ablation.entries import good_name
-from vitcli.errors import ConfigError, alike, nearest
+from vitcli.config.errors import ConfigError, alike, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
 MOST = 1000

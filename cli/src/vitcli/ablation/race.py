@@ -4,7 +4,7 @@ import math
 
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.state import RESULT
-from vitcli.json_files import read_json
+from vitcli.records.json_files import read_json
 
 
 def stopped_arms(plan: Plan) -> dict[str, str]:
@@ -12,7 +12,7 @@ def stopped_arms(plan: Plan) -> dict[str, str]:
     rule = plan.spec.stop_early
     if rule is None:
         return {}
-    from vitcli.ablation.racing import dropped
+    from vitcli.statistics.sequential import dropped
 
     metric = plan.spec.metric
     values = {

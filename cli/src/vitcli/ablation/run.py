@@ -20,10 +20,10 @@ from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import stopped_arms
 from vitcli.ablation.state import MACHINE, is_done, is_failed, make_room, record_end
 from vitcli.ablation.worker import ALIVE, plan_in_worker, start_server
-from vitcli.arguments import Arguments
-from vitcli.errors import ConfigError, nearest
-from vitcli.json_files import write_json
-from vitcli.provenance import packages, processor
+from vitcli.config.command_line import Arguments
+from vitcli.config.errors import ConfigError, nearest
+from vitcli.records.json_files import write_json
+from vitcli.training.provenance import packages, processor
 
 ABLATION = "ablation.json"
 INTERRUPTED = 130
@@ -187,7 +187,8 @@ def _measure_speed(plan: Plan, console: Console) -> None:
 
 
 def _report(directory: Path, console: Console) -> None:
-    from vitcli.report import ReportError, load, summarise, to_terminal, write, write_summary_view
+    from vitcli.records.load import load
+    from vitcli.report import ReportError, summarise, to_terminal, write, write_summary_view
 
     try:
         with console.status("writing the report ..."):

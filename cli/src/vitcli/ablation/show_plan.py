@@ -10,7 +10,7 @@ from vitcli.ablation.estimate import measured_speeds, trial_seconds
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.state import is_done, is_failed
 from vitcli.ablation.worker import plan_in_worker, start_server
-from vitcli.arguments import Arguments
+from vitcli.config.command_line import Arguments
 from vitcli.report.names import short_keys, short_values
 
 FORMS = ("table", "json")

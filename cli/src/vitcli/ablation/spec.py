@@ -8,7 +8,7 @@ from typing import Any
 from vitcli.ablation import entries
 from vitcli.ablation.entries import Budget, Metric, StopEarly
 from vitcli.ablation.factors import expand_factors
-from vitcli.errors import ConfigError, nearest, refuse_non_finite
+from vitcli.config.errors import ConfigError, nearest, refuse_non_finite
 
 REPORTED = "mean"
 """The folder beside the arms that the report writes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.planned import Plan
-from vitcli.json_files import drafts, read_json, write_json
+from vitcli.records.json_files import drafts, read_json, write_json
 
 RESULT = "result.json"
 BEGUN = "trial.json"

@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from vitcli.ablation.state import BEGUN, RESULT, cause_of, failure, now, starts
-from vitcli.checkpoints import LAST, Saved, read_checkpoint
-from vitcli.json_files import write_json
-from vitcli.metrics_file import METRICS, is_whole
-from vitcli.provenance import processor, provenance
-from vitcli.training import fit_and_test
+from vitcli.records.json_files import write_json
+from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
+from vitcli.training.metrics_file import METRICS, is_whole
+from vitcli.training.provenance import processor, provenance
+from vitcli.training.run import fit_and_test
 
 
 class _Report(Callback):

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from vitcli.ablation.planned import device_count
 from vitcli.ablation.state import LOG
-from vitcli.arguments import Arguments
-from vitcli.errors import ConfigError
-from vitcli.json_files import write_json
+from vitcli.config.command_line import Arguments
+from vitcli.config.errors import ConfigError
+from vitcli.records.json_files import write_json
 
 if TYPE_CHECKING:
     from vitcli.ablation.planned import Plan

@@ -3,18 +3,18 @@
 Nothing here imports torch: a report is made in seconds, on a machine that may have no torch at all.
 """
 
+from vitcli.records.ablation import Ablation, Arm, Metric, Trial
+from vitcli.records.json_records import ReportError
+from vitcli.records.load import load
 from vitcli.report.blocks import Picture
 from vitcli.report.content import content
-from vitcli.report.figures import write_figures
-from vitcli.report.html import to_html
-from vitcli.report.json_records import ReportError
-from vitcli.report.latex import to_latex
-from vitcli.report.load import load
-from vitcli.report.markdown import to_markdown
-from vitcli.report.records import Ablation, Arm, Metric, Trial
+from vitcli.report.figures.write import write_figures
+from vitcli.report.formats.html import to_html
+from vitcli.report.formats.latex import to_latex
+from vitcli.report.formats.markdown import to_markdown
 from vitcli.report.summary import Row, Summary, summarise
 from vitcli.report.tables import to_csv, to_terminal
-from vitcli.report.tensorboard import write_collection_view, write_summary_view
+from vitcli.report.tensorboard.view import write_collection_view, write_summary_view
 from vitcli.report.write import write, write_pages
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from vitcli.report import conduct, names
-from vitcli.report.answer import answer
+from vitcli.records.ablation import Ablation
+from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
-from vitcli.report.records import Ablation
+from vitcli.report.conclusion import answer
 from vitcli.report.results import costs, meaning, results
 from vitcli.report.summary import Summary
 
@@ -32,7 +32,7 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
         Heading("Trials not used", 2),
         *_not_used(ablation),
         Heading("How it was run", 2),
-        Bullets(tuple((name, text) for name, text in conduct.facts(ablation).items() if text)),
+        Bullets(tuple((name, text) for name, text in methods.facts(ablation).items() if text)),
         Heading("What the intervals mean", 2),
         LIMITS,
     ]
@@ -43,11 +43,11 @@ def tables(ablation: Ablation, summary: Summary) -> list[Block]:
     return [
         results(summary),
         Paragraph(f"{meaning(summary)} {CHANCE}"),
-        *([Paragraph(lost, "Lost seeds.")] if (lost := conduct.lost_seeds(ablation)) else []),
-        *([Paragraph(stopped, "Stopped early.")] if (stopped := conduct.stopped_early(ablation)) else []),
+        *([Paragraph(lost, "Lost seeds.")] if (lost := methods.lost_seeds(ablation)) else []),
+        *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_early(ablation)) else []),
         costs(summary),
         Paragraph(COSTS),
-        *([Paragraph(measured, "Measured speed.")] if (measured := conduct.measured(ablation, summary)) else []),
+        *([Paragraph(measured, "Measured speed.")] if (measured := methods.measured(ablation, summary)) else []),
     ]
 
 

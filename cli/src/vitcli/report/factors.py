@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from vitcli.records.ablation import Ablation
 from vitcli.report.names import short_keys, short_values
-from vitcli.report.records import Ablation
 
 Factor = bool | float | str
 ARM = "arm"

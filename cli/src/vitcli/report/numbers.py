@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 
-from vitcli.report.compare import Estimate
-from vitcli.report.improvement import Improvement
 from vitcli.report.summary import Summary
+from vitcli.statistics.comparison import Estimate
+from vitcli.statistics.improvement import Improvement
 
 ABSENT = "-"
 

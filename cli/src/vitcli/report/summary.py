@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from vitcli.report.compare import Comparison, Estimate, compare, estimate
-from vitcli.report.conditions import ArmSpeed
-from vitcli.report.mixing import mixing
-from vitcli.report.records import Ablation, Arm, Metric
+from vitcli.records.ablation import Ablation, Arm, Metric
+from vitcli.records.conditions import ArmSpeed
+from vitcli.report.mixed_conditions import mixing
+from vitcli.statistics.comparison import Comparison, Estimate, compare, estimate
 
 
 @dataclass(frozen=True)

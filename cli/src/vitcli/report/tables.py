@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vitcli.report import numbers
-from vitcli.report.printable import printable
+from vitcli.report.formats.printable import printable
 from vitcli.report.results import BASELINE, meaning, verdict
 from vitcli.report.summary import Row, Summary
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vitcli.records.ablation import Ablation
+from vitcli.records.load import load
 from vitcli.report.blocks import Picture, Warnings
 from vitcli.report.content import content, tables
-from vitcli.report.figures import write_figures
-from vitcli.report.html import to_html
-from vitcli.report.latex import to_latex
-from vitcli.report.load import load
-from vitcli.report.markdown import to_markdown
-from vitcli.report.records import Ablation
+from vitcli.report.figures.write import write_figures
+from vitcli.report.formats.html import to_html
+from vitcli.report.formats.latex import to_latex
+from vitcli.report.formats.markdown import to_markdown
 from vitcli.report.summary import Summary, summarise
 from vitcli.report.tables import to_csv
 

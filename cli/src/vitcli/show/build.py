@@ -8,8 +8,8 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 import vitcore
-from vitcli.errors import ConfigError, nearest
-from vitcli.parts import Entry, Origin, callable_entries, import_part
+from vitcli.config.entries import Entry, Origin, callable_entries, import_part
+from vitcli.config.errors import ConfigError, nearest
 
 SUPPLIED = ("width", "in_width")
 """Arguments that hold the number of channels: the command gives them, as the slot of a network would."""

@@ -1,40 +1,55 @@
 """Locality mechanisms of vision transformers: tensors in, tensors out, any height and width."""
 
-from vitcore.attention import GlobalAttention
-from vitcore.axial import AxialAttention
-from vitcore.channel import EfficientChannel, SqueezeExcite
-from vitcore.cluster import balanced_clusters, kmeans_clusters
-from vitcore.cluster_attention import ClusterAttention, attend_clusters
-from vitcore.conditional_position import ConditionalPosition
-from vitcore.conv_feed_forward import ConvolutionalFeedForward
-from vitcore.conv_stem import ConvStem
+from vitcore.attention.content.cluster_attention import ClusterAttention, attend_clusters
+from vitcore.attention.content.clusters import balanced_clusters, kmeans_clusters
+from vitcore.attention.content.deformable import DeformableAttention
+from vitcore.attention.content.kmeans_attention import KMeansAttention, attend_labels
+from vitcore.attention.neighborhood.deformed_shift import DeformedShift, one_hot_shifts
+from vitcore.attention.neighborhood.im2col import local_attention_im2col
+from vitcore.attention.neighborhood.neighborhood import NeighborhoodAttention, neighborhood_attention
+from vitcore.attention.neighborhood.slide import SlideAttention, slide_attention
+from vitcore.attention.qkv_projection import LinearProjection, Projection, ProjectionFactory, SeparableProjection
+from vitcore.attention.stripes.axial import AxialAttention
+from vitcore.attention.stripes.cross_window import CrossWindowAttention, stripe_attention
+from vitcore.attention.stripes.pale import PaleAttention, pale_attention
+from vitcore.attention.stripes.position_sensitive import PositionSensitiveAxialAttention
+from vitcore.attention.stripes.vanilla_pale import VanillaPaleAttention, vanilla_pale_attention
+from vitcore.attention.whole_map.global_attention import GlobalAttention
+from vitcore.attention.whole_map.nested import NestedTransformer, grids_to_pixels, pixels_to_grids
+from vitcore.attention.whole_map.performer import PerformerAttention, performer_attention
+from vitcore.attention.whole_map.projected_attention import ProjectedAttention
+from vitcore.attention.whole_map.separate_attention import SeparateAttention
+from vitcore.attention.whole_map.spatial_reduction import PooledReductionAttention, SpatialReductionAttention
+from vitcore.attention.whole_map.token_attention import TokenAttention
+from vitcore.attention.windows.messenger import MessengerAttention
+from vitcore.attention.windows.messenger_exchange import MessengerExchange, exchange_messengers
+from vitcore.attention.windows.shuffle import (
+    ShuffledWindowAttention,
+    shuffle_merge,
+    shuffle_partition,
+    shuffled_window_attention,
+)
+from vitcore.attention.windows.window import WindowAttention, window_attention, window_merge, window_partition
+from vitcore.attention.windows.window_heads import attend_windows
 from vitcore.convolution import DepthwiseConv2d, GridConv2d
-from vitcore.cross_window import CrossWindowAttention, stripe_attention
-from vitcore.deformable import DeformableAttention
-from vitcore.deformed_shift import DeformedShift, one_hot_shifts
-from vitcore.effective_squeeze import EffectiveSqueezeExcite
-from vitcore.embed import Embedding, PatchEmbedding
-from vitcore.im2col import local_attention_im2col
-from vitcore.kmeans_attention import KMeansAttention, attend_labels
-from vitcore.locality import LocalityFeedForward
-from vitcore.messenger import MessengerAttention
-from vitcore.messenger_exchange import MessengerExchange, exchange_messengers
-from vitcore.mlp import Mlp
-from vitcore.neighborhood import NeighborhoodAttention, neighborhood_attention
-from vitcore.nested import NestedTransformer, grids_to_pixels, pixels_to_grids
+from vitcore.embedding.conv_stem import ConvStem
+from vitcore.embedding.overlapping_patch import OverlapPatchEmbedding, OverlapPatchMerging
+from vitcore.embedding.patch import Embedding, PatchEmbedding
+from vitcore.embedding.patch_merging import PatchMerging, depth_to_space, space_to_depth
+from vitcore.embedding.pixel import PixelEmbedding, join_patches, split_into_patches
+from vitcore.embedding.soft_split import SoftSplit, overlapping_patches
+from vitcore.feed_forward.channel_attention import EfficientChannel, SqueezeExcite
+from vitcore.feed_forward.convolutional_feed_forward import ConvolutionalFeedForward
+from vitcore.feed_forward.effective_squeeze import EffectiveSqueezeExcite
+from vitcore.feed_forward.locality_feed_forward import LocalityFeedForward
+from vitcore.feed_forward.mlp import Mlp
+from vitcore.feed_forward.response_norm import GlobalResponseNorm
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, FeatureOp, NormFactory, Nothing, OpFactory
-from vitcore.overlap_embed import OverlapPatchEmbedding, OverlapPatchMerging
-from vitcore.pale import PaleAttention, pale_attention
-from vitcore.patch_merging import PatchMerging, depth_to_space, space_to_depth
-from vitcore.performer import PerformerAttention, performer_attention
-from vitcore.pixel_embed import PixelEmbedding, join_patches, split_into_patches
-from vitcore.position import AbsolutePosition, resize_table
-from vitcore.position_sensitive import PositionSensitiveAxialAttention
-from vitcore.projected import ProjectedAttention
-from vitcore.projection import LinearProjection, Projection, ProjectionFactory, SeparableProjection
-from vitcore.reduction import PooledReductionAttention, SpatialReductionAttention
-from vitcore.relative_position import (
+from vitcore.position.absolute import AbsolutePosition, resize_table
+from vitcore.position.conditional import ConditionalPosition
+from vitcore.position.sinusoidal import SinusoidalPosition, sinusoidal_table
+from vitcore.position.window_position import (
     AbsolutePositionBias,
     ContinuousPositionBias,
     NoPosition,
@@ -42,21 +57,6 @@ from vitcore.relative_position import (
     WindowPosition,
     WindowPositionFactory,
 )
-from vitcore.response_norm import GlobalResponseNorm
-from vitcore.separate_attention import SeparateAttention
-from vitcore.shuffle import (
-    ShuffledWindowAttention,
-    shuffle_merge,
-    shuffle_partition,
-    shuffled_window_attention,
-)
-from vitcore.sinusoidal import SinusoidalPosition, sinusoidal_table
-from vitcore.slide import SlideAttention, slide_attention
-from vitcore.soft_split import SoftSplit, overlapping_patches
-from vitcore.token_attention import TokenAttention
-from vitcore.vanilla_pale import VanillaPaleAttention, vanilla_pale_attention
-from vitcore.window import WindowAttention, window_attention, window_merge, window_partition
-from vitcore.windowed import attend_windows
 
 __all__ = [
     "AbsolutePosition",

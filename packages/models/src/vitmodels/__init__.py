@@ -1,7 +1,8 @@
 """Vision transformers with locality as timm models, made of vitcore's parts. Importing this package registers them."""
 
-from vitmodels.axial import axial_base, axial_small, axial_tiny
-from vitmodels.boat import (
+from vitmodels.loading import load_checkpoint
+from vitmodels.presets.axial import axial_base, axial_small, axial_tiny
+from vitmodels.presets.boat import (
     boat_cswin_base,
     boat_cswin_base_compat,
     boat_cswin_small,
@@ -12,9 +13,7 @@ from vitmodels.boat import (
     boat_swin_small,
     boat_swin_tiny,
 )
-from vitmodels.checkpoint import KeyRules, read_checkpoint, translate
-from vitmodels.column import Column, column
-from vitmodels.cswin import (
+from vitmodels.presets.cswin import (
     cswin_base,
     cswin_base_384,
     cswin_large,
@@ -24,12 +23,15 @@ from vitmodels.cswin import (
     cswin_tiny,
     cswin_tiny_384,
 )
-from vitmodels.dat import dat_base, dat_small, dat_tiny
-from vitmodels.deit_column import deit_base, deit_small, deit_tiny
-from vitmodels.deit_distilled import DistilledColumn, deit_base_distilled, deit_small_distilled, deit_tiny_distilled
-from vitmodels.initial import fan_out_weights, torch_weights, vision_transformer_weights
-from vitmodels.loading import load_checkpoint
-from vitmodels.localvit import (
+from vitmodels.presets.dat import dat_base, dat_small, dat_tiny
+from vitmodels.presets.deit import deit_base, deit_small, deit_tiny
+from vitmodels.presets.deit_distilled import (
+    DistilledColumn,
+    deit_base_distilled,
+    deit_small_distilled,
+    deit_tiny_distilled,
+)
+from vitmodels.presets.localvit import (
     localvit_small,
     localvit_tiny,
     localvit_tiny_eca,
@@ -41,20 +43,23 @@ from vitmodels.localvit import (
     localvit_tiny_se48,
     localvit_tiny_se96,
 )
-from vitmodels.localvit_hosts import localvit_pvt_tiny, localvit_swin_tiny
-from vitmodels.msg import MessengerPyramid, messenger_pyramid, msg_base, msg_small, msg_tiny
-from vitmodels.nat import nat_base, nat_mini, nat_small, nat_tiny
-from vitmodels.nested_column import NestedColumn
-from vitmodels.paired_images import PairedImageAttention
-from vitmodels.pale import pale_base, pale_base_compat, pale_small, pale_small_compat, pale_tiny, pale_tiny_compat
-from vitmodels.parts import BlockSpec, Branch, part
-from vitmodels.published import PAPERS, Published, read_published
-from vitmodels.pvt import pvt_large, pvt_medium, pvt_small, pvt_tiny
-from vitmodels.pvtv2 import pvtv2_b0, pvtv2_b1, pvtv2_b2, pvtv2_b2_li, pvtv2_b3, pvtv2_b4, pvtv2_b5
-from vitmodels.pyramid import Pyramid, pyramid
-from vitmodels.raster_position import RasterPosition
-from vitmodels.shuffle import shuffle_base, shuffle_small, shuffle_tiny
-from vitmodels.slide import (
+from vitmodels.presets.localvit_hosts import localvit_pvt_tiny, localvit_swin_tiny
+from vitmodels.presets.msg import MessengerPyramid, messenger_pyramid, msg_base, msg_small, msg_tiny
+from vitmodels.presets.nat import nat_base, nat_mini, nat_small, nat_tiny
+from vitmodels.presets.paired_images import PairedImageAttention
+from vitmodels.presets.pale import (
+    pale_base,
+    pale_base_compat,
+    pale_small,
+    pale_small_compat,
+    pale_tiny,
+    pale_tiny_compat,
+)
+from vitmodels.presets.pvt import pvt_large, pvt_medium, pvt_small, pvt_tiny
+from vitmodels.presets.pvtv2 import pvtv2_b0, pvtv2_b1, pvtv2_b2, pvtv2_b2_li, pvtv2_b3, pvtv2_b4, pvtv2_b5
+from vitmodels.presets.raster_position import RasterPosition
+from vitmodels.presets.shuffle import shuffle_base, shuffle_small, shuffle_tiny
+from vitmodels.presets.slide import (
     slide_cswin_base,
     slide_cswin_small,
     slide_cswin_tiny,
@@ -75,8 +80,7 @@ from vitmodels.slide import (
     slide_swin_tiny,
     slide_swin_tiny_compat,
 )
-from vitmodels.stage import Alternate, NoAbsolutePosition, StageSpec
-from vitmodels.swin import (
+from vitmodels.presets.swin import (
     swin_base,
     swin_base_384,
     swin_large,
@@ -86,7 +90,7 @@ from vitmodels.swin import (
     swin_tiny,
     swin_tiny_384,
 )
-from vitmodels.t2t_vit import (
+from vitmodels.presets.t2t_vit import (
     localvit_t2t,
     localvit_t2t_compat,
     localvit_t2t_t,
@@ -100,9 +104,17 @@ from vitmodels.t2t_vit import (
     t2t_vit_t_19,
     t2t_vit_t_24,
 )
-from vitmodels.timm_interface import PRESETS
-from vitmodels.tnt_nested import localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
-from vitmodels.tokens_to_token import TokensToToken
+from vitmodels.presets.tnt import localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
+from vitmodels.presets.tokens_to_token import TokensToToken
+from vitmodels.published import PAPERS, Published, read_published
+from vitmodels.skeletons.checkpoint import KeyRules, read_checkpoint, translate
+from vitmodels.skeletons.column import Column, column
+from vitmodels.skeletons.initial import fan_out_weights, torch_weights, vision_transformer_weights
+from vitmodels.skeletons.nested_column import NestedColumn
+from vitmodels.skeletons.parts import BlockSpec, Branch, part
+from vitmodels.skeletons.pyramid import Pyramid, pyramid
+from vitmodels.skeletons.stage import Alternate, NoAbsolutePosition, StageSpec
+from vitmodels.skeletons.timm_interface import PRESETS
 
 MODELS = tuple(PRESETS)
 """Names of the models that this package registers with timm."""

@@ -6,8 +6,8 @@ from typing import Any
 import timm
 from torch import nn
 
-from vitmodels.checkpoint import KeyRules, read_checkpoint, translate
-from vitmodels.timm_interface import PRESETS
+from vitmodels.skeletons.checkpoint import KeyRules, read_checkpoint, translate
+from vitmodels.skeletons.timm_interface import PRESETS
 
 
 def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:

@@ -5,11 +5,11 @@ import os
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.launch.options import check_options
-from vitcli.ablation.launch.ray import RayLauncher
+from vitcli.ablation.launch.ray.launcher import RayLauncher
 from vitcli.ablation.launch.resources import resources
-from vitcli.ablation.launch.slurm import SlurmLauncher
+from vitcli.ablation.launch.slurm.launcher import SlurmLauncher
 from vitcli.ablation.planned import Plan
-from vitcli.errors import ConfigError
+from vitcli.config.errors import ConfigError
 
 
 def choose(plan: Plan, workers: int) -> Launcher:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.errors import ConfigError, nearest
+from vitcli.config.errors import ConfigError, nearest
 
 WORDS = {int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "keys and values"}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.state import LOG, how_it_ended
-from vitcli.json_files import read_json, write_json
+from vitcli.records.json_files import read_json, write_json
 
 JOB = "job.json"
 """What a trial's process is started with: there from its beginning on."""

@@ -1,0 +1,48 @@
+"""``vitcli compare DIR1 DIR2``: the same arms in two directories, for example of two versions of the code or two machines."""
+
+from collections.abc import Sequence
+
+from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.words import take_format
+from vitcli.records.load import load
+from vitcli.report import ReportError, to_markdown
+from vitcli.report.formats.terminal import blocks_to_terminal
+from vitcli.report.two_runs import across
+from vitcli.report.two_runs_text import across_content, across_csv
+
+FORMATS = ("table", "markdown", "csv")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print how each common arm of the second directory differs from that of the first, seed by seed.
+
+    Args:
+        argv: Words after ``vitcli compare``: two directories, and ``--format table`` (default), ``markdown`` or ``csv``.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ConfigError: The words make no sense, a directory cannot be read, or the two cannot be compared.
+    """
+    words = list(argv)
+    form = take_format(words, FORMATS)
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ConfigError(f"command line: compare has no option {unknown[0]!r}{nearest(unknown[0], ('--format',))}")
+    if len(words) != 2:
+        raise ConfigError(
+            "command line: compare needs two directories, for example vitcli compare runs/before runs/after."
+        )
+    try:
+        found = across(load(words[0]), load(words[1]))
+    except ReportError as error:
+        raise ConfigError(str(error)) from error
+    if form == "csv":
+        print(across_csv(found), end="")
+    elif form == "markdown":
+        print(to_markdown(across_content(found)), end="")
+    else:
+        from rich.console import Console
+
+        Console().print(blocks_to_terminal(across_content(found)))
+    return 0

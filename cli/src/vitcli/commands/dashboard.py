@@ -1,0 +1,92 @@
+"""``vitcli dashboard DIR``: refresh the TensorBoard view of one ablation or of several, and serve it on this machine."""
+
+import argparse
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from vitcli.records.load import PLAN
+from vitcli.report import ReportError, write_collection_view, write_summary_view
+from vitcli.report.tensorboard.events import EVENT_FILES
+
+HOST = "127.0.0.1"
+VIEWS = {
+    "one row per arm": "#hparams",
+    "means over the seeds": "?runFilter=mean%2F&tagFilter=%5Eval%2F&smoothing=0#timeseries",
+    "... with intervals": "#custom_scalars",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C.
+
+    Args:
+        argv: Arguments after ``vitcli dashboard``.
+
+    Returns:
+        Exit code: 0 after Ctrl-C, 2 if there is nothing to serve or no port to serve it on.
+    """
+    parser = argparse.ArgumentParser("vitcli dashboard", description="Look at an ablation in TensorBoard.")
+    parser.add_argument("directory", type=Path, help="an ablation (runs/NAME), a run, or a directory of them (runs)")
+    parser.add_argument("--port", type=int, help="default: 6006, or the next free one; 0: any free one")
+    arguments = parser.parse_args(argv)
+    try:
+        kind = refresh(arguments.directory)
+        address = serve(arguments.directory, arguments.port)
+        print(f"TensorBoard shows {arguments.directory} at {address} until Ctrl-C.")
+        for what, where in VIEWS.items() if kind == "ablation" else ():
+            print(f"  {what:22}{address}{where}")
+        sys.stdout.flush()
+        threading.Event().wait()
+    except ReportError as error:
+        print(f"vitcli dashboard: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def refresh(directory: Path) -> Literal["ablation", "run"]:
+    """Write the view anew for the ablation in ``directory`` or those one or two levels below it; leave a plain run as it is.
+
+    Returns:
+        What the directory holds.
+
+    Raises:
+        ReportError: The directory holds neither an ablation nor a run, or an ablation that cannot be read.
+    """
+    if (directory / PLAN).exists():
+        write_summary_view(directory)
+        return "ablation"
+    below = sorted(path.parent for pattern in ("*", "*/*") for path in directory.glob(f"{pattern}/{PLAN}"))
+    if below:
+        write_collection_view(directory, below)
+        return "ablation"
+    if not any(directory.rglob(EVENT_FILES)):
+        raise ReportError(
+            f"{directory}: neither an ablation ({PLAN}) nor a run (TensorBoard event files) is in it; "
+            "give the directory that vitcli fit wrote, e.g. runs/<name>."
+        )
+    return "run"
+
+
+def serve(directory: Path, port: int | None) -> str:
+    """Start TensorBoard in a background thread and return its address.
+
+    Raises:
+        ReportError: The port is taken.
+    """
+    from tensorboard import program
+
+    board = program.TensorBoard()
+    board.configure(logdir=str(directory), host=HOST, port=port)
+    # It recommends an option on stderr at every start, which is not this command's user's business.
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return str(board.launch())
+        except program.TensorBoardServerException as error:
+            raise ReportError(f"{HOST}:{port}: {error.msg}; leave --port out to take a free one.") from None

@@ -1,0 +1,54 @@
+"""``vitcli report DIR``: write the report of an ablation's directory again, from what lies there now."""
+
+from collections.abc import Sequence
+
+from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.words import take_format
+from vitcli.records.load import load
+from vitcli.report import Picture, ReportError, summarise, to_terminal, write_figures, write_pages
+
+FORMATS = ("all", "terminal")
+NO_FIGURES = "--no-figures"
+_EXAMPLE = "for example vitcli report runs/localvit_act"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write report.md, report.html, report.tex, report.csv and the figures, and print the table.
+
+    Args:
+        argv: Words after ``vitcli report``: the directory, ``--format all`` (default) or ``--format terminal`` (print the table,
+            write nothing), ``--no-figures`` (write the pages without figures; figures that lie there stay as they are).
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ConfigError: The words make no sense, or the directory cannot be read or written.
+    """
+    words = list(argv)
+    form = take_format(words, FORMATS)
+    figures = NO_FIGURES not in words
+    words = [word for word in words if word != NO_FIGURES]
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ConfigError(
+            f"command line: report has no option {unknown[0]!r}{nearest(unknown[0], ('--format', NO_FIGURES))}"
+        )
+    if len(words) != 1:
+        raise ConfigError(f"command line: report needs one directory, {_EXAMPLE}.")
+    from rich.console import Console
+
+    try:
+        ablation = load(words[0])
+        summary = summarise(ablation)
+        Console().print(to_terminal(summary))
+        if form == "all":
+            pictures: list[Picture] = write_figures(ablation, summary) if figures else []
+            print(f"Report: {write_pages(ablation, summary, pictures)}")
+    except ReportError as error:
+        raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or words[0]}: the report cannot be written ({error.strerror}); "
+            "--format terminal prints the table and writes nothing."
+        ) from error
+    return 0

@@ -1,0 +1,88 @@
+"""LightningCLI as this project uses it, and configurations resolved by it: every value stated, defaults filled in."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from vitcli.config.defaults import complete, parsed
+from vitcli.config.entries import Entry, callable_entries
+from vitcli.config.errors import ConfigError
+
+logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+
+
+class VitCLI(LightningCLI):
+    """LightningCLI for any task and any data module, from a resolved configuration; its commands are vitcli's own."""
+
+    def __init__(self, config: dict[str, Any], callbacks: list[Callback] | None = None) -> None:
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            run=False,
+            trainer_defaults={"callbacks": callbacks or []},
+            parser_kwargs={"exit_on_error": False},
+            args=config,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add vitcli's own entries."""
+        parser.add_argument("--threads", type=int | None, default=None, help="torch's threads in this process")
+        parser.add_argument("--runs", type=str, default="runs", help="where runs go")
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to load")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Take the configuration as it is: it states and has checked every value."""
+        self.config = parsed(args, schema())
+        self.config_dump = args
+
+    def before_instantiate_classes(self) -> None:
+        """Set the number of threads before anything is computed: it is part of what determines the bits."""
+        if self.config["threads"]:
+            torch.set_num_threads(self.config["threads"])
+
+
+def schema() -> dict[str, Entry]:
+    """Return what can be set at the top of a configuration.
+
+    Beside trainer, model and data: the seed, torch's threads, where runs go, and what to load.
+    """
+    return {
+        "seed_everything": Entry(int, 0),
+        "trainer": Entry(dict, {}, group=callable_entries(Trainer)),
+        "model": Entry(LightningModule),
+        "data": Entry(LightningDataModule),
+        "threads": Entry(int | None, None),
+        "runs": Entry(str, "runs"),
+        "ckpt_path": Entry(str | None, None),
+    }
+
+
+def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return ``config`` with every value stated: the defaults of every class filled in.
+
+    Args:
+        config: What was set, its types checked; see ``vitcli.config.overlay``.
+        place: Where it was set, for messages.
+
+    Raises:
+        ConfigError: Something is missing, out of range, or a file that is not there.
+    """
+    for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
+        if config.get(name) is None:
+            raise ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {kind}.")
+    threads = config.get("threads")
+    if threads is not None and threads < 1:
+        raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
+    checkpoint = config.get("ckpt_path")
+    if checkpoint and "://" not in checkpoint and not Path(checkpoint).is_file():
+        raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
+    return complete(config, schema(), place)

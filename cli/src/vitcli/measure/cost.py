@@ -1,0 +1,151 @@
+"""What a model costs: parameters and multiply-adds, counted without running it."""
+
+import json
+import logging
+import warnings
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.flop_counter import FlopCounterMode
+
+from vitcli.config.entries import Origin, parameters, wanted
+from vitcli.config.errors import ConfigError
+from vitcli.config.lightning_cli import VitCLI
+from vitcli.measure.example_input import ExampleInput, example_input
+
+MEMORYLESS = ("meta tensor", "Meta tensor", "meta device", "data-dependent", "DataDependent")
+"""What torch says of an operation that needs values, not shapes alone."""
+
+
+def checked_cost(config: dict[str, Any], place: str) -> dict[str, int]:
+    """Return ``CostCounter().count(config)``.
+
+    Raises:
+        ConfigError: A part cannot be built, the model does not fit the data, or the trainer does not fit this machine.
+    """
+    return CostCounter().checked(config, place)
+
+
+def build_on_meta(config: dict[str, Any]) -> tuple[LightningModule, LightningDataModule]:
+    """Build the model and the data module of a resolved configuration without memory for weights.
+
+    Raises:
+        ValueError: A part cannot be built with these sizes.
+    """
+    return build(config, "meta")
+
+
+def build(config: dict[str, Any], device: str) -> tuple[LightningModule, LightningDataModule]:
+    """Build the model and the data module of a resolved configuration, with their tensors on a device."""
+    chatter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level = chatter.level
+    chatter.setLevel(logging.ERROR)
+    try:
+        # What the trainer has to say about this machine it says again when it runs.
+        with torch.device(device), warnings.catch_warnings(action="ignore"):
+            cli = VitCLI(config)
+    finally:
+        chatter.setLevel(level)
+    return cli.model, cli.datamodule
+
+
+class CostCounter:
+    """Counts the costs of many configurations; what is alike is run once.
+
+    The model gets one image of the data module's ``image_shape``; without one the model's own ``example_input_array``, or else
+    an image of the first training batch. What cannot be built or run without memory for its tensors is run on the CPU.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+
+    def checked(self, config: dict[str, Any], place: str) -> dict[str, int]:
+        """Return ``count(config)``.
+
+        Raises:
+            ConfigError: A part cannot be built, the model does not fit the data, or the trainer does not fit this machine.
+        """
+        try:
+            return self.count(config)
+        except Exception as error:
+            raise ConfigError(f"{place}: {said(error)}.") from error
+
+    def count(self, config: dict[str, Any]) -> dict[str, int]:
+        """Return ``parameters`` and ``macs`` (multiply-adds of one image, matrix products and convolutions).
+
+        Raises:
+            ValueError: A part cannot be built or does not fit the data's images or classes.
+        """
+        try:
+            return self._count(config, "meta")
+        except Exception as error:
+            if not _needs_memory(error):
+                raise
+        return self._count(config, "cpu")
+
+    def _count(self, config: dict[str, Any], device: str) -> dict[str, int]:
+        model, data = build(config, device)
+        _compare_classes(model, data)
+        inputs = example_input(model, data)
+        key = f"{inputs.shapes} {json.dumps(_what_is_run(config['model']), sort_keys=True)}"
+        if key not in self.known:
+            self.known[key] = _macs(model, inputs.to(device))
+        return {"parameters": sum(p.numel() for p in model.parameters()), "macs": self.known[key]}
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says, or the one that jsonargparse wrapped in it, on one line without its full stop."""
+    first = _said_first(error)
+    return (" ".join(str(first).split())[:400] or type(first).__name__).rstrip(".!")
+
+
+def _macs(model: LightningModule, inputs: ExampleInput) -> int:
+    try:
+        with FlopCounterMode(display=False) as counter:
+            model.eval()(*inputs.arguments, **inputs.named)
+    except Exception as error:
+        if _needs_memory(error):
+            raise
+        text = " ".join(str(error).split())
+        raise ValueError(f"the model does not take the images of the data, {inputs.shapes}: {text}") from None
+    return counter.get_total_flops() // 2 // inputs.images
+
+
+def _what_is_run(model: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's configuration without what makes its optimizer and schedule, which cost nothing in ``forward``."""
+    entries = parameters(model["class_path"], LightningModule, Origin("", ""))
+    steps = {
+        name
+        for name, entry in entries.items()
+        if issubclass(wanted(entry.annotation) or object, Optimizer | LRScheduler)
+    }
+    return {name: value for name, value in model.get("init_args", {}).items() if name not in steps} | {
+        "class_path": model["class_path"]
+    }
+
+
+def _needs_memory(error: Exception) -> bool:
+    """Whether a model cannot run on the meta device: torch raises NotImplementedError for an operation without a meta form."""
+    first = _said_first(error)
+    return isinstance(first, NotImplementedError) or any(words in str(first) for words in MEMORYLESS)
+
+
+def _compare_classes(model: LightningModule, data: LightningDataModule) -> None:
+    outputs, classes = getattr(model, "num_classes", None), getattr(data, "num_classes", None)
+    if outputs is not None and classes is not None and outputs != classes:
+        raise ValueError(
+            f"model.backbone.num_classes is {outputs}, but {type(data).__name__} has {classes} classes: "
+            f"set model.backbone.num_classes={classes}."
+        )
+
+
+def _said_first(error: BaseException) -> BaseException:
+    """Return the error that jsonargparse wrapped in its own, or ``error`` itself."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    wrapped = trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("jsonargparse")
+    return _said_first(error.__cause__) if wrapped and error.__cause__ is not None else error

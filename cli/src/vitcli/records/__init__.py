@@ -1,0 +1,1 @@
+"""What a run leaves on disk, defined once: result.json, speed.json, ablation.json."""

@@ -1,0 +1,87 @@
+"""Figure ``curves``: validation during training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitcli.records.ablation import Ablation
+from vitcli.report.figures.arm_style import look
+from vitcli.report.figures.canvas import canvas
+from vitcli.report.figures.end_labels import label_ends, label_lines
+from vitcli.report.summary import Summary
+from vitcli.statistics.curves import Curve, mean_curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_BANDS = 8
+"""With more arms, bands would hide each other: only the baseline and the arm that ends best have one."""
+MOST_NAMES = 20
+"""With more arms, only the baseline and the ten that end best have a name; the others are thin and grey."""
+
+
+def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
+    """Draw the mean over seeds of each arm's validation metric, with its interval as a band.
+
+    Returns:
+        The caption; empty, and nothing is drawn, if there is no curve yet.
+    """
+    name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
+    found = {arm.name: mean_curves(arm, "epoch") for arm in ablation.arms}
+    curves = {arm: named[name] for arm, named in found.items() if name in named}
+    if not curves:
+        return ""
+    best = sorted(curves, key=lambda arm: -summary.metric.sign * float(curves[arm].mean[-1]))
+    named = {*best[:10], summary.baseline} if len(curves) > MOST_NAMES else set(curves)
+    banded = {best[0], summary.baseline} if len(curves) > MOST_BANDS else set(curves)
+    order = {arm.name: number for number, arm in enumerate(ablation.arms) if arm.name in named & curves.keys()}
+    shown = {arm: curves[arm] for arm in order}
+    with canvas(stem, max(4.2, 1.0 + 0.2 * label_lines(shown))) as axes:
+        for arm in curves.keys() - named:
+            axes.plot(curves[arm].x, curves[arm].mean, color="0.75", linewidth=0.8, zorder=1)
+        _draw(axes, shown, order, banded)
+        _zoom(axes, list(shown.values()))
+        label_ends(axes, shown, order)
+        axes.set_ylabel(f"{name}, mean over seeds")
+    return _caption(len(curves))
+
+
+def _caption(arms: int) -> str:
+    which = "" if arms <= MOST_BANDS else ", which only the baseline and the arm that ends best have here"
+    named = (
+        "" if arms <= MOST_NAMES else " The baseline and the ten arms that end best have names, the others are grey."
+    )
+    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{which}; "
+    return f"{shown}scaled to the second half of training.{named}"
+
+
+def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded: set[str]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for name, curve in curves.items():
+        style, every = look(order[name]), max(len(curve.x) // 5, 1)
+        axes.plot(
+            curve.x, curve.mean, color=style.colour, linestyle=style.line, linewidth=1.6, marker=style.marker,
+            markersize=5, markevery=(order[name] % every, every), zorder=2,
+        )  # fmt: skip
+        if name in banded:
+            axes.fill_between(curve.x, *curve.band, color=style.colour, alpha=0.12, linewidth=0, zorder=0)
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+
+
+def _zoom(axes: "Axes", curves: list[Curve]) -> None:
+    # The steep rise at the start would leave no room for the differences that the picture is about.
+    late = [curve.x >= (curve.x[0] + curve.x[-1]) / 2 for curve in curves]
+    bottom = min(float(curve.mean[x].min()) for curve, x in zip(curves, late, strict=True))
+    top = max(float(curve.mean[x].max()) for curve, x in zip(curves, late, strict=True))
+    # Bands of two seeds can be ten times as wide as the lines are apart; they are cut at one such distance.
+    reach = (top - bottom) or 0.02 * abs(top) or 0.01
+    low = max(min(float(c.band[0][x].min()) for c, x in zip(curves, late, strict=True)), bottom - reach)
+    high = min(max(float(c.band[1][x].max()) for c, x in zip(curves, late, strict=True)), top + reach)
+    axes.set_ylim(low - 0.05 * reach, high + 0.05 * reach)
+    seen = [curve.x[(curve.band[0] <= high) & (curve.band[1] >= low)] for curve in curves]
+    first, last = min(float(x[0]) for x in seen), max(float(x[-1]) for x in seen)
+    padding = 0.03 * (last - first) or 0.5
+    axes.set_xlim(first - padding, last + padding)

@@ -1,0 +1,108 @@
+"""How the ablation was carried out: code, data and devices, budgets, continued and stopped trials, and how speed was measured."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from vitcli.records.ablation import Ablation, Trial
+from vitcli.records.load_conditions import SPEED
+from vitcli.report.blocks import Code
+from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, listed
+from vitcli.report.summary import Summary
+
+_EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds spent in training"}
+
+
+def facts(ablation: Ablation) -> dict[str, str | Code]:
+    """What was done, by name; empty texts are facts that are not known."""
+    done = [trial for arm in ablation.arms for trial in arm.done]
+    threads = sorted({trial.threads for trial in done if trial.threads})
+    return {
+        "command": Code(ablation.command) if ablation.command else "",
+        "seeds": ", ".join(map(str, ablation.seeds)) + " (the same for every arm)",
+        "budget": _budget(ablation),
+        "epochs": ", ".join(map(str, sorted({trial.epochs for trial in done}))),
+        "threads per trial": ", ".join(map(str, threads)),
+        "machine": _pairs(ablation.machine.items()),
+        "versions": _pairs(ablation.versions.items()),
+        **_provenance(done),
+        "continued trials": _continued(ablation),
+        "config ids": _pairs((arm.name, arm.id) for arm in ablation.arms),
+    }
+
+
+def stopped_early(ablation: Ablation) -> str:
+    """Which arms racing stopped and why; empty if none."""
+    stopped = [f"{arm}: {why.rstrip('.')}." for arm, why in ablation.dropped.items()]
+    if not stopped:
+        return ""
+    rule = "These arms were dropped before all their seeds had run, so that they have fewer; their intervals, p-values and "
+    return rule + "P(better) do not account for that choice. " + " ".join(stopped)
+
+
+def lost_seeds(ablation: Ablation) -> str:
+    """Which arms have trials that failed or gave no finite number, and what that does to their means; empty if none."""
+    lost = {arm.name: sum(trial.status in ("failed", "not finite") for trial in arm.trials) for arm in ablation.arms}
+    if not any(lost.values()):
+        return ""
+    counts = listed([f"{arm} in {number} of {len(ablation.seeds)} seeds" for arm, number in lost.items() if number])
+    return f"Failed or not finite: {counts}. They are in no number; if an arm fails because it is unstable, its mean flatters it."
+
+
+def measured(ablation: Ablation, summary: Summary) -> str:
+    """Under which conditions the speeds were measured, and which arms have none; empty if nothing was measured."""
+    speed = ablation.speed
+    if speed is None:
+        return ""
+    changed = [arm.name for arm in ablation.arms if arm.name in speed.arms and speed.arms[arm.name].id != arm.id]
+    absent = [arm.name for arm in ablation.arms if arm.name not in speed.arms]
+    sentences = [
+        f"On {speed.device} with {_count(speed.threads, 'thread')} in {speed.precision}, {_count(speed.rounds, 'round')} "
+        f"over the arms in turns{f', {speed.measured_at}' if speed.measured_at else ''}; latency is of one image alone, "
+        f"images/s are of batches of {speed.batch_size}, peak memory is of a training step."
+    ]
+    if changed:
+        sentences.append(f"The speed in {SPEED} is of another config, and left out, for {listed(changed)}.")
+    if absent:
+        sentences.append(f"No speed was measured for {listed(absent)}.")
+    return " ".join(sentences)
+
+
+def _budget(ablation: Ablation) -> str:
+    if ablation.budget is None:
+        return ""
+    by_epochs: dict[int, list[str]] = defaultdict(list)
+    for arm, epochs in ablation.budget.epochs.items():
+        by_epochs[epochs].append(arm)
+    if len(by_epochs) == 1:
+        each = f" ({_count(next(iter(by_epochs)), 'epoch')} for every arm)"
+    else:
+        each = "; ".join(f"{_count(epochs, 'epoch')} for {listed(arms)}" for epochs, arms in by_epochs.items())
+        each = f": {each}" if each else ""
+    return f"equal {_EQUAL.get(ablation.budget.equal, ablation.budget.equal)} in all arms{each}"
+
+
+def _provenance(done: list[Trial]) -> dict[str, str]:
+    told = [aspects(trial.provenance) for trial in done if trial.provenance]
+    if not told:
+        return {"code and data of each trial": f"{NOT_RECORDED}, so that a mixture of versions would not be seen"}
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for one in told:
+        for aspect, value in one.items():
+            found[aspect][value] = None
+    texts = {aspect: " / ".join(values) for aspect, values in found.items()}
+    own = ("commit", "uncommitted changes", "data", "device")
+    packages = _pairs((aspect, text) for aspect, text in texts.items() if aspect not in own)
+    return {**{f"trials' {aspect}": texts[aspect] for aspect in own}, "trials' versions": packages}
+
+
+def _continued(ablation: Ablation) -> str:
+    resumed = [trial for arm in ablation.arms for trial in arm.trials if trial.resumed]
+    return "; ".join(f"{trial.name} after epoch {listed([str(epoch) for epoch in trial.resumed])}" for trial in resumed)
+
+
+def _pairs(items: Iterable[tuple[str, object]]) -> str:
+    return ", ".join(f"{key} {item}" for key, item in items)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""The TensorBoard view of an ablation."""

@@ -1,0 +1,54 @@
+"""The report and its figures as TensorBoard's Text and Images tabs show them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitcli.records.ablation import Ablation
+from vitcli.report.blocks import Log, Picture
+from vitcli.report.content import content
+from vitcli.report.figures.write import DRAWERS
+from vitcli.report.formats.markdown import to_markdown
+from vitcli.report.summary import summarise
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+TEXT = "report"
+
+
+def page_summaries(ablation: Ablation, prefix: str) -> "list[tuple[int, Summary]]":
+    """(step, summary) of the report's text as it is now, and of the figures that lie in the ablation's directory.
+
+    Args:
+        ablation: What they are about.
+        prefix: Of every tag, to tell ablations apart.
+    """
+    figures = [path for name in DRAWERS if (path := ablation.directory / f"{name}.png").exists()]
+    images = [(0, _image(path, f"{prefix}figures/{path.stem}")) for path in figures]
+    return [(0, _text(ablation, f"{prefix}{TEXT}")), *images]
+
+
+def _text(ablation: Ablation, tag: str) -> "Summary":
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.plugins.text import metadata
+
+    blocks = [block for block in content(ablation, summarise(ablation), []) if not isinstance(block, Picture | Log)]
+    tensor = TensorProto(dtype="DT_STRING", string_val=[to_markdown(blocks).encode()])
+    described = metadata.create_summary_metadata(display_name=tag, description="")
+    return Summary(value=[Summary.Value(tag=tag, metadata=described, tensor=tensor)])
+
+
+def _image(path: Path, tag: str) -> "Summary":
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.plugins.image import metadata
+
+    png = path.read_bytes()
+    # The plugin wants width and height before the picture; a PNG's header has them as its third and fourth words.
+    size = [str(int.from_bytes(png[at : at + 4], "big")).encode() for at in (16, 20)]
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)])
+    tensor = TensorProto(dtype="DT_STRING", string_val=[*size, png], tensor_shape=shape)
+    described = metadata.create_summary_metadata(display_name=tag, description="")
+    return Summary(value=[Summary.Value(tag=tag, metadata=described, tensor=tensor)])

@@ -1,0 +1,118 @@
+"""A TensorBoard view of ablations: HParams with one row per arm, mean curves, and charts with intervals.
+
+It is written beside the trials' own event files, without TensorFlow and torch, and can be written again at any time.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitcli.records.ablation import Ablation, Arm, Trial
+from vitcli.records.load import PLAN, RESULT, load
+from vitcli.report.factors import Factor, factors
+from vitcli.report.summary import speed_of
+from vitcli.report.tensorboard.events import delete_own, scalars, write_events
+from vitcli.report.tensorboard.means import layout, write_means
+from vitcli.report.tensorboard.pages import page_summaries
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+
+def write_summary_view(directory: str | Path) -> None:
+    """Write or refresh the view of one ablation, for ``tensorboard --logdir runs/<name>``.
+
+    Raises:
+        ReportError: The directory cannot be read.
+    """
+    root = Path(directory)
+    _write_view(root, [load(root)])
+
+
+def write_collection_view(parent: str | Path, directories: Sequence[Path]) -> None:
+    """Write or refresh one view of several ablations, for ``tensorboard --logdir runs``.
+
+    TensorBoard shows the columns of one experiment only, whichever it finds first; the parent gets the columns of all of them,
+    and the ablations none of their own.
+
+    Args:
+        parent: A directory above all ``directories``.
+        directories: The ablations' directories.
+
+    Raises:
+        ReportError: One of them cannot be read.
+    """
+    _write_view(Path(parent), [load(directory) for directory in directories])
+
+
+def _write_view(root: Path, ablations: Sequence[Ablation]) -> None:
+    delete_own(root)
+    table = factors(ablations)
+    tags: dict[str, None] = {}
+    for ablation in ablations:
+        for arm in ablation.arms:
+            for trial in arm.trials:
+                if trial.status in ("done", "failed", "not finite"):
+                    _write_session(ablation, arm, trial, table[ablation.name, arm.name])
+        tags |= dict.fromkeys(write_means(ablation))
+    written = [(0, _experiment(ablations, list(table.values())))]
+    for ablation in ablations:
+        written += page_summaries(ablation, f"{ablation.name}/" if len(ablations) > 1 else "")
+    if tags:
+        written.append((0, layout(sorted(tags, key=lambda tag: (tag.startswith("train/"), tag)))))
+    write_events(root, written, _wall_time(ablations))
+
+
+def _experiment(ablations: Sequence[Ablation], rows: Sequence[Mapping[str, Factor]]) -> "Summary":
+    from tensorboard.plugins.hparams.summary_v2 import Discrete, HParam, Metric, hparams_config_pb
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    domains = {name: dict.fromkeys(row[name] for row in rows if name in row) for name in names}
+    metrics = dict.fromkeys(ablation.metric.name for ablation in ablations)
+    metrics |= dict.fromkeys(name for ablation in ablations for name in ablation.metric_names)
+    metrics |= dict.fromkeys(_COST if any(ablation.speed for ablation in ablations) else _COST[:-1])
+    return hparams_config_pb(
+        [HParam(name, Discrete(values)) for name, values in domains.items()],
+        [Metric(name, display_name=name) for name in metrics],
+        time_created_secs=_wall_time(ablations),
+    )
+
+
+_COST = ("cost/parameters", "cost/gmacs", "cost/train_seconds", "cost/latency_ms")
+"""The last one only where it was measured."""
+
+
+def _write_session(ablation: Ablation, arm: Arm, trial: Trial, hparams: Mapping[str, Factor]) -> None:
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    ended = (trial.directory / RESULT).stat().st_mtime
+    # The group is named after the ablation too: arms of the same name in two ablations must not be averaged together.
+    start = hparams_pb(
+        dict(hparams), trial_id=f"{arm.name} ({ablation.name})", start_time_secs=ended - trial.train_seconds
+    )
+    summaries = [(0, start), (0, _session_end(trial, ended))]
+    if trial.status == "done":
+        speed = speed_of(ablation, arm)
+        gmacs = None if arm.macs is None else arm.macs / 1e9
+        cost = (arm.parameters, gmacs, trial.train_seconds, speed.latency_ms if speed else None)
+        values = dict(trial.metrics) | {
+            name: value for name, value in zip(_COST, cost, strict=True) if value is not None
+        }
+        summaries.append((trial.epochs, scalars({tag: value for tag, value in values.items() if value == value})))
+    write_events(trial.directory, summaries, ended)
+
+
+def _session_end(trial: Trial, ended: float) -> "Summary":
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    status = api_pb2.STATUS_SUCCESS if trial.status == "done" else api_pb2.STATUS_FAILURE
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=ended)
+    described = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
+    return Summary(
+        value=[Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=described, tensor=metadata.NULL_TENSOR)]
+    )
+
+
+def _wall_time(ablations: Sequence[Ablation]) -> float:
+    return max((ablation.directory / PLAN).stat().st_mtime for ablation in ablations)

@@ -1,0 +1,103 @@
+"""metrics.csv: every row that a run logs, also across a crash."""
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from vitcli.records.json_files import write_text
+
+METRICS = "metrics.csv"
+
+
+def kept_rows(path: Path, epochs: int) -> list[dict[str, str]]:
+    """Return the rows of the first ``epochs`` epochs, without empty cells; a row that was cut short is none."""
+    if not epochs:
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return []
+    rows = [{name: cell for name, cell in row.items() if cell} for row in found if None not in row]
+    return [row for row in rows if _epoch(row) < epochs]
+
+
+def is_whole(path: Path, epochs: int) -> bool:
+    """Whether a file that is there has rows of every one of the first ``epochs`` epochs."""
+    return not path.exists() or {int(_epoch(row)) for row in kept_rows(path, epochs)} == set(range(epochs))
+
+
+def _epoch(row: dict[str, str]) -> float:
+    try:
+        return float(row["epoch"])
+    except (KeyError, ValueError):
+        return math.inf
+
+
+class MetricsFile(Logger):
+    """Appends each row; a row with new columns makes the file be written anew, in one step.
+
+    Lightning's CSVLogger deletes the file of an earlier try, and loses it if the process dies while columns are added.
+
+    Args:
+        save_dir: Where metrics.csv lies.
+        epochs: Rows of so many epochs of an earlier try are kept; the others are of a try that is dead.
+    """
+
+    def __init__(self, save_dir: str, epochs: int = 0) -> None:
+        super().__init__()
+        self.path = Path(save_dir) / METRICS
+        self.rows = kept_rows(self.path, epochs)
+        self.columns = sorted({name for row in self.rows for name in row})
+        self.written = -1
+
+    @property
+    def name(self) -> str:
+        """No folder of its own."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """No folder of its own."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """Where metrics.csv lies."""
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml says it."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Take up a row."""
+        row = {**metrics, "step": len(self.rows) if step is None else step}
+        self.rows.append({name: str(value) for name, value in row.items()})
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Bring the file up to date."""
+        new = self.rows[max(0, self.written) :]
+        if self.written < 0 or any(name not in self.columns for row in new for name in row):
+            self.columns = sorted({*self.columns, *(name for row in new for name in row)})
+            if self.columns:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(self.path, self._lines([dict(zip(self.columns, self.columns, strict=True)), *self.rows]))
+            else:
+                self.path.unlink(missing_ok=True)
+        elif new:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(self._lines(new))
+        self.written = len(self.rows)
+
+    def _lines(self, rows: list[dict[str, str]]) -> str:
+        text = io.StringIO()
+        csv.DictWriter(text, self.columns).writerows(rows)
+        return text.getvalue()

@@ -1,0 +1,1 @@
+"""Attention: what a token sees of the map, one mechanism a file."""

@@ -1,0 +1,1 @@
+"""A token sees tokens that are chosen by what they hold."""

@@ -1,0 +1,1 @@
+"""Every token sees the tokens around it."""

@@ -1,0 +1,1 @@
+"""Tokens see those of their window."""

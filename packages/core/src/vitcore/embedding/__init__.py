@@ -1,0 +1,1 @@
+"""From images to grids, and from grids to coarser ones."""

@@ -1,0 +1,82 @@
+"""A stem of small strided convolutions instead of one large patch."""
+
+from itertools import pairwise
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitcore.convolution import GridConv2d
+from vitcore.embedding.patch import Embedding
+from vitcore.norm import GridBatchNorm2d
+from vitcore.op import ActivationFactory, NormFactory
+
+
+class ConvStem(Embedding):
+    """Halve the image again and again by 3 x 3 convolutions - norm - activation, doubling the channels.
+
+    Args:
+        in_chans: Channels of the image.
+        width: Channels of the grid and of the last strided convolution; the one before has half of them, and so on.
+        layers: Number of convolutions with stride 2.
+        last: ``pointwise`` ends with a 1 x 1 convolution with bias, ``none`` with the last activation.
+        norm: Makes the normalisations between convolution and activation.
+        activation: Makes the non-linearities.
+        last_norm: Makes a normalisation of the grid.
+        bias: Number of bias terms a channel of the 3 x 3 convolutions: 0 or 1.
+
+    Shapes:
+        image (b, in_chans, H, W) -> grid (b, ceil(H / 2**layers), ceil(W / 2**layers), width)
+
+    Cost: for an output of h x w tokens, layer i of 1..layers has 4**(layers - i) * h * w places of 9 * c_in * c_out
+    multiply-adds, exactly so if 2**layers divides H and W; the 1 x 1 convolution adds h * w * width**2.
+
+    Raises:
+        ValueError: ``layers`` is not positive, or 2**(layers - 1) does not divide ``width``.
+
+    Source: Xiao et al., Early Convolutions Help Transformers See Better, NeurIPS 2021, section 4 (``pointwise``, ReLU); the
+    same with ReLU6 in Huang et al., Shuffle Transformer, 2021. Xiao et al. choose the widths per model. Two convolutions with
+    biases and one norm behind them are the tokenizer of Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
+    """
+
+    def __init__(
+        self,
+        in_chans: int,
+        width: int,
+        layers: int = 2,
+        last: Literal["none", "pointwise"] = "pointwise",
+        norm: NormFactory = GridBatchNorm2d,
+        activation: ActivationFactory = nn.ReLU,
+        last_norm: NormFactory = nn.Identity,
+        bias: int = 0,
+    ) -> None:
+        super().__init__()
+        if layers < 1 or width % 2 ** (layers - 1):
+            raise ValueError(
+                f"ConvStem: width must be divisible by 2**(layers - 1), layers >= 1, got width={width}, layers={layers}."
+            )
+        self.reduction = 2**layers
+        widths = [in_chans, *(width // 2 ** (layers - 1 - i) for i in range(layers))]
+        self.layers = nn.Sequential(
+            *(
+                nn.Sequential(GridConv2d(narrow, wide, 3, stride=2, padding=1, bias=bias > 0), norm(wide), activation())
+                for narrow, wide in pairwise(widths)
+            )
+        )
+        self.last = GridConv2d(width, width, 1) if last == "pointwise" else nn.Identity()
+        self.norm = last_norm(width)
+
+    def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
+        """Embed the image."""
+        # One copy of the image is less than the copies of wider grids that norms would make otherwise.
+        return self.norm(self.last(self.layers(image.permute(0, 2, 3, 1).contiguous())))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of an image of h x w pixels."""
+        return -(-h // self.reduction), -(-w // self.reduction)
+
+    def macs(self, h: int, w: int) -> int:
+        """One matrix product a place and layer, for an image of exactly 2**layers * (h, w) pixels."""
+        convolutions = [m for m in self.layers.modules() if isinstance(m, GridConv2d)]
+        total = sum(4**i * h * w * conv.weight.numel() for i, conv in enumerate(reversed(convolutions)))
+        return total + (h * w * self.last.weight.numel() if isinstance(self.last, GridConv2d) else 0)

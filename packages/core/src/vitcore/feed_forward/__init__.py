@@ -1,0 +1,1 @@
+"""Feed-forwards, and the channel attentions that they can hold."""

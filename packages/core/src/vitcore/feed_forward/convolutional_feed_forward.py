@@ -1,0 +1,60 @@
+"""PVTv2's feed-forward: a depth-wise convolution between the two linear maps, no normalisation inside."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitcore.convolution import DepthwiseConv2d, same_padding
+from vitcore.feed_forward.mlp import hidden_width
+from vitcore.op import ActivationFactory, FeatureOp
+
+
+class ConvolutionalFeedForward(FeatureOp):
+    """Expand, look at the neighbours, activate, contract.
+
+    Linear - (activation) - k x k depth-wise convolution - activation - linear, all with biases. A filter that is one at its
+    centre and zero elsewhere leaves the transformer's plain feed-forward. Prefix tokens are refused: the convolution has no
+    place for them.
+
+    Args:
+        width: Channels of the grid.
+        ratio: Hidden channels as a multiple of ``width``; the product is rounded down.
+        kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
+        activation: Makes the non-linearity after the convolution.
+        activation_before: Makes the one before it: ``torch.nn.ReLU`` in PVTv2's linear variant, ``torch.nn.Identity`` elsewhere.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width)
+
+    Cost: h * w * hidden * (2 * width + kernel_size**2) multiply-adds.
+
+    Raises:
+        ValueError: ``kernel_size`` is even, or there would be no hidden channel.
+
+    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Convolutional Feed-Forward"; the
+    ReLU of the linear variant is in the public code alone.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        ratio: float = 4.0,
+        kernel_size: int = 3,
+        activation: ActivationFactory = nn.GELU,
+        activation_before: ActivationFactory = nn.Identity,
+    ) -> None:
+        super().__init__()
+        same_padding("ConvolutionalFeedForward", kernel_size)
+        hidden = hidden_width("ConvolutionalFeedForward", width, ratio)
+        self.expand = nn.Linear(width, hidden)
+        self.activation_before = activation_before()
+        self.middle = DepthwiseConv2d(hidden, kernel_size)
+        self.activation = activation()
+        self.contract = nn.Linear(hidden, width)
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Apply the feed-forward to the map."""
+        return self.contract(self.activation(self.middle(self.activation_before(self.expand(grid)))))
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Two matrix products and the depth-wise convolution."""
+        return 2 * h * w * self.expand.in_features * self.expand.out_features + self.middle.macs(h, w)

@@ -1,0 +1,106 @@
+"""LocalViT's feed-forward: a depth-wise convolution brings locality into the transformer's MLP."""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vitcore.convolution import DepthwiseConv2d, GridConv2d, same_padding
+from vitcore.feed_forward.mlp import hidden_width
+from vitcore.norm import GridBatchNorm2d
+from vitcore.op import ActivationFactory, FeatureOp, NormFactory
+
+
+class LocalityFeedForward(FeatureOp):
+    """Expand, look at the neighbours, gate the channels, contract.
+
+    1x1 convolution - norm - activation, k x k depth-wise convolution - norm - activation, channel attention, 1x1
+    convolution - norm; no biases. With ``placement="none"`` no token sees another except through the channel attention.
+
+    Without gradients an activation that can overwrite its input does: that is the result of the norm before it, which nothing
+    else holds. (A hook on the norm that keeps its result keeps what the activation makes of it.)
+
+    Args:
+        width: Channels of the grid.
+        ratio: Hidden channels as a multiple of ``width``; the product is rounded down.
+        kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
+        placement: Where the depth-wise convolution sits: on the hidden channels (``middle``), on ``width`` channels before
+            the expansion (``first``), or nowhere (``none``).
+        activation: Makes the non-linearity; it is made anew for each place.
+        channel_attention: Makes the gate on the hidden channels; ``torch.nn.Identity`` for none.
+        norm: Makes the normalisations on grids.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width)
+        prefix (b, p, width): passes by untouched; the op returns None for it.
+
+    Cost: h * w * (2 * width * hidden + k**2 * (hidden or width)) multiply-adds and those of the channel attention.
+
+    Raises:
+        ValueError: ``kernel_size`` is even, or there would be no hidden channel.
+
+    Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Eqs. 5-7. The residual, which the public
+    code adds inside, is the skeleton's business here. ``placement="first"`` convolves ``width`` channels; the public code
+    asks for the hidden number there and fails.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        ratio: float = 4.0,
+        kernel_size: int = 3,
+        placement: Literal["none", "first", "middle"] = "middle",
+        activation: ActivationFactory = nn.Hardswish,
+        channel_attention: NormFactory = nn.Identity,
+        norm: NormFactory = GridBatchNorm2d,
+    ) -> None:
+        super().__init__()
+        same_padding("LocalityFeedForward", kernel_size)
+        hidden = hidden_width("LocalityFeedForward", width, ratio)
+        self.width, self.hidden = width, hidden
+        self.first = _neighbours(width, kernel_size, activation, norm) if placement == "first" else nn.Sequential()
+        self.expand = nn.Sequential(GridConv2d(width, hidden, 1, bias=False), norm(hidden), activation())
+        self.middle = _neighbours(hidden, kernel_size, activation, norm) if placement == "middle" else nn.Sequential()
+        self.channel_attention = channel_attention(hidden)
+        self.contract = nn.Sequential(GridConv2d(hidden, width, 1, bias=False), norm(width))
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+        """Apply the feed-forward to the map."""
+        hidden = grid
+        inference = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        # One after the other: a call of a sequence would hold what it was given, a whole hidden map, until it ends.
+        for part in (*self.first, *self.expand, *self.middle, self.channel_attention, *self.contract):
+            overwrites = inference and getattr(part, "inplace", None) is False
+            hidden = _in_place(part, hidden) if overwrites else part(hidden)
+        return hidden
+
+    def forward_prefixed(
+        self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
+    ) -> tuple[Float[Tensor, "b h w c"], None]:
+        """Apply the feed-forward to the map; the prefix has no neighbours and passes by."""
+        return self(grid), None
+
+    def macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Two matrix products, the depth-wise convolution and the channel attention."""
+        inside = sum(part.macs(h, w) for part in self.modules() if isinstance(part, DepthwiseConv2d))
+        if isinstance(self.channel_attention, FeatureOp):
+            inside += self.channel_attention.macs(h, w)
+        return 2 * h * w * self.width * self.hidden + inside
+
+    def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
+        """Those of the channel attention."""
+        return self.channel_attention.elementwise_macs(h, w) if isinstance(self.channel_attention, FeatureOp) else 0
+
+
+def _neighbours(width: int, kernel_size: int, activation: ActivationFactory, norm: NormFactory) -> nn.Sequential:
+    return nn.Sequential(DepthwiseConv2d(width, kernel_size, bias=0), norm(width), activation())
+
+
+def _in_place(activation: Any, hidden: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+    """Compute an activation in the memory of its input."""
+    activation.inplace = True
+    try:
+        return activation(hidden)
+    finally:
+        activation.inplace = False

@@ -1,0 +1,101 @@
+"""BOAT on Swin and CSWin: attention among tokens that are alike, beside the hosts' attention among tokens that are near.
+
+How the paper maps to the slots: everything is the host's, and some blocks hold a second mixer in ``content``, between attention
+and feed-forward: cluster attention with clusters of at most 49 tokens and an overlap of 20. On Swin these are the second blocks
+of stages 1 to 3, those that shift, without stochastic depth on the branch; on CSWin the first, third, ... blocks of all stages.
+
+The public code is not the authors'. On CSWin it does not scale the scores of cluster attention, and in the last stage,
+where there is one cluster, it lets neighbouring images of the batch overlap. The plain names scale and keep images apart,
+with the same parameters; ``boat_cswin_tiny_compat`` ... compute what that code computes for an even batch.
+
+Source: Yu et al., BOAT: Bilateral Local Attention Vision Transformer, BMVC 2022.
+"""
+
+from typing import Any
+
+from vitmodels.presets import cswin, swin
+from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.skeletons.parts import part
+from vitmodels.skeletons.pyramid import pyramid
+from vitmodels.skeletons.timm_interface import preset
+
+SWIN_RULES = KeyRules(
+    (
+        *swin.STEM_AND_HEAD,
+        *swin.ATTENTION,
+        *swin.MLP,
+        (r"layers\.(\d)\.blocks\.(\d+)\.norm4\.(.+)", r"stages.\1.blocks.\2.content.norm.\3"),
+        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.qkv\.(.+)", r"stages.\1.blocks.\2.content.op.qkv.\3"),
+        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.proj\.(.+)", r"stages.\1.blocks.\2.content.op.projection.\3"),
+        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.get_v\.(.+)", r"stages.\1.blocks.\2.content.op.position.\3"),
+    ),
+    swin.STRUCTURAL,
+)
+_CONTENT, _OURS = r"stage(?P<stage>\d)\.(\d+)\.content_attn\.", r"stages.{stage}.blocks.\2.content.op."
+CSWIN_RULES = KeyRules(
+    (
+        *cswin.STEM_AND_HEAD,
+        *cswin.BLOCKS,
+        (r"stage(?P<stage>\d)\.(\d+)\.norm3\.(.+)", r"stages.{stage}.blocks.\2.content.norm.\3"),
+        (_CONTENT + r"qkv\.(.+)", _OURS + r"qkv.\3"),
+        (_CONTENT + r"proj\.(.+)", _OURS + r"projection.\3"),
+        (_CONTENT + r"get_v\.(.+)", _OURS + r"position.\3"),
+    ),
+    first_stage=1,
+)
+NOTHING: Any = {"op": "vitcore.Nothing", "norm": "torch.nn.Identity", "drop_path_scale": 1.0}
+
+
+def content_branch(
+    head_dim: int, drop_path_scale: float, op: str = "vitcore.ClusterAttention", **more: Any
+) -> dict[str, Any]:
+    """Return the data of the branch of cluster attention."""
+    cluster = part(op, head_dim=head_dim, cluster_size=49, overlap=20, **more)
+    return {"op": cluster, "norm": swin.LAYER_NORM, "drop_path_scale": drop_path_scale}
+
+
+def _on_swin(size: str, width: int, depths: tuple[int, ...], top1: str) -> Any:
+    stages = swin.swin_stages(width, depths)
+    for name in ("stage1", "stage2", "stage3"):
+        stages[name]["alternate"]["content"] = content_branch(32, drop_path_scale=0.0)
+    description = f"BOAT-Swin-{size[0].upper()} ({top1} % top-1, recalled)."
+    return preset(f"boat_swin_{size}", pyramid, description, SWIN_RULES, norm=swin.LAYER_NORM, **stages)
+
+
+boat_swin_tiny = _on_swin("tiny", 96, swin.TINY, "82.3")
+boat_swin_small = _on_swin("small", 96, swin.DEEP, "83.6")
+boat_swin_base = _on_swin("base", 128, swin.DEEP, "83.8")
+
+
+def boat_cswin_stages(size: str) -> dict[str, Any]:
+    """Return CSWin's four stages with cluster attention in every block that is not a second one."""
+    stages = cswin.cswin_stages(size)
+    for stage in stages.values():
+        head_dim = stage["mixer"]["op"]["init_args"]["head_dim"]
+        stage |= {"content": content_branch(head_dim, drop_path_scale=1.0), "alternate": {"content": NOTHING}}
+    return stages
+
+
+def _on_cswin(size: str, top1: str) -> Any:
+    description = f"BOAT-CSWin-{size[0].upper()} ({top1} % top-1, recalled)."
+    return preset(
+        f"boat_cswin_{size}", pyramid, description, CSWIN_RULES, norm=swin.LAYER_NORM, **boat_cswin_stages(size)
+    )
+
+
+def _on_cswin_compat(size: str) -> Any:
+    stages = boat_cswin_stages(size)
+    for name, stage in stages.items():
+        head_dim = stage["mixer"]["op"]["init_args"]["head_dim"]
+        op = "vitmodels.PairedImageAttention" if name == "stage4" else "vitcore.ClusterAttention"
+        stage["content"] = content_branch(head_dim, drop_path_scale=1.0, op=op, scale=1.0)
+    description = f"BOAT-CSWin-{size[0].upper()} as the public code computes it: unscaled, images of a batch overlap."
+    return preset(f"boat_cswin_{size}_compat", pyramid, description, CSWIN_RULES, norm=swin.LAYER_NORM, **stages)
+
+
+boat_cswin_tiny = _on_cswin("tiny", "83.7")
+boat_cswin_small = _on_cswin("small", "84.1")
+boat_cswin_base = _on_cswin("base", "84.7")
+boat_cswin_tiny_compat = _on_cswin_compat("tiny")
+boat_cswin_small_compat = _on_cswin_compat("small")
+boat_cswin_base_compat = _on_cswin_compat("base")

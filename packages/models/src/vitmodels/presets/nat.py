@@ -1,0 +1,76 @@
+"""NAT on the Pyramid skeleton: neighbourhood attention in all stages.
+
+How the paper maps to the slots: ``mixer`` is neighbourhood attention over 7 x 7 tokens (clamped at the borders, relative bias),
+``feed_forward`` an MLP of ratio 3 (mini, tiny) or 2 (small, base), ``downsample`` two 3 x 3 convolutions of stride 2 and then one
+for each stage, with a norm each. The epsilon of all norms is 1e-5.
+
+Configurations from memory of the public code; they give the published parameters and MACs. The layer scale of small and base in
+that code is left out: it is a matter of training, not of locality.
+
+Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
+"""
+
+from typing import Any
+
+from vitmodels.presets.swin import LAYER_NORM
+from vitmodels.skeletons.parts import part
+from vitmodels.skeletons.pyramid import pyramid
+from vitmodels.skeletons.timm_interface import preset
+
+SIZES = {
+    "mini": (64, (3, 4, 6, 5), 3.0),
+    "tiny": (64, (3, 4, 18, 5), 3.0),
+    "small": (96, (3, 4, 18, 5), 2.0),
+    "base": (128, (3, 4, 18, 5), 2.0),
+}
+"""Width of the first stage, depths, ratio of the feed-forward."""
+
+
+def neighborhood_branch(kernel_size: int = 7) -> dict[str, Any]:
+    """Return the data of the attention branch."""
+    op = part("vitcore.NeighborhoodAttention", head_dim=32, kernel_size=kernel_size)
+    return {"op": op, "norm": LAYER_NORM, "drop_path_scale": 1.0}
+
+
+def tokenizer(stage: int) -> dict[str, Any]:
+    """Return the data of what makes the grid of stage 1, 2, 3 or 4."""
+    if stage > 1:
+        return part("vitcore.OverlapPatchMerging", kernel_size=3, stride=2, padding=1, norm=LAYER_NORM)
+    return part(
+        "vitcore.ConvStem",
+        layers=2,
+        last="none",
+        norm="torch.nn.Identity",
+        activation="torch.nn.Identity",
+        last_norm=LAYER_NORM,
+        bias=1,
+    )
+
+
+def nat_stages(size: str) -> dict[str, Any]:
+    """Return the four stages of ``mini``, ``tiny``, ``small`` or ``base``."""
+    first_width, depths, ratio = SIZES[size]
+    return {
+        f"stage{i}": {
+            "mixer": neighborhood_branch(),
+            "feed_forward": {"op": part("vitcore.Mlp", ratio=ratio), "norm": LAYER_NORM, "drop_path_scale": 1.0},
+            "width": first_width * 2 ** (i - 1),
+            "depth": depth,
+            "downsample": tokenizer(i),
+        }
+        for i, depth in enumerate(depths, 1)
+    }
+
+
+FIRST_CONV = "stages.0.downsample.layers.0.0"
+
+
+def _nat(size: str, top1: str) -> Any:
+    description = f"NAT-{size.capitalize()} ({top1} % top-1 published)."
+    return preset(f"nat_{size}", pyramid, description, norm=LAYER_NORM, first_conv=FIRST_CONV, **nat_stages(size))
+
+
+nat_mini = _nat("mini", "81.8")
+nat_tiny = _nat("tiny", "83.2")
+nat_small = _nat("small", "83.7")
+nat_base = _nat("base", "84.3")

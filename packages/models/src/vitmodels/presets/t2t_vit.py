@@ -1,0 +1,151 @@
+"""T2T-ViT on the Column skeleton, and LocalViT on it: soft splits and token attention instead of one cut into patches.
+
+How the paper maps to the slots: ``stem`` is the tokens-to-token module, ``position`` a fixed sinusoid over the raster index
+with the class token first; the blocks are a vision transformer's, deep and narrow, whose queries, keys and values have no bias.
+The plain names mix tokens in the stem by a performer, ``t2t_vit_t_...`` by attention; the stem's feed-forward has ratio 1. The
+epsilon of all norms is 1e-5.
+
+LocalViT replaces the feed-forwards of the blocks (h-swish, an SE gate that keeps 4 channels) and of the stem (h-swish alone) by
+the locality feed-forward, without a norm in front. The public code keeps that norm in the performer's stem and does not use it;
+the plain name drops it, ``localvit_t2t_compat`` has its parameters. As in every LocalViT the last feed-forward passes the class
+token by and cannot change the logits.
+
+Sources: Yuan et al., Tokens-to-Token ViT: Training Vision Transformers from Scratch on ImageNet, ICCV 2021; Li et al.,
+LocalViT: Bringing Locality to Vision Transformers, 2021.
+"""
+
+from typing import Any
+
+from vitmodels.presets.deit import every_stage
+from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
+from vitmodels.presets.swin import LAYER_NORM
+from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.skeletons.column import column
+from vitmodels.skeletons.parts import part
+from vitmodels.skeletons.timm_interface import preset
+
+PERFORMER, ATTENTION = "vitcore.PerformerAttention", "vitcore.TokenAttention"
+STRUCTURAL = ("pos_embed",)
+
+STEM_AND_HEAD = (
+    (r"cls_token", r"prefix"),
+    (r"tokens_to_token\.attention(?P<stage>\d)\.norm1\.(.+)", r"stem.layers.{stage}.norm.\2"),
+    (r"tokens_to_token\.project\.(.+)", r"stem.projection.\1"),
+    (r"(blocks\.\d+)\.norm1\.(.+)", r"\1.mixer.norm.\2"),
+    (r"(blocks\.\d+)\.attn\.qkv\.(.+)", r"\1.mixer.op.qkv.\2"),
+    (r"(blocks\.\d+)\.attn\.proj\.(.+)", r"\1.mixer.op.projection.\2"),
+    (r"(norm\..+)", r"\1"),
+    (r"(head\..+)", r"\1"),
+)
+PERFORMER_MIXER = (
+    (r"tokens_to_token\.attention(?P<stage>\d)\.w", r"stem.layers.{stage}.mixer.directions"),
+    (r"tokens_to_token\.attention(?P<stage>\d)\.kqv\.(.+)", r"stem.layers.{stage}.mixer.kqv.\2"),
+    (r"tokens_to_token\.attention(?P<stage>\d)\.proj\.(.+)", r"stem.layers.{stage}.mixer.projection.\2"),
+)
+ATTENTION_MIXER = (
+    (r"tokens_to_token\.attention(?P<stage>\d)\.attn\.qkv\.(.+)", r"stem.layers.{stage}.mixer.qkv.\2"),
+    (r"tokens_to_token\.attention(?P<stage>\d)\.attn\.proj\.(.+)", r"stem.layers.{stage}.mixer.projection.\2"),
+)
+STEM_NORM = ((r"tokens_to_token\.attention(?P<stage>\d)\.norm2\.(.+)", r"stem.layers.{stage}.feed_forward_norm.\2"),)
+BLOCK_MLP = (
+    (r"(blocks\.\d+)\.norm2\.(.+)", r"\1.feed_forward.norm.\2"),
+    (r"(blocks\.\d+)\.mlp\.fc1\.(.+)", r"\1.feed_forward.op.expand.\2"),
+    (r"(blocks\.\d+)\.mlp\.fc2\.(.+)", r"\1.feed_forward.op.contract.\2"),
+)
+LOCALITY = (
+    *locality_renames(r"tokens_to_token\.attention(?P<stage>\d)\.conv\.conv", r"stem.layers.{stage}.feed_forward"),
+    *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", SQUEEZE),
+)
+
+
+def _stem_mlp(first: str, second: str) -> tuple[tuple[str, str], ...]:
+    names = ((first, "expand"), (second, "contract"))
+    return tuple(
+        (rf"tokens_to_token\.attention(?P<stage>\d)\.mlp\.{old}\.(.+)", rf"stem.layers.{{stage}}.feed_forward.{new}.\2")
+        for old, new in names
+    )
+
+
+def _rules(*renames: tuple[str, str], structural: tuple[str, ...] = STRUCTURAL) -> KeyRules:
+    return KeyRules((*STEM_AND_HEAD, *renames), structural, first_stage=1)
+
+
+PERFORMER_RULES = _rules(*PERFORMER_MIXER, *STEM_NORM, *_stem_mlp("0", "2"), *BLOCK_MLP)
+ATTENTION_RULES = _rules(*ATTENTION_MIXER, *STEM_NORM, *_stem_mlp("fc1", "fc2"), *BLOCK_MLP)
+
+
+def t2t_stem(mixer: str, feed_forward: Any, feed_forward_norm: Any) -> dict[str, Any]:
+    """Return the data of the stem with a performer or with attention."""
+    return part(
+        "vitmodels.TokensToToken",
+        mixer=part(mixer),
+        feed_forward=feed_forward,
+        norm=LAYER_NORM,
+        feed_forward_norm=feed_forward_norm,
+    )
+
+
+def _on_column(
+    name: str, description: str, rules: KeyRules, stem: dict[str, Any], width: int, depth: int, feed_forward: Any
+) -> Any:
+    attention = part("vitcore.GlobalAttention", head_dim=64, bias="projection")
+    mixer = {"op": attention, "norm": LAYER_NORM, "drop_path_scale": 1.0}
+    return preset(
+        name,
+        column,
+        description,
+        rules,
+        first_conv="",  # the stem has none
+        width=width,
+        depth=depth,
+        stem=stem,
+        position="vitmodels.RasterPosition",
+        norm=LAYER_NORM,
+        **every_stage(mixer=mixer, feed_forward=feed_forward),
+    )
+
+
+def _t2t(name: str, mixer: str, width: int, depth: int, ratio: float, top1: str) -> Any:
+    stem = t2t_stem(mixer, part("vitcore.Mlp", ratio=1.0), LAYER_NORM)
+    mlp = {"op": part("vitcore.Mlp", ratio=ratio), "norm": LAYER_NORM, "drop_path_scale": 1.0}
+    kind, rules = ("performer", PERFORMER_RULES) if mixer == PERFORMER else ("token attention", ATTENTION_RULES)
+    description = f"T2T-ViT-{depth} with {kind}: width {width} ({top1} % top-1 published)."
+    return _on_column(name, description, rules, stem, width, depth, mlp)
+
+
+t2t_vit_7 = _t2t("t2t_vit_7", PERFORMER, 256, 7, 2.0, "71.7")
+t2t_vit_10 = _t2t("t2t_vit_10", PERFORMER, 256, 10, 2.0, "75.2")
+t2t_vit_12 = _t2t("t2t_vit_12", PERFORMER, 256, 12, 2.0, "76.5")
+t2t_vit_14 = _t2t("t2t_vit_14", PERFORMER, 384, 14, 3.0, "81.5")
+t2t_vit_19 = _t2t("t2t_vit_19", PERFORMER, 448, 19, 3.0, "81.9")
+t2t_vit_24 = _t2t("t2t_vit_24", PERFORMER, 512, 24, 3.0, "82.3")
+t2t_vit_t_14 = _t2t("t2t_vit_t_14", ATTENTION, 384, 14, 3.0, "81.7")
+t2t_vit_t_19 = _t2t("t2t_vit_t_19", ATTENTION, 448, 19, 3.0, "82.4")
+t2t_vit_t_24 = _t2t("t2t_vit_t_24", ATTENTION, 512, 24, 3.0, "82.6")
+
+
+def _localvit(name: str, description: str, rules: KeyRules, mixer: str, norm: Any = "torch.nn.Identity") -> Any:
+    stem = t2t_stem(mixer, locality_branch(ratio=1.0)["op"], norm)
+    branch = locality_branch(ratio=2.0, channel_attention=squeeze_excite(128))
+    return _on_column(name, description, rules, stem, 256, 7, branch)
+
+
+localvit_t2t = _localvit(
+    "localvit_t2t",
+    "LocalViT on T2T-ViT-7 with performer (72.5 % top-1 published).",
+    _rules(*PERFORMER_MIXER, *LOCALITY, structural=(*STRUCTURAL, "tokens_to_token.attention?.norm2.*")),
+    PERFORMER,
+)
+localvit_t2t_compat = _localvit(
+    "localvit_t2t_compat",
+    "LocalViT on T2T-ViT-7 with performer and the public code's norms that nothing uses.",
+    _rules(*PERFORMER_MIXER, *STEM_NORM, *LOCALITY),
+    PERFORMER,
+    part("vitmodels.presets.idle_norm.IdleLayerNorm", eps=1e-5),
+)
+localvit_t2t_t = _localvit(
+    "localvit_t2t_t",
+    "LocalViT on T2T-ViT-7 with token attention.",
+    _rules(*ATTENTION_MIXER, *LOCALITY),
+    ATTENTION,
+)

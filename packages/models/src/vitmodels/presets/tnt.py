@@ -1,0 +1,110 @@
+"""TNT on the NestedColumn skeleton, and LocalViT on it: a transformer on the pixel tokens inside each patch.
+
+How the paper maps to the slots: ``pixels`` makes 4 x 4 pixel tokens of each 16 x 16 patch, ``inner`` is the transformer layer
+on them, the three stages hold the outer layer: ``mixer`` is attention whose values have a projection of their own,
+``feed_forward`` an MLP. Stochastic depth draws patches in the inner layer and images in the outer one. The epsilon of all norms
+is 1e-5.
+
+LocalViT replaces the outer feed-forward by the locality feed-forward (h-swish, an SE gate that keeps 4 channels), without a
+norm in front and without stochastic depth. As in every LocalViT the last one passes the class token by and cannot change the
+logits.
+
+Sources: Han et al., Transformer in Transformer, NeurIPS 2021, Table 1; Li et al., LocalViT: Bringing Locality to Vision
+Transformers, 2021.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from vitmodels.presets.deit import every_stage
+from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
+from vitmodels.presets.swin import LAYER_NORM, MLP_BRANCH
+from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.skeletons.nested_column import nested_column
+from vitmodels.skeletons.parts import part
+from vitmodels.skeletons.timm_interface import preset
+
+SHARED = (
+    (r"cls_token", r"prefix"),
+    (r"patch_pos", r"position.table"),
+    (r"pixel_pos", r"pixels.position"),
+    (r"pixel_embed\.proj\.(.+)", r"pixels.projection.\1"),
+    (r"norm1_proj\.(.+)", r"stem.norm.\1"),
+    (r"proj\.(.+)", r"stem.projection.\1"),
+    (r"norm2_proj\.(.+)", r"stem.projected_norm.\1"),
+    (r"blocks\.(\d+)\.norm_in\.(.+)", r"inner.\1.mixer_norm.\2"),
+    (r"blocks\.(\d+)\.attn_in\.(qk|v)\.(.+)", r"inner.\1.mixer.\2.\3"),
+    (r"blocks\.(\d+)\.attn_in\.proj\.(.+)", r"inner.\1.mixer.projection.\2"),
+    (r"blocks\.(\d+)\.norm_mlp_in\.(.+)", r"inner.\1.feed_forward_norm.\2"),
+    (r"blocks\.(\d+)\.mlp_in\.fc1\.(.+)", r"inner.\1.feed_forward.expand.\2"),
+    (r"blocks\.(\d+)\.mlp_in\.fc2\.(.+)", r"inner.\1.feed_forward.contract.\2"),
+    (r"blocks\.(\d+)\.norm1_proj\.(.+)", r"inner.\1.summary_norm.\2"),
+    (r"blocks\.(\d+)\.proj\.(.+)", r"inner.\1.summary.\2"),
+    (r"(blocks\.\d+)\.norm_out\.(.+)", r"\1.mixer.norm.\2"),
+    (r"(blocks\.\d+)\.attn_out\.(qk|v)\.(.+)", r"\1.mixer.op.\2.\3"),
+    (r"(blocks\.\d+)\.attn_out\.proj\.(.+)", r"\1.mixer.op.projection.\2"),
+    (r"(norm\..+)", r"\1"),
+    (r"(head\..+)", r"\1"),
+)
+"""Names that TNT and LocalViT share."""
+MLP = (
+    (r"(blocks\.\d+)\.norm_mlp\.(.+)", r"\1.feed_forward.norm.\2"),
+    (r"(blocks\.\d+)\.mlp\.fc1\.(.+)", r"\1.feed_forward.op.expand.\2"),
+    (r"(blocks\.\d+)\.mlp\.fc2\.(.+)", r"\1.feed_forward.op.contract.\2"),
+)
+
+
+def in_our_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
+    """Return the positions in a patch, which the public code keeps as a map (1, c, 4, 4), as a table (16, c)."""
+    return value[0].flatten(1).T.contiguous() if name == "pixels.position" else value
+
+
+RULES = KeyRules((*SHARED, *MLP), transform=in_our_order)
+LOCALVIT_RULES = KeyRules(
+    (*SHARED, *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", SQUEEZE)), transform=in_our_order
+)
+
+
+def _tnt(
+    name: str,
+    description: str,
+    width: int,
+    pixel_width: int,
+    inner_heads: int,
+    rules: KeyRules = RULES,
+    feed_forward: Any = MLP_BRANCH,
+) -> Any:
+    inner = {
+        "mixer": part("vitcore.SeparateAttention", head_dim=pixel_width // inner_heads),
+        "feed_forward": part("vitcore.Mlp", ratio=4.0),
+        "norm": LAYER_NORM,
+        "drop_path_scale": 1.0,
+    }
+    mixer = {"op": part("vitcore.SeparateAttention", head_dim=64), "norm": LAYER_NORM, "drop_path_scale": 1.0}
+    return preset(
+        name,
+        nested_column,
+        description,
+        rules,
+        first_conv="pixels.projection",
+        width=width,
+        pixel_width=pixel_width,
+        inner=inner,
+        norm=LAYER_NORM,
+        **every_stage(mixer=mixer, feed_forward=feed_forward),
+    )
+
+
+tnt_tiny = _tnt("tnt_tiny", "TNT-Ti: width 192, pixel tokens of width 12 (73.6 % top-1 published).", 192, 12, 3)
+tnt_small = _tnt("tnt_small", "TNT-S: width 384, pixel tokens of width 24 (81.5 % top-1 published).", 384, 24, 4)
+tnt_base = _tnt("tnt_base", "TNT-B: width 640, pixel tokens of width 40 (82.8 % top-1 published).", 640, 40, 4)
+localvit_tnt_tiny = _tnt(
+    "localvit_tnt_tiny",
+    "LocalViT on TNT-Ti (75.9 % top-1 published).",
+    192,
+    12,
+    3,
+    LOCALVIT_RULES,
+    locality_branch(channel_attention=squeeze_excite(192)),
+)

@@ -1,0 +1,1 @@
+"""The machinery that turns parts into networks; it names no paper."""

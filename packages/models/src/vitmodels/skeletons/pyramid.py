@@ -1,0 +1,208 @@
+"""The hierarchical skeleton: stages of growing width on ever coarser grids, then a norm and a head."""
+
+from typing import Any, Literal
+
+from timm.models._features import feature_take_indices
+from torch import Tensor, nn
+
+from vitcore import NormFactory
+from vitmodels.skeletons.column import LAYER_NORM, join
+from vitmodels.skeletons.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
+from vitmodels.skeletons.parts import build_part
+from vitmodels.skeletons.stage import Stage, StageSpec, build_stages
+from vitmodels.skeletons.timm_interface import ImageClassifier
+
+NO_STAGE: Any = {}
+
+
+class Pyramid(ImageClassifier):
+    """Stages, norm, head. Its parts are built already: ``pyramid`` builds them from data.
+
+    Args:
+        stages: The stages in order; class tokens live in their stage alone.
+        norm: The normalisation before the head.
+        in_chans: Channels of the image.
+        num_classes: Classes of the head; 0 for none.
+        global_pool: What the head reads: the class ``token`` of the last stage, the ``avg`` of its grid, or all tokens ("").
+        drop_rate: Dropout before the head.
+
+    Raises:
+        ValueError: The head cannot read what ``global_pool`` names.
+
+    Shapes:
+        image (b, in_chans, H, W) -> logits (b, num_classes)
+    """
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        norm: nn.Module,
+        in_chans: int,
+        num_classes: int,
+        global_pool: Literal["token", "avg", ""],
+        drop_rate: float,
+    ) -> None:
+        super().__init__(in_chans, stages[-1].width, drop_rate)
+        self.stages = nn.ModuleList(stages)
+        self.norm = norm
+        self.attach_head(num_classes, global_pool)
+        reduction, self.feature_info = 1, []
+        for index, stage in enumerate(stages):
+            reduction *= int(getattr(stage.downsample, "reduction", 1))
+            self.feature_info.append({"module": f"stages.{index}", "num_chs": stage.width, "reduction": reduction})
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Class tokens of the last stage."""
+        prefix = self.stages[-1].prefix
+        return prefix.shape[1] if isinstance(prefix, Tensor) else 0
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """What the head can read; without prefix tokens there is no class token."""
+        return ("token", "avg", "") if self.num_prefix_tokens else ("avg", "")
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's signature)
+        """Recompute activations in the backward pass instead of keeping them."""
+        super().set_grad_checkpointing(enable)
+        for stage in self.stages:
+            stage.grad_checkpointing = enable  # type: ignore[assignment]
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
+        """Tell timm which parameters lie at which depth: in groups of blocks, or of stages if ``coarse``."""
+        last = (r"^norm", (99999,))
+        if coarse:
+            return {"stem": r"^stages\.0\.downsample", "blocks": [(r"^stages\.(\d+)", None), last]}
+        return {
+            "stem": r"^stages\.0\.(?:downsample|position|prefix)",
+            "blocks": [
+                (r"^stages\.(\d+)\.(?:downsample|position|prefix)", (0,)),
+                (r"^stages\.(\d+)\.blocks\.(\d+)", None),
+                (r"^stages\.(\d+)\.norm", (99998,)),
+                last,
+            ],
+        }
+
+    def forward_features(self, image: Tensor) -> Tensor:
+        """Return the normalised grid of the last stage (b, h, w, width); with class tokens (b, p + h * w, width)."""
+        grid, prefix = image, None
+        for stage in self.stages:
+            grid, prefix = stage(grid, prefix)
+        return self.finish(grid, prefix)
+
+    def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
+        """Normalise what the last stage hands on."""
+        return self.norm(grid) if prefix is None else self.norm(join(grid, prefix))
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Reduce the features to what the head reads."""
+        if self.global_pool == "token":
+            return features[:, 0]
+        if self.global_pool == "avg":
+            return features.flatten(1, -2)[:, self.num_prefix_tokens :].mean(dim=1)
+        return features
+
+    def macs(self, height: int, breadth: int) -> int:
+        """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
+        total, (h, w) = self.head_macs(), (height, breadth)
+        for stage in self.stages:
+            h, w = stage.downsample.map_size(h, w)  # type: ignore[operator, union-attr]
+            total += stage.macs(h, w)  # type: ignore[operator]
+        return total
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,  # noqa: FBT001, FBT002 (timm's signature, here and below)
+        stop_early: bool = False,  # noqa: FBT001, FBT002
+        output_fmt: Literal["NCHW", "NHWC"] = "NCHW",
+        intermediates_only: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """Return the maps that chosen stages hand on, as timm does for its hierarchical models.
+
+        Args:
+            x: Image (b, in_chans, H, W).
+            indices: The last n stages, chosen stages, or all.
+            norm: Apply the final norm to the last one.
+            stop_early: Do not run the stages behind the last chosen one.
+            output_fmt: Maps (b, c, h, w) or (b, h, w, c).
+            intermediates_only: Leave out the final features.
+
+        Returns:
+            (final features as of ``forward_features``, list of maps), or the list alone. Stopped early, the last map that was
+            made stands for the final features.
+
+        Raises:
+            ValueError: ``output_fmt`` is neither NCHW nor NHWC.
+        """
+        if output_fmt not in ("NCHW", "NHWC"):
+            raise ValueError(f"forward_intermediates: output_fmt must be NCHW or NHWC, got output_fmt={output_fmt!r}.")
+        chosen, last = feature_take_indices(len(self.stages), indices)
+        grid, prefix, maps = x, None, []
+        for index, stage in enumerate(self.stages):
+            if stop_early and index > last:
+                break
+            grid, prefix = stage(grid, prefix)
+            if index in chosen:
+                here = self.norm(grid) if norm and index == len(self.stages) - 1 else grid
+                maps.append(here.permute(0, 3, 1, 2) if output_fmt == "NCHW" else here)
+        if intermediates_only:
+            return maps
+        stopped = stop_early and last < len(self.stages) - 1
+        return (grid if stopped else self.finish(grid, prefix)), maps
+
+    def prune_intermediate_layers(
+        self,
+        indices: int | list[int] = 1,
+        prune_norm: bool = False,  # noqa: FBT001, FBT002 (timm's signature)
+        prune_head: bool = True,  # noqa: FBT001, FBT002
+    ) -> list[int]:
+        """Drop the stages, and on request norm and head, that the chosen features do not need; return their indices."""
+        chosen, last = feature_take_indices(len(self.stages), indices)
+        self.stages = self.stages[: last + 1]
+        if prune_norm:
+            self.norm = nn.Identity()
+        if prune_head:
+            self.reset_classifier(0, "")
+        return chosen
+
+
+def pyramid(
+    num_classes: int = 1000,
+    in_chans: int = 3,
+    img_size: int | tuple[int, int] = 224,
+    stage1: StageSpec = NO_STAGE,
+    stage2: StageSpec = NO_STAGE,
+    stage3: StageSpec = NO_STAGE,
+    stage4: StageSpec = NO_STAGE,
+    norm: NormFactory = LAYER_NORM,
+    global_pool: Literal["token", "avg", ""] = "avg",
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+    initial_weights: InitialWeights = vision_transformer_weights,
+) -> Pyramid:
+    """Build a hierarchical vision transformer from the data of its parts.
+
+    Args:
+        num_classes: Classes; 0 for no head.
+        in_chans: Channels of the image.
+        img_size: Height and width in pixels that tables of absolute positions are made for; other sizes interpolate them.
+        stage1: The finest stage; its ``downsample`` makes the grid from the image.
+        stage2: The second stage.
+        stage3: The third stage.
+        stage4: The coarsest stage, which the head reads.
+        norm: Makes the normalisation before the head, for (width).
+        global_pool: What the head reads: the class token of the last stage, the average of its grid, or all tokens ("").
+        drop_rate: Dropout before the head.
+        drop_path_rate: Stochastic depth rate of the last block; it rises linearly from 0.
+        initial_weights: Draws the initial weights of a module, called on every module.
+
+    Raises:
+        ValueError: A part cannot be built with these sizes.
+    """
+    seed = draw_seed()
+    stages = build_stages((stage1, stage2, stage3, stage4), Stage, in_chans, img_size, drop_path_rate)
+    model = Pyramid(stages, build_part(norm)(stages[-1].width), in_chans, num_classes, global_pool, drop_rate)
+    initialise(model, seed, build_part(initial_weights))
+    return model

@@ -1,0 +1,143 @@
+"""``vitcli plan``: what would run, told without running it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
+from vitcli.ablation.plan import make_plan
+from vitcli.config.command_line import parse_arguments
+from vitcli.main import main
+from vitcli.records.json_files import write_json
+
+pytestmark = LIGHTNING
+
+NO_GATE = "torch.nn.Identity"
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
+
+
+def test_the_plan_names_arms_costs_differences_and_trials_and_writes_nothing(path, tmp_path, capsys):
+    assert main(["plan", path]) == 0
+    out = capsys.readouterr().out
+    assert "plain (baseline)" in out
+    assert "activation: Hardswish(inplace=false) -> GELU(approximate=none)" in out
+    assert "Budget: equal epochs." in out
+    assert "4 trials, 0 done, 4 to run. Directory: runs/arms" in out
+    assert f"Time: not measured: vitcli speed {path}" in out.replace("\n", " ")
+    assert f"Memory: not measured: vitcli speed {path}" in out.replace("\n", " ")
+    assert [one.name for one in tmp_path.iterdir()] == ["arms.yaml"]
+
+
+def test_the_plan_as_data_knows_what_is_done_and_how_long_it_took(path, capsys):
+    assert main(["fit", "--config", path, "--ablation.only", "plain"]) == 0
+    capsys.readouterr()
+    assert main(["plan", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    plain, gelu = found["arms"]
+    assert (plain["done"], gelu["done"]) == ([0, 1], [])
+    assert plain["seconds"] > 0
+    assert gelu["seconds"] is None
+    assert (plain["parameters"], plain["macs"]) == (gelu["parameters"], gelu["macs"])
+    assert len(gelu["difference"]) == 1
+    assert (found["to_run"], found["seconds_left"]) == (2, pytest.approx(2 * plain["seconds"]))
+    assert main(["plan", path]) == 0
+    out = capsys.readouterr().out
+    assert "4 trials, 2 done, 2 to run. Directory: runs/arms" in out
+    assert re.search(r"^Time: about \d+ s of training, \d+ s with \d at a time$", out, re.MULTILINE)
+
+
+def test_the_arms_of_factors_are_planned_as_if_written_down(tmp_path, capsys):
+    factors = {
+        "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},
+        "gate": {"se": {}, "none": {GATE: NO_GATE}},
+    }
+    path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
+    assert main(["plan", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [arm["name"] for arm in found["arms"]] == ["hardswish-se", "hardswish-none", "gelu-se", "gelu-none"]
+    assert (found["baseline"], found["trials"]) == ("hardswish-se", 8)
+    assert [len(arm["difference"]) for arm in found["arms"]] == [0, 1, 1, 2]
+    assert found["arms"][3]["levels"] == {"act": "gelu", "gate": "none"}
+    factors["gate"]["none"] = {GATE: "torch.nn.Identityy"}
+    path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
+    assert main(["plan", path]) == 2
+    assert f"{path}, arm hardswish-none: {GATE} is 'torch.nn.Identityy'" in capsys.readouterr().err
+
+
+def result(directory: Path, arm: str, seed: int, identity: str, status: str) -> None:
+    place = directory / arm / f"seed{seed}"
+    place.mkdir(parents=True)
+    outcome = {"metrics": {"test/acc1": 0.5}, "train_seconds": 8.0} if status == "done" else {"cause": "ValueError: no"}
+    write_json(
+        place / "result.json", {"format": 1, "arm": arm, "seed": seed, "id": identity, "status": status, **outcome}
+    )
+
+
+def test_the_plan_tells_done_failed_and_unfinished_trials_apart(path, tmp_path, capsys):
+    plan = make_plan(parse_arguments(["--config", path, "--ablation.seeds", "4"]))
+    identity = plan.arms["gelu"].id
+    result(plan.directory, "gelu", 0, identity, "done")
+    result(plan.directory, "gelu", 1, identity, "failed")
+    result(plan.directory, "gelu", 2, "another", "done")
+    assert main(["plan", path, "--format", "json", "--ablation.seeds", "4"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    gelu = found["arms"][1]
+    assert (gelu["done"], gelu["failed"], gelu["unfinished"]) == ([0], [1], [2])
+    assert (gelu["to_run"], found["to_run"]) == (2, 6)
+    assert main(["plan", path, "--format", "json", "--ablation.seeds", "4", "--retry", "failed"]) == 0
+    assert json.loads(capsys.readouterr().out)["to_run"] == 7
+
+
+def test_measured_speeds_give_time_and_memory_before_the_first_trial(path, tmp_path, capsys):
+    plan = make_plan(parse_arguments(["--config", path]))
+    speeds = {"plain": (0.5, 40_000_000), "gelu": (2.0, 90_000_000)}
+    arms = {
+        name: {"id": plan.arms[name].id, "step_seconds": step, "peak_memory_bytes": peak}
+        for name, (step, peak) in speeds.items()
+    }
+    plan.directory.mkdir(parents=True)
+    write_json(plan.directory / "speed.json", {"format": 1, "arms": arms})
+    assert main(["plan", path, "--format", "json", "--ablation.workers", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    # One epoch of limit_train_batches = 2 steps.
+    assert [arm["seconds"] for arm in found["arms"]] == [1.0, 4.0]
+    assert [arm["peak_memory_bytes"] for arm in found["arms"]] == [40_000_000, 90_000_000]
+    assert (found["seconds_left"], found["workers"]) == (10.0, 2)
+    assert main(["plan", path, "--ablation.workers", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "Time: about 10 s of training, 5 s with 2 at a time" in out
+    assert "Memory: 90 MB of tensors at most in a training step" in out
+
+
+def test_the_speed_of_another_configuration_says_nothing(path, capsys):
+    plan = make_plan(parse_arguments(["--config", path]))
+    plan.directory.mkdir(parents=True)
+    arms = {"plain": {"id": "another", "step_seconds": 0.5, "peak_memory_bytes": 1}}
+    write_json(plan.directory / "speed.json", {"format": 1, "arms": arms})
+    assert main(["plan", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds_left"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "plan needs a file"),
+        (["nowhere.yaml"], "nowhere.yaml"),
+        (["arms.yaml", "--format", "html"], "--format is 'html'; expected table, json."),
+        (["plain.yaml"], "plain.yaml: there is no ablation section to plan."),
+        (["arms.yaml", f"--ablation.arms.gelu.{ACTIVATION}", "torch.nn.GELUU"], "torch.nn.GELUU"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_in_a_sentence(words, message, path, tmp_path, capsys):
+    write(tmp_path / "plain.yaml", PLAIN)
+    assert main(["plan", *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1

@@ -1,0 +1,305 @@
+import csv
+import itertools
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tests.cli.ablation_directory import (
+    edit_plan,
+    edit_result,
+    make_ablation,
+    make_arms,
+    make_grid,
+    write_plan,
+    write_speed,
+    write_trial,
+)
+from vitcli.records.load import load
+from vitcli.report import ReportError, summarise
+from vitcli.report.figures.arm_style import look
+from vitcli.report.figures.differences import MARKS
+from vitcli.report.figures.end_labels import spread
+from vitcli.report.figures.labels import fold, heights, with_seeds
+from vitcli.report.figures.place_labels import nearest_free, overlap
+from vitcli.report.figures.write import write_figures
+from vitcli.statistics.curves import mean_curves
+from vitcli.statistics.effects import effects
+from vitcli.statistics.pareto import front
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return make_ablation(tmp_path / "localvit_act")
+
+
+def size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+
+
+def draw(directory: Path) -> list[str]:
+    ablation = load(directory)
+    return [picture.name for picture in write_figures(ablation, summarise(ablation))]
+
+
+def words(path: Path) -> str:
+    """The texts of an SVG: matplotlib draws letters as shapes and leaves the text in a comment beside them."""
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
+    tree = ElementTree.parse(path, parser)
+    return "\n".join(part.text.strip() for part in tree.iter() if part.tag is ElementTree.Comment)
+
+
+def test_every_figure_is_there_as_svg_and_as_png_of_at_least_1000_pixels(runs):
+    assert draw(runs) == ["arms", "differences", "cost", "curves"]
+    for name in ("arms", "differences", "cost", "curves"):
+        assert 1000 <= size(runs / f"{name}.png")[0] <= 1700
+        assert ElementTree.parse(runs / f"{name}.svg").getroot().tag.endswith("svg")
+
+
+def test_the_same_numbers_give_the_same_bytes(runs):
+    draw(runs)
+    before = {path.name: path.read_bytes() for path in runs.iterdir() if path.suffix in (".svg", ".png")}
+    draw(runs)
+    assert len(before) == 8
+    assert all((runs / name).read_bytes() == content for name, content in before.items())
+    assert b"<dc:date>" not in b"".join(before.values())
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_figures_can_be_drawn_with_one_and_two_seeds(tmp_path, seeds):
+    write_plan(tmp_path)
+    for seed in seeds:
+        write_trial(tmp_path, "relu6", seed)
+    assert draw(tmp_path) == ["arms", "cost", "curves"]
+
+
+def test_without_curves_there_is_no_figure_of_them(runs):
+    for path in runs.rglob("metrics.csv"):
+        path.unlink()
+    assert draw(runs) == ["arms", "differences", "cost"]
+
+
+def test_a_curve_of_one_epoch_is_drawn(runs):
+    for path in runs.rglob("metrics.csv"):
+        path.write_text("epoch,step,val/acc1\n0,19,0.5\n")
+    assert draw(runs) == ["arms", "differences", "cost", "curves"]
+
+
+def test_drawing_does_without_pyplot_and_its_global_state(runs):
+    script = (
+        "import sys; from vitcli.report import write; write(sys.argv[1]); print('matplotlib.pyplot' in sys.modules)"
+    )
+    command = [sys.executable, "-W", "error", "-c", script, str(runs)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_the_mean_curve_is_the_mean_of_the_seeds_files(runs):
+    curve = mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"]
+    last = []
+    for seed in range(5):
+        with (runs / "relu6" / f"seed{seed}" / "metrics.csv").open() as file:
+            last.append([float(row["val/acc1"]) for row in csv.DictReader(file) if row["val/acc1"]][-1])
+    assert curve.mean[-1] == pytest.approx(np.mean(last))
+    assert (curve.n, curve.x[0], curve.x[-1]) == (5, 0, 23)
+    assert curve.half_width[-1] == pytest.approx(2.7764 * np.std(last, ddof=1) / np.sqrt(5), rel=1e-4)
+
+
+def test_the_mean_curve_ends_where_the_shortest_seed_ends(runs):
+    path = runs / "relu6" / "seed0" / "metrics.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:21]) + "\n")
+    assert mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"].x[-1] == 9
+
+
+def test_a_failed_trial_is_in_no_curve(runs):
+    assert mean_curves(load(runs).arm("h_swish"), "epoch")["val/acc1"].n == 4
+
+
+def test_a_file_of_curves_that_holds_text_is_one_sentence(runs):
+    path = runs / "relu6" / "seed0" / "metrics.csv"
+    path.write_text("epoch,step,val/acc1\n0,1,good\n")
+    with pytest.raises(ReportError, match=r"metrics\.csv: every cell must be empty or a number"):
+        mean_curves(load(runs).arm("relu6"), "epoch")
+
+
+def test_labels_are_moved_apart_and_stay_inside():
+    placed = spread([0.5, 0.5, 0.51, 0.99], 0.1, (0.05, 0.95))
+    assert all(later - earlier >= 0.1 - 1e-12 for earlier, later in pairwise(placed))
+    assert placed[-1] <= 0.95
+    assert spread([0.2, 0.8], 0.1, (0.05, 0.95)) == [0.2, 0.8]
+
+
+def test_neighbouring_arms_differ_in_colour_marker_and_line():
+    looks = [look(index) for index in range(60)]
+    assert len(set(looks)) == 60
+    for one, other in pairwise(looks):
+        assert one.colour != other.colour
+        assert one.marker != other.marker
+        assert one.line != other.line
+
+
+def test_the_figure_of_differences_names_every_arm_but_the_baseline_with_its_verdict(runs):
+    draw(runs)
+    text = words(runs / "differences.svg")
+    for arm in ("h_swish (n = 4)", "h_swish_eca (n = 5)", "h_swish_se4 (n = 5)", "no_depthwise (n = 4)"):
+        assert arm in text
+    assert "relu6 (n" not in text
+    assert [line.split("  ")[1] for line in text.splitlines() if " ± " in line] == [
+        "no evidence", "no evidence", "better", "worse",
+    ]  # fmt: skip
+
+
+def test_each_verdict_has_a_shape_of_its_own():
+    assert len({marker for marker, _ in MARKS.values()}) == len(MARKS) == 4
+
+
+def test_the_cost_figure_has_a_panel_for_latency_where_it_was_measured(runs):
+    draw(runs)
+    assert "latency" not in words(runs / "cost.svg")
+    write_speed(runs)
+    draw(runs)
+    text = words(runs / "cost.svg")
+    assert "latency of one image, ms" in text
+    assert "million MACs of one image" in text
+    assert text.count("relu6 (baseline)") == 2
+
+
+def test_arms_that_another_beats_in_cost_and_result_are_not_on_the_front():
+    points = {"cheap": (1.0, 0.8), "worse": (1.0, 0.7), "dear": (3.0, 0.9), "behind": (2.0, 0.75), "equal": (4.0, 0.9)}
+    assert front(points, "max") == ["cheap", "dear"]
+    losses = {name: (cost, 1 - result) for name, (cost, result) in points.items()}
+    assert front(losses, "min") == ["cheap", "dear"]
+
+
+def test_the_front_is_the_one_of_the_definition():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        points = {str(i): tuple(rng.integers(0, 6, 2).astype(float)) for i in range(8)}
+        dominated = {
+            one
+            for (one, (cost, result)), (_, (c, r)) in itertools.product(points.items(), repeat=2)
+            if c <= cost and r >= result and (c, r) != (cost, result)
+        }
+        found = front(points, "max")
+        assert not set(found) & dominated
+        assert {points[name] for name in found} == {points[name] for name in points if name not in dominated}
+
+
+def test_a_name_is_put_where_nothing_lies_under_it():
+    frame, taken = (0.0, 0.0, 400.0, 300.0), []
+    for x, y in [(200, 150), (205, 152), (210, 148), (380, 150), (5, 290), (200, 140)]:
+        taken.append((x - 5.0, y - 5.0, x + 5.0, y + 5.0))
+    for at in [(200, 150), (205, 152), (210, 148), (380, 150), (5, 290), (200, 140)]:
+        box, _ = nearest_free(np.array(at, dtype=float), 70.0, 12.0, taken, frame, 1.0)
+        assert not any(overlap(box, other) for other in taken)
+        assert 0 <= box[0] < box[2] <= 400
+        assert 0 <= box[1] < box[3] <= 300
+        taken.append(box)
+
+
+def test_the_factor_figure_has_a_panel_for_each_factor_with_its_levels(tmp_path):
+    make_grid(tmp_path, {"activation": ["relu", "gelu"], "attention": ["none", "eca", "se"]})
+    assert "factors" in draw(tmp_path)
+    text = words(tmp_path / "factors.svg")
+    for said in ("activation", "attention", "relu", "gelu", "none", "eca", "se", "attention:", "activation:"):
+        assert f"\n{said}\n" in f"\n{text}\n"
+
+
+def test_without_factors_there_is_no_factor_figure(runs):
+    assert "factors" not in draw(runs)
+    assert not (runs / "factors.svg").exists()
+
+
+def test_two_factors_have_one_line_for_each_level_of_the_other(tmp_path):
+    ablation = load(make_grid(tmp_path, {"activation": ["relu", "gelu"], "attention": ["none", "eca", "se"]}))
+    activation, attention = effects(ablation)
+    assert [line.name for line in activation.lines] == ["none", "eca", "se"]
+    assert [line.name for line in attention.lines] == ["relu", "gelu"]
+    values = list(ablation.arm("gelu-eca").values("test/acc1").values())
+    assert activation.lines[1].levels["gelu"].mean == pytest.approx(np.mean(values), rel=1e-15)
+
+
+def test_many_factors_have_their_marginal_means_over_seeds_that_all_arms_have(tmp_path):
+    make_grid(tmp_path, {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["0", "1", "2"]}, seeds=4)
+    edit_result(tmp_path, "0-0-0", 3, status="failed", cause="", metrics={})
+    ablation = load(tmp_path)
+    (line,) = effects(ablation)[0].lines
+    ones = [arm.values("test/acc1") for arm in ablation.arms if ablation.levels[arm.name]["a"] == "1"]
+    by_seed = [np.mean([values[seed] for values in ones]) for seed in range(3)]
+    assert len(ones) == 9
+    assert line.levels["1"].n == 3
+    assert line.levels["1"].mean == pytest.approx(np.mean(by_seed), rel=1e-15)
+    assert line.levels["1"].sd == pytest.approx(np.std(by_seed, ddof=1), rel=1e-12)
+    assert effects(ablation)[0].held == "average over 9 combinations of the others"
+
+
+def test_one_factor_at_a_time_has_the_line_through_the_default_alone(tmp_path):
+    levels = {"d": {"a": "0", "b": "0"}, "a1": {"a": "1", "b": "0"}, "b1": {"a": "0", "b": "1"}}
+    ablation = load(make_arms(tmp_path, list(levels), 2, levels=levels))
+    for effect, other in zip(effects(ablation), ("a1", "b1"), strict=True):
+        (line,) = effect.lines
+        assert list(line.levels) == ["0", "1"]
+        expected = list(ablation.arm(other).values("test/acc1").values())
+        assert line.levels["1"].mean == pytest.approx(np.mean(expected), rel=1e-15)
+
+
+def test_an_arm_beside_the_factors_is_in_no_effect(tmp_path):
+    levels = {"x": {"a": "0"}, "y": {"a": "1"}}
+    ablation = load(make_arms(tmp_path, ["x", "y", "beside"], 2, levels=levels))
+    assert effects(ablation)[0].levels == ("0", "1")
+
+
+@pytest.mark.parametrize("name", ["$x$ and $\\alpha", "日本", "a" * 90, "\x1b[31mred", "<b>&", ""])
+def test_any_name_can_be_drawn(tmp_path, name):
+    make_arms(tmp_path, ["base", f"arm {name}"], 2, levels={"base": {"f": "0"}, f"arm {name}": {"f": name}})
+    write_speed(tmp_path)
+    assert draw(tmp_path) == ["arms", "differences", "cost", "factors", "curves"]
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path):
+    make_arms(tmp_path, ["base", "$a$_$b$"], 2)
+    draw(tmp_path)
+    assert "$a$_$b$ (n = 2)" in words(tmp_path / "arms.svg")
+
+
+def test_with_many_arms_the_best_and_the_baseline_have_names(tmp_path):
+    make_arms(tmp_path, [f"arm{i:02}" for i in range(25)], 2, epochs=2)
+    draw(tmp_path)
+    assert all(f"arm{i:02} (n = 2)" in words(tmp_path / "arms.svg") for i in range(25))
+    curves = words(tmp_path / "curves.svg")
+    assert "arm00 (n = 2)" in curves
+    assert sum(f"arm{i:02} (n" in curves for i in range(25)) in (10, 11)
+    assert "arm00 (baseline)" in words(tmp_path / "cost.svg")
+
+
+def test_long_names_fold_at_their_joints_and_lose_no_letter():
+    name = "a_rather_long_name-of.an arm_that_goes_on_and_on"
+    lines = fold(name, 20).split("\n")
+    assert all(len(line) <= 20 for line in lines)
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    assert fold("x" * 45, 20) == "\n".join(["x" * 20, "x" * 20, "x" * 5])
+    assert fold("short") == "short"
+
+
+def test_the_number_of_seeds_is_never_torn_apart():
+    for length in range(20, 40):
+        assert "(n = 12)" in with_seeds("a_" * (length // 2), 12)
+
+
+def test_rows_with_more_lines_are_higher():
+    middles, total = heights(["one", "one\ntwo\nthree\nfour", "one"])
+    assert middles[1] - middles[0] == pytest.approx(middles[2] - middles[1])
+    assert total > 3 * heights(["one"])[1]
+
+
+def test_a_figure_that_lost_its_numbers_is_removed_in_both_kinds(tmp_path):
+    make_grid(tmp_path, {"activation": ["relu", "gelu"]})
+    assert "factors" in draw(tmp_path)
+    edit_plan(tmp_path, levels={})
+    assert "factors" not in draw(tmp_path)
+    assert not list(tmp_path.glob("factors.*"))

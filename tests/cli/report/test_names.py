@@ -1,0 +1,95 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.ablation_directory import make_finished_ablation
+from vitcli.records.load import load
+from vitcli.report.factors import factors
+from vitcli.report.names import short_keys, short_value, short_values
+
+BLOCK = "model.backbone.every"
+
+
+def test_a_key_is_called_by_its_last_part():
+    assert short_keys([f"{BLOCK}.feed_forward.op.activation"]) == {f"{BLOCK}.feed_forward.op.activation": "activation"}
+
+
+def test_keys_with_the_same_last_part_take_as_much_as_tells_them_apart():
+    keys = [f"{BLOCK}.mixer.op.window", f"{BLOCK}.content.op.window", "data.batch_size"]
+    assert list(short_keys(keys).values()) == ["mixer.op.window", "content.op.window", "batch_size"]
+
+
+def test_how_a_class_is_spelled_is_no_part_of_the_name():
+    keys = [f"{BLOCK}.mixer.op.class_path", f"{BLOCK}.feed_forward.init_args.ratio"]
+    assert list(short_keys(keys).values()) == ["mixer.op", "ratio"]
+
+
+def test_keys_that_differ_in_spelling_alone_stay_apart():
+    keys = [f"{BLOCK}.op.class_path", f"{BLOCK}.op.init_args"]
+    assert len(set(short_keys(keys).values())) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("torch.nn.Hardswish", "Hardswish"),
+        ("middle", "middle"),
+        ("0.5", "0.5"),
+        (
+            {"class_path": "vitcore.SE", "init_args": {"reduction": 4, "gate": "torch.nn.Sigmoid"}},
+            "SE(reduction=4, gate=Sigmoid)",
+        ),
+        ({"class_path": "vitcore.SE"}, "SE"),
+        ({"class_path": "vitcore.SE", "init_args": None}, "SE"),
+        ([1, 2.5], "[1, 2.5]"),
+        (None, "none"),
+        (True, "true"),
+    ],
+)
+def test_a_value_is_written_short(value, text):
+    assert short_value(value) == text
+
+
+def test_different_classes_of_the_same_name_keep_their_package():
+    assert short_values(["torch.nn.GELU", "vitcore.GELU"]) == ["torch.nn.GELU", "vitcore.GELU"]
+    assert short_values(["torch.nn.GELU", "torch.nn.GELU"]) == ["GELU", "GELU"]
+
+
+def ablation_with(directory: Path, differences: dict[str, dict]) -> Path:
+    make_finished_ablation(directory, seeds=(0,))
+    plan = json.loads((directory / "ablation.json").read_text())
+    for arm, difference in differences.items():
+        plan["arms"][arm]["difference"] = difference
+    (directory / "ablation.json").write_text(json.dumps(plan))
+    return directory
+
+
+def test_an_arm_that_does_not_differ_in_a_factor_has_the_baselines_value(tmp_path):
+    table = factors([load(make_finished_ablation(tmp_path / "a", seeds=(0,)))])
+    assert table["a", "relu6"] == {
+        "arm": "relu6", "activation": "ReLU6", "channel_attention": "Identity", "placement": "middle",
+    }  # fmt: skip
+    assert table["a", "no_depthwise"]["placement"] == "none"
+
+
+def test_numbers_stay_numbers_and_mixed_values_become_text(tmp_path):
+    ablation = load(
+        ablation_with(
+            tmp_path / "a",
+            {
+                "h_swish": {"model.ratio": [4, 2.5], "model.window": [7, None], "model.bias": [True, False]},
+                "h_swish_eca": {},
+                "h_swish_se4": {},
+                "no_depthwise": {},
+            },
+        )
+    )
+    assert factors([ablation])["a", "h_swish"] == {"arm": "h_swish", "ratio": 2.5, "window": "none", "bias": False}
+    assert factors([ablation])["a", "relu6"] == {"arm": "relu6", "ratio": 4.0, "window": "7", "bias": True}
+
+
+def test_a_factor_called_arm_does_not_replace_the_arms_name(tmp_path):
+    ablation = load(ablation_with(tmp_path / "a", {"h_swish": {"model.arm": ["left", "right"]}}))
+    assert factors([ablation])["a", "h_swish"]["arm"] == "h_swish"
+    assert factors([ablation])["a", "h_swish"]["model.arm"] == "right"

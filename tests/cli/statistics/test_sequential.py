@@ -1,0 +1,137 @@
+"""Stopping early: arms that are clearly behind are dropped, arms that are not hardly ever."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vitcli.ablation.entries import StopEarly
+from vitcli.ablation.spec import read_spec
+from vitcli.config.errors import ConfigError
+from vitcli.statistics.sequential import dropped
+
+
+def by_seed(values) -> dict[int, float]:
+    return dict(enumerate(map(float, values)))
+
+
+def arms(**values) -> dict[str, dict[int, float]]:
+    return {arm: by_seed(ones) for arm, ones in values.items()}
+
+
+BASE = [0.80, 0.81, 0.79, 0.80, 0.82]
+
+
+def test_an_arm_far_behind_is_dropped_with_the_numbers_of_the_rule():
+    found = dropped(arms(base=BASE[:3], bad=[0.600, 0.611, 0.592], good=[0.80, 0.82, 0.78]), "base", "max", 3, 0.05, 5)
+    assert list(found) == ["bad"]
+    p_value = stats.ttest_rel([0.600, 0.611, 0.592], BASE[:3], alternative="less").pvalue
+    assert found["bad"] == (
+        f"stopped after 3 of 5 seeds: -0.199 against base in the mean of 3 pairs, one-sided p = {p_value:.2g}, "
+        f"{2 * p_value:.2g} after Holm over 2 arms, at most 0.025 needed (level 0.05 over 2 looks)."
+    )
+
+
+def test_a_smaller_value_is_better_where_the_direction_says_so():
+    values = arms(base=BASE[:3], low=[0.600, 0.611, 0.592], high=[1.001, 1.009, 0.992])
+    assert list(dropped(values, "base", "min", 3, 0.05, 5)) == ["high"]
+    assert list(dropped(values, "base", "max", 3, 0.05, 5)) == ["low"]
+
+
+def test_the_baseline_is_never_dropped():
+    assert dropped(arms(base=[0.1, 0.11, 0.12], best=[0.9, 0.92, 0.91]), "base", "max", 3, 0.05, 5) == {}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_there_is_no_look_before_its_seeds_are_there(n):
+    assert dropped(arms(base=BASE[:n], bad=[0.1, 0.11][:n]), "base", "max", 3, 0.05, 5) == {}
+
+
+def test_there_is_no_look_after_the_last_seed_which_leaves_nothing_to_save():
+    behind = [0.9, 0.7, 0.75, 0.70, 0.70]
+    assert dropped(arms(base=BASE, noisy=behind), "base", "max", 4, 0.9, 5) == dropped(
+        arms(base=BASE[:4], noisy=behind[:4]), "base", "max", 4, 0.9, 5
+    )
+
+
+def test_what_is_dropped_does_not_depend_on_which_trials_ended_first():
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=8)
+    whole = {f"arm{i}": by_seed(shared + rng.normal(-0.7 * i, 0.4, 8)) for i in range(5)}
+    final = dropped(whole, "arm0", "max", 3, 0.2, 8)
+    assert 1 < len(final) < 5
+    for _ in range(50):
+        seen = {arm: {s: v for s, v in one.items() if rng.random() < 0.8} for arm, one in whole.items()}
+        assert set(dropped(seen, "arm0", "max", 3, 0.2, 8)) <= set(final)
+
+
+def test_a_dropped_arm_that_has_more_seeds_stays_dropped():
+    values = arms(base=BASE, bad=[0.600, 0.611, 0.592, 0.99, 0.99])
+    assert list(dropped(values, "base", "max", 3, 0.05, 6)) == ["bad"]
+
+
+def test_a_failed_trial_leaves_its_pair_out_and_a_missing_one_is_waited_for():
+    bad = {0: 0.600, 1: math.nan, 2: 0.592, 3: 0.601}
+    base = by_seed(BASE[:4])
+    assert (
+        "after 4 of 6 seeds: -0.199 against base in the mean of 3 pairs"
+        in (dropped({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6)["bad"])
+    )
+    del bad[1]
+    assert dropped({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6) == {}
+
+
+def test_equal_differences_have_no_spread_to_test_against():
+    assert dropped(arms(base=BASE[:3], bad=[v - 0.5 for v in BASE[:3]]), "base", "max", 3, 0.05, 5) == {}
+
+
+def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_level():
+    rng, runs, level = np.random.default_rng(0), 1500, 0.2
+    wrong = 0
+    for _ in range(runs):
+        shared = rng.normal(size=6)
+        values = {f"arm{i}": by_seed(shared + rng.normal(size=6)) for i in range(4)}
+        # One arm is truly behind: dropping it is right and leaves fewer in the race.
+        values["behind"] = by_seed(shared + rng.normal(-4, 1, size=6))
+        wrong += bool(set(dropped(values, "arm0", "max", 3, level, 6)) - {"behind"})
+    assert wrong / runs <= level + 3 * math.sqrt(level * (1 - level) / runs)
+    assert wrong > 0
+
+
+def test_a_difference_of_many_standard_deviations_is_seen_at_the_first_look_more_often_than_not():
+    rng, seen = np.random.default_rng(1), 0
+    for _ in range(200):
+        shared = rng.normal(size=3)
+        values = {"base": by_seed(shared + rng.normal(0, 0.1, 3)), "bad": by_seed(shared - 2 + rng.normal(0, 0.1, 3))}
+        seen += bool(dropped(values, "base", "max", 3, 0.05, 5))
+    assert seen > 150
+
+
+SECTION = {"baseline": "a", "arms": {"a": {}, "b": {}}, "seeds": 6}
+
+
+def test_the_section_says_after_how_many_seeds_and_at_which_level():
+    assert read_spec(SECTION, {}, "a.yaml").stop_early is None
+    assert read_spec({**SECTION, "stop_early": {"after": 3}}, {}, "a.yaml").stop_early == StopEarly(3, 0.05)
+    given = read_spec({**SECTION, "stop_early": {"after": 5, "level": 0.1}}, {}, "a.yaml").stop_early
+    assert given == StopEarly(5, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (3, "ablation.stop_early is 3; expected after (seeds before the first look) and level (0.05)."),
+        ({"after": 2}, "ablation.stop_early.after is 2; expected a whole number of at least 3."),
+        (
+            {"after": 6},
+            "ablation.stop_early.after is 6 of 6 seeds, which leaves none to save; take fewer, or more seeds.",
+        ),
+        ({"after": 3, "level": 1}, "ablation.stop_early.level is 1; expected a number between 0 and 1."),
+        ({"after": 3, "levle": 0.1}, "ablation.stop_early has no entry 'levle'; did you mean level?"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(value, said):
+    with pytest.raises(ConfigError) as caught:
+        read_spec({**SECTION, "stop_early": value}, {}, "a.yaml")
+    assert said in str(caught.value)

@@ -1,0 +1,71 @@
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from torch.testing import assert_close
+
+from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
+from vitcore import GlobalAttention
+from vitcore.attention.whole_map.global_attention import FEW_KEYS, attend
+
+
+def attention_by_loops(op: GlobalAttention, tokens: torch.Tensor) -> torch.Tensor:
+    """The textbook: for each head and query, a softmax over all keys, written out."""
+    t, width = tokens.shape[1:]
+    d = op.head_dim
+    joint = tokens @ op.qkv.weight.T + (op.qkv.bias if op.qkv.bias is not None else 0)
+    q, k, v = joint[..., :width], joint[..., width : 2 * width], joint[..., 2 * width :]
+    rows = []
+    for query in range(t):
+        heads = []
+        for head in range(width // d):
+            part = slice(head * d, (head + 1) * d)
+            scores = torch.stack([(q[:, query, part] * k[:, key, part]).sum(-1) * d**-0.5 for key in range(t)])
+            weights = scores.exp() / scores.exp().sum(0)
+            heads.append(sum(weights[key, :, None] * v[:, key, part] for key in range(t)))
+        rows.append(torch.cat(heads, -1))
+    return torch.stack(rows, 1) @ op.projection.weight.T + op.projection.bias
+
+
+@pytest.mark.parametrize(("h", "w"), [(3, 4), (5, 1), (1, 1)])
+@pytest.mark.parametrize("bias", ["all", "projection"])
+def test_global_attention_equals_a_loop_over_all_pairs(h, w, bias):
+    op = randomise(GlobalAttention(8, head_dim=4, bias=bias))
+    assert_same_function(
+        op, lambda grid: attention_by_loops(op, grid.flatten(1, 2)).view(grid.shape), random_grid(h, w, 8)
+    )
+
+
+def test_the_prefix_joins_the_sequence_in_front_of_the_grid():
+    op = randomise(GlobalAttention(8, head_dim=4))
+    grid, prefix = random_grid(3, 4, 8), random_grid(1, 2, 8, seed=2).squeeze(1)
+    joint = attention_by_loops(op, torch.cat((prefix, grid.flatten(1, 2)), 1))
+    new_grid, new_prefix = op.forward_prefixed(grid, prefix)
+    torch.testing.assert_close(new_grid.flatten(1, 2), joint[:, 2:])
+    torch.testing.assert_close(new_prefix, joint[:, :2])
+
+
+def test_every_token_is_seen():
+    op = randomise(GlobalAttention(8, head_dim=4))
+    assert seen_tokens(op, 4, 5, 8, query=(1, 2)) == all_tokens(4, 5)
+
+
+def test_a_head_dim_that_does_not_divide_the_width_is_refused():
+    with pytest.raises(ValueError, match=r"GlobalAttention: head_dim must divide width, got width=96, head_dim=28\."):
+        GlobalAttention(96, head_dim=28)
+
+
+@pytest.mark.parametrize("keys", [1, FEW_KEYS.start - 1, FEW_KEYS.start, FEW_KEYS.stop - 1, FEW_KEYS.stop])
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_attention_to_few_keys_is_that_to_many_in_values_and_gradients(keys, scale):
+    shapes = ((2, 3, 5, 4), (2, 3, keys, 4), (2, 3, keys, 4))
+    first = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    second = [x.detach().clone().requires_grad_() for x in first]
+    spelled, fused = attend(*first, scale), scaled_dot_product_attention(*second, scale=scale)
+    cotangent = torch.randn_like(spelled)
+    spelled.backward(cotangent)
+    fused.backward(cotangent)
+    assert_close(spelled, fused)
+    for a, b in zip(first, second, strict=True):
+        assert_close(a.grad, b.grad)
+    with torch.no_grad():
+        assert_close(attend(*first, scale), fused)

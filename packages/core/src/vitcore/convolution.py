@@ -16,6 +16,16 @@ def strided_size(h: int, w: int, kernel_size: int, stride: int, padding: int) ->
     return (h + 2 * padding - kernel_size) // stride + 1, (w + 2 * padding - kernel_size) // stride + 1
 
 
+def require_patch(owner: str, grid: Float[Tensor, "b h w c"], kernel_size: int, padding: int) -> None:
+    """Raise a ValueError in the name of ``owner`` if no window of ``kernel_size`` fits into the padded map."""
+    h, w = grid.shape[1:3]
+    if min(h, w) + 2 * padding < kernel_size:
+        raise ValueError(
+            f"{owner}: the map must hold at least one patch, "
+            f"got map={(h, w)}, kernel_size={kernel_size}, padding={padding}."
+        )
+
+
 class GridConv2d(nn.Conv2d):
     """``torch.nn.Conv2d`` for grids. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
 

@@ -17,7 +17,7 @@ from vitcore.attention.content.cluster_attention import (
     unsort_tokens,
 )
 from vitcore.attention.content.clusters import balanced_clusters
-from vitcore.attention.whole_map.global_attention import merge_heads, split_qkv
+from vitcore.attention.heads import merge_heads, split_qkv
 
 RECORDS = {
     "boat_swin_content_attention_196": "head_dim**-0.5",

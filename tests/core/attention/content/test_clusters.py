@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.core.cluster_twins import clusters_by_recursion, kmeans_by_loops
 from tests.golden_records import OpRecord
 from vitcore.attention.content.clusters import balanced_clusters, cluster_shape, inverse_permutation, kmeans_clusters
-from vitcore.attention.whole_map.global_attention import split_qkv
+from vitcore.attention.heads import split_qkv
 
 BOAT_RECORDS = [
     "boat_swin_content_attention_196",

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.convolution import GridConv2d
-from vitcore.embedding.patch import Embedding
+from vitcore.embedding.embedding import Embedding
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, NormFactory
 

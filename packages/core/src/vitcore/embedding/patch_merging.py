@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from vitcore.embedding.patch import Embedding
+from vitcore.embedding.embedding import Embedding
 from vitcore.op import NormFactory
 
 

@@ -4,8 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from vitcore.convolution import strided_size
-from vitcore.embedding.overlapping_patch import require_patch
+from vitcore.convolution import require_patch, strided_size
 
 
 def overlapping_patches(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention.content.clusters import balanced_clusters, cluster_shape, inverse_permutation
-from vitcore.attention.whole_map.global_attention import count_heads, merge_heads, split_qkv
+from vitcore.attention.heads import count_heads, merge_heads, split_qkv
 from vitcore.convolution import DepthwiseConv2d
 from vitcore.op import FeatureOp
 

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.attention.group_attention import group_attention
+from vitcore.attention.dot_product_attention import group_attention
+from vitcore.attention.heads import count_heads
 from vitcore.attention.qkv_projection import ProjectionFactory, SeparableProjection
-from vitcore.attention.whole_map.global_attention import count_heads
 from vitcore.op import FeatureOp
 
 

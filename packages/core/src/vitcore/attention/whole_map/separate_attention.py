@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from vitcore.attention.whole_map.global_attention import attend, count_heads, merge_heads, split_qkv
+from vitcore.attention.dot_product_attention import attend
+from vitcore.attention.heads import count_heads, merge_heads, split_qkv
 from vitcore.op import FeatureOp
 from vitcore.sequence import as_one_sequence
 

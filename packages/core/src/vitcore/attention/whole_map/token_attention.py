@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from vitcore.attention.whole_map.global_attention import merge_heads, split_qkv
+from vitcore.attention.heads import merge_heads, split_qkv
 
 
 class TokenAttention(nn.Module):

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vitcore.attention.windows.window import window_merge, window_partition
-from vitcore.attention.windows.window_heads import count_windows, fit_window, region_map
+from vitcore.attention.windows.geometry import count_windows, fit_window, region_map, window_merge, window_partition
 from vitcore.op import FeatureOp
 
 

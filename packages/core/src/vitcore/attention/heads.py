@@ -1,11 +1,11 @@
-"""Heads: how the channels of queries, keys and values are split into heads and joined again."""
+"""Heads: the channels of queries, keys and values are split into heads and merged again."""
 
 from jaxtyping import Float
 from torch import Tensor
 
 
 def count_heads(owner: str, width: int, head_dim: int) -> int:
-    """Return width / head_dim, or raise a ValueError in the name of ``owner`` if that is no whole number."""
+    """Return width / head_dim, or raise a ValueError in the name of ``owner`` if that is not a whole number."""
     if head_dim < 1 or width % head_dim:
         raise ValueError(f"{owner}: head_dim must divide width, got width={width}, head_dim={head_dim}.")
     return width // head_dim

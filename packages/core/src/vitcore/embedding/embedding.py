@@ -7,10 +7,10 @@ from vitcore.convolution import GridConv2d
 
 
 class Embedding(nn.Module):
-    """What makes a grid: from an image, or a coarser grid from a finer one.
+    """Base of the modules that make a grid from an image, or a coarser grid from a finer one.
 
     Attributes:
-        reduction: How many rows, and columns, of what comes in make one of the grid.
+        reduction: How many rows of the input make one row of the grid; columns alike.
 
     Shapes:
         image (b, c, H, W) or grid (b, H, W, c) -> grid (b, h, w, width)
@@ -19,18 +19,18 @@ class Embedding(nn.Module):
     reduction: int
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid made of h x w pixels or tokens."""
+        """Return the rows and columns of the grid made of h x w pixels or tokens."""
         raise TypeError(f"{type(self).__name__} does not tell its grid's size: define map_size(h, w).")
 
     def macs(self, h: int, w: int) -> int:
-        """Multiply-adds for a grid of h x w tokens."""
+        """Return the multiply-adds for a grid of h x w tokens."""
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
 
 
 def project_patches(projection: GridConv2d, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
-    """Convolve an image to tokens whose channels come last in memory, as everything that follows has them.
+    """Convolve an image to tokens whose channels come last in memory, as all later modules expect.
 
-    Either the image or the tokens must be copied for that: the smaller of the two.
+    Either the image or the tokens must be copied for that; the smaller of the two is.
     """
     grid = image.permute(0, 2, 3, 1)
     if projection.in_channels * projection.stride[0] * projection.stride[1] < projection.out_channels:

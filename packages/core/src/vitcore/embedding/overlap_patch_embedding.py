@@ -53,9 +53,9 @@ class OverlapPatchEmbedding(Embedding):
         return self.norm(project_patches(self.projection, image))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of an image of h x w pixels."""
+        """Return the rows and columns of the grid of an image of h x w pixels."""
         return strided_size(h, w, self.kernel_size, self.reduction, self.padding)
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a patch."""
+        """Count one matrix product a patch."""
         return h * w * self.projection.weight.numel()

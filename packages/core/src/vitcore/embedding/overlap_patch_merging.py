@@ -58,17 +58,17 @@ class OverlapPatchMerging(Embedding):
         return self.norm(self.projection(grid))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of a finer grid of h x w tokens."""
+        """Return the rows and columns of the grid of a finer grid of h x w tokens."""
         return strided_size(h, w, self.kernel_size, self.reduction, self.padding)
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a patch."""
+        """Count one matrix product a patch."""
         return h * w * self.projection.weight.numel()
 
 
 def _is_smaller(grid: Float[Tensor, "b H W c"], weight: Float[Tensor, "c2 c k k"]) -> bool:
-    """Whether the copies are smaller if the map takes the weights' layout than if the weights and their gradients take the map's.
+    """Return whether copying the map to the weights' layout is less than copying weights and their gradients to the map's.
 
-    torch does the latter on a CPU. A compiler chooses the layout itself, and for every size of the batch.
+    torch does the latter on a CPU. A compiler chooses the layout itself, for every size of the batch.
     """
     return not torch.compiler.is_compiling() and grid.device.type == "cpu" and grid.numel() < weight.numel()

@@ -41,9 +41,9 @@ class PatchEmbedding(Embedding):
         return project_patches(self.projection, image)
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of an image of h x w pixels."""
+        """Return the rows and columns of the grid of an image of h x w pixels."""
         return h // self.reduction, w // self.reduction
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a patch."""
+        """Count one matrix product a patch."""
         return h * w * self.projection.weight.numel()

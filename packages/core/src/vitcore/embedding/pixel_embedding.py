@@ -21,7 +21,7 @@ def join_patches(pixels: Float[Tensor, "b h w m c"]) -> Float[Tensor, "b H W c"]
 
 
 class PixelEmbedding(nn.Module):
-    """Map the image to pixel tokens by a strided convolution and group them by patch, each place in a patch with its position.
+    """Map the image to pixel tokens by a strided convolution, group them by patch, and add a position to each place of a patch.
 
     Args:
         in_chans: Channels of the image.
@@ -68,5 +68,5 @@ class PixelEmbedding(nn.Module):
         return split_into_patches(pixels, self.side) + self.position
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a pixel token, for an image without remainder."""
+        """Count one matrix product a pixel token, for an image without remainder."""
         return h * w * self.side**2 * self.projection.weight.numel()

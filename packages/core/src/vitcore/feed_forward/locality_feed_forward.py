@@ -38,22 +38,22 @@ class LocalityFeedForward(FeatureOp):
         kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
         placement: Where the depth-wise convolution sits: on the hidden channels (``middle``), on ``width`` channels before
             the expansion (``first``), or nowhere (``none``).
-        activation: Makes the non-linearity; it is made anew for each place.
+        activation: Makes the non-linearity, once for each place that has one.
         channel_attention: Makes the gate on the hidden channels; ``torch.nn.Identity`` for none.
         norm: Makes the normalisations on grids.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width): passes by untouched; the op returns None for it.
+        prefix (b, p, width): is left alone; the op returns None for it.
 
     Cost: h * w * (2 * width * hidden + k**2 * (hidden or width)) multiply-adds and those of the channel attention.
 
     Raises:
-        ValueError: ``kernel_size`` is even, or there would be no hidden channel.
+        ValueError: ``kernel_size`` is even, or ``ratio`` leaves no hidden channel.
 
-    Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Eqs. 5-7. The residual, which the public
-    code adds inside, is the skeleton's business here. ``placement="first"`` convolves ``width`` channels; the public code
-    asks for the hidden number there and fails.
+    Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Eqs. 5-7. The public code adds the
+    residual inside; here the skeleton adds it. ``placement="first"`` convolves ``width`` channels; the public code expects
+    the number of hidden channels there and fails.
     """
 
     def __init__(
@@ -89,18 +89,18 @@ class LocalityFeedForward(FeatureOp):
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], None]:
-        """Apply the feed-forward to the map; the prefix has no neighbours and passes by."""
+        """Apply the feed-forward to the map; the prefix has no neighbours and is left alone."""
         return self(grid), None
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Two matrix products, the depth-wise convolution and the channel attention."""
+        """Count two matrix products, the depth-wise convolution and the channel attention."""
         inside = sum(part.macs(h, w) for part in self.modules() if isinstance(part, DepthwiseConv2d))
         if isinstance(self.channel_attention, FeatureOp):
             inside += self.channel_attention.macs(h, w)
         return 2 * h * w * self.width * self.hidden + inside
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Those of the channel attention."""
+        """Count those of the channel attention."""
         return self.channel_attention.elementwise_macs(h, w) if isinstance(self.channel_attention, FeatureOp) else 0
 
 

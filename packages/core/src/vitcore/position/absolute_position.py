@@ -1,4 +1,4 @@
-"""Positions: what tells a token where it is."""
+"""Absolute positions: a learned vector for each place of the map."""
 
 import math
 from typing import Literal
@@ -14,7 +14,7 @@ from vitcore.op import FeatureOp
 def resize_table(
     table: Float[Tensor, "1 h w c"], h: int, w: int, interpolation: Literal["bicubic", "bilinear"] = "bicubic"
 ) -> Float[Tensor, "1 h2 w2 c"]:
-    """Interpolate a table of positions to h x w tokens (corners not aligned); the table itself where the size is its own."""
+    """Interpolate a table of positions to h x w tokens (corners not aligned); a table of that size is returned as it is."""
     if table.shape[1:3] == (h, w):
         return table
     resized = interpolate(table.permute(0, 3, 1, 2), size=(h, w), mode=interpolation, align_corners=False)
@@ -29,7 +29,7 @@ class AbsolutePosition(FeatureOp):
         grid_size: Rows and columns that the table is made for, in tokens.
         prefix_tokens: Tokens in front of the grid that have positions of their own.
         interpolation: How the table adapts to another size.
-        weight_decay: ``none``: optimizers are told to leave the table out, as in DeiT. ``as_weights``: they are not, as in PVT.
+        weight_decay: ``none``: the table is exempt, as in DeiT. ``as_weights``: it decays like a weight, as in PVT.
 
     Shapes:
         grid (b, h, w, width) -> (1, h, w, width): what a skeleton adds to the grid
@@ -72,7 +72,7 @@ class AbsolutePosition(FeatureOp):
         return self(grid), self.table[:, : self.prefix_tokens]
 
     def resized(self, name: str, value: Float[Tensor, "1 n c"]) -> Float[Tensor, "1 m c"]:
-        """Return a table made for another, square grid at the size of this one; as it is if that grid was no square."""
+        """Return a table made for another, square grid at the size of this one; unchanged if that grid was not square."""
         side = math.isqrt(max(value.shape[1] - self.prefix_tokens, 0))
         if side == 0 or side**2 != value.shape[1] - self.prefix_tokens:
             return value
@@ -80,5 +80,5 @@ class AbsolutePosition(FeatureOp):
         return torch.cat((prefix, resize_table(table, *self.grid_size, self.interpolation).flatten(1, 2)), dim=1)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Additions only."""
+        """Return 0: there are only additions."""
         return 0

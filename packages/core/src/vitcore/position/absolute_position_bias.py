@@ -8,9 +8,9 @@ from vitcore.position.window_position import WindowPosition
 
 
 class AbsolutePositionBias(WindowPosition):
-    """One learned number for each head, place of the query and place of the key: displacements that are equal share nothing.
+    """One learned number for each head, place of the query and place of the key: equal displacements share nothing.
 
-    The control for ``RelativePositionBias``, which is the case of equal numbers for equal displacements. A window smaller than
+    The control for ``RelativePositionBias``, which gives equal displacements equal numbers. A window smaller than
     ``window`` uses the places of the top left corner.
 
     Args:
@@ -21,8 +21,8 @@ class AbsolutePositionBias(WindowPosition):
         rows, columns -> (1, heads, t, t)
         ``table`` (heads, window**2, window**2)
 
-    Source: none; the learned pairwise form of absolute positions. Swin's own absolute arm adds vectors to the embedded patches,
-    which is ``AbsolutePosition``.
+    Source: none; it is the learned pairwise form of absolute positions. Swin's own absolute arm adds vectors to the embedded
+    patches, which is ``AbsolutePosition``.
     """
 
     no_weight_decay = ("table",)

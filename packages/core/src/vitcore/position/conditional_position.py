@@ -8,18 +8,18 @@ from vitcore.op import FeatureOp
 
 
 class ConditionalPosition(FeatureOp):
-    """Each token gets a position that depends on its neighbourhood; the zero padding makes the borders felt.
+    """Each token gets a position that depends on its neighbourhood; zero padding shows it where the borders are.
 
     It is a branch: the op returns the convolution alone and the skeleton adds it to the grid.
 
     Args:
         width: Channels of the grid.
-        kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros. With 1 no token sees another
-            and nothing tells positions apart.
+        kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros. With 1 no token sees another,
+            and positions cannot be told apart.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width): passes by untouched; the op returns None for it.
+        prefix (b, p, width): is left alone; the op returns None for it.
 
     Cost: h * w * width * kernel_size**2 multiply-adds.
 
@@ -42,9 +42,9 @@ class ConditionalPosition(FeatureOp):
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], None]:
-        """Convolve the map; the prefix has no place on it and passes by."""
+        """Convolve the map; the prefix has no place on it and is left alone."""
         return self(grid), None
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The depth-wise convolution."""
+        """Count the depth-wise convolution."""
         return self.convolution.macs(h, w)

@@ -58,6 +58,6 @@ class ContinuousPositionBias(WindowPosition):
         return scaled.sign() * (1 + scaled.abs()).log2() / 3
 
     def macs(self, rows: int, columns: int) -> int:
-        """Two layers for each displacement."""
+        """Count two layers for each displacement."""
         hidden = self.expand.out_features
         return (2 * rows - 1) * (2 * columns - 1) * hidden * (2 + self.heads)

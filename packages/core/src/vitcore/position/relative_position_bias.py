@@ -24,7 +24,7 @@ class RelativePositionBias(WindowPosition):
         ``table`` ((2 * window - 1)**2, heads): row displacement first, each from -(window - 1) to window - 1
 
     Source: Liu et al., Swin Transformer, ICCV 2021, Eq. 4. The public code makes the table for the window that it uses, which
-    on a smaller map is smaller: for its weights, make this with that window.
+    is smaller on a smaller map: to load its weights, build this for that window.
     """
 
     no_weight_decay = ("table",)
@@ -45,7 +45,7 @@ class RelativePositionBias(WindowPosition):
         return pair_displacements(table[m - rows : m + rows - 1, m - columns : m + columns - 1], rows, columns)
 
     def resized(self, name: str, value: Float[Tensor, "s2 n"]) -> Float[Tensor, "t2 n"]:
-        """Return a table made for another window at the size of this one (bicubic); as it is if it is no such table."""
+        """Return a table made for another window at the size of this one (bicubic); unchanged if it is not such a table."""
         old, new = math.isqrt(value.shape[0]), 2 * self.window - 1
         if old**2 != value.shape[0]:
             return value

@@ -76,5 +76,5 @@ class SinusoidalPosition(FeatureOp):
         return table.to(grid.dtype).expand(grid.shape)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Additions only."""
+        """Return 0: there are only additions."""
         return 0

@@ -13,13 +13,13 @@ def pair_displacements(table: Float[Tensor, "r c n"], rows: int, columns: int) -
     Entry (query, key) is that of the displacement query - key; the zero displacement is the middle of the table.
     """
     # Entry [a, b, :, i, j] of the sliding view is table[a + i, b + j]: (i, j) is the query, (a, b) the key counted from the end.
-    # A view has no index table to keep, and its gradient is summed in one order on every device.
+    # A view needs no index table, and its gradient is summed in the same order on every device.
     pairs = table.unfold(0, rows, 1).unfold(1, columns, 1).flip(0, 1)
     return pairs.permute(2, 3, 4, 0, 1).reshape(1, -1, rows * columns, rows * columns)
 
 
 class WindowPosition(nn.Module):
-    """What tells the tokens of a window apart. Made for the largest window, asked for any window that is not larger.
+    """Base of the positions in a window. It is made for the largest window and called for any window that is not larger.
 
     Args:
         window: Side of the largest window, in tokens.
@@ -39,7 +39,7 @@ class WindowPosition(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define forward(rows, columns).")
 
     def macs(self, rows: int, columns: int) -> int:
-        """Multiply-adds for one window shape; they do not grow with the batch."""
+        """Return the multiply-adds for one window shape; they do not grow with the batch."""
         return 0
 
 
@@ -50,7 +50,7 @@ class NoPosition(WindowPosition):
     """
 
     def forward(self, rows: int, columns: int) -> None:
-        """Return None."""
+        """Return None: nothing is added."""
         return
 
 

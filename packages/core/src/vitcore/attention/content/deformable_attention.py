@@ -1,4 +1,4 @@
-"""Deformable attention: all queries share a few keys, sampled where an offset network points."""
+"""Deformable attention: all queries share a few keys, which are sampled where an offset network points."""
 
 import math
 
@@ -46,10 +46,10 @@ def displacement_bias(
     """Read each head's table, which spans displacements of -2 to 2, at the displacement of query and point, for all pairs."""
     g = points.shape[3]
     queries = reference_points(h, w, points).flatten(0, 1).flip(-1)
-    # Flipping keeps the strides of the permuted points; without a copy all that follows would inherit them.
+    # A flip keeps the strides of the permuted points; without a copy everything that follows would inherit them.
     keys = points.permute(3, 0, 1, 2, 4).flatten(2, 3).flip(-1).contiguous()
     displacements = (queries[:, None] - keys[:, :, None]) / 2
-    # The batch is folded into the places, not into the tables, which need no copy an image then.
+    # The batch is folded into the places and not into the tables, so that no table is copied per image.
     tables = table.to(points.dtype).unflatten(0, (g, -1))
     bias = grid_sample(tables, displacements.flatten(1, 2), mode="bilinear", align_corners=True)
     return bias.flatten(0, 1).unflatten(1, (-1, h * w)).transpose(0, 1)
@@ -70,9 +70,9 @@ class DeformableAttention(FeatureOp):
         groups: Groups of heads with points of their own; must divide the number of heads. One offset network serves all groups.
         reduction: Distance of neighbouring reference points, in tokens: ceil(h / reduction) * ceil(w / reduction) keys.
         kernel_size: Side of the offset network's filter in tokens; odd. Borders are padded with zeros.
-        offset_range: The farthest that a point may move, in halves of the distance of neighbouring points; ``math.inf`` for
-            anywhere on the map.
-        grid_size: Rows and columns for which the table has one entry a displacement; other sizes read between the entries.
+        offset_range: How far a point may move, in halves of the distance between neighbouring points; ``math.inf`` allows any
+            place on the map.
+        grid_size: Rows and columns for which the table has one entry per displacement; for other sizes it is interpolated.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -145,17 +145,17 @@ class DeformableAttention(FeatureOp):
         weight, bias = conv.weight.repeat(g, 1, 1, 1), None if conv.bias is None else conv.bias.repeat(g)
         near = conv2d(query.permute(0, 3, 1, 2), weight, bias, conv.stride, conv.padding, groups=self.width)
         offsets = self.offset(near.permute(0, 2, 3, 1).unflatten(-1, (g, -1)))
-        # Eight bits of mantissa would move a point of a 56 x 56 map by a quarter of a token.
+        # With eight bits of mantissa a point of a 56 x 56 map would be off by a quarter of a token.
         return offsets.to(torch.promote_types(offsets.dtype, torch.float32))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the offset network and the two products with the attention matrix."""
+        """Count projections, the offset network and the two products with the attention matrix."""
         n, width = self._keys(h, w), self.width
         kernel = self.neighbours.kernel_size[0] * self.neighbours.kernel_size[1]
         return 2 * h * w * width * (width + n) + n * width * (2 * width + kernel + 2)
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The four terms of each interpolation, of the map and of the table."""
+        """Count the four terms of each interpolation, of the map and of the table."""
         return 4 * self._keys(h, w) * (self.width + h * w * (self.width // self.head_dim))
 
     def _keys(self, h: int, w: int) -> int:

@@ -26,8 +26,8 @@ def neighborhood_attention(
 ) -> Float[Tensor, "b h w n d"]:
     """Let each token attend to the kernel_size x kernel_size window of tokens that is nearest to it.
 
-    Tiles of at most 8 x 8 queries are answered together from the keys that their windows cover, so that keys and values are
-    copied (8 + kernel_size - 1)**2 / 8**2 times rather than kernel_size**2 times.
+    Tiles of at most 8 x 8 queries share the keys that their windows cover, so that keys and values are copied
+    (8 + kernel_size - 1)**2 / 8**2 times rather than kernel_size**2 times.
 
     Args:
         q: Queries of n heads.
@@ -43,7 +43,7 @@ def neighborhood_attention(
     Raises:
         ValueError: ``kernel_size`` is even, ``dilation`` is less than 1, or keys and queries differ in size.
     """
-    _check("neighborhood_attention", kernel_size, dilation)
+    _require_window("neighborhood_attention", kernel_size, dilation)
     require_one_shape("neighborhood_attention", q, k, v)
     return _attend_in_tiles(torch.stack((q, k, v), dim=3), kernel_size, dilation, score_bias, scale)
 
@@ -55,7 +55,7 @@ def _attend_in_tiles(
     score_bias: Float[Tensor, "n r r"] | None,
     scale: float | None = None,
 ) -> Float[Tensor, "b h w n d"]:
-    """Neighbourhood attention on queries, keys and values as a joint projection makes them; the tiles are gathered from it."""
+    """Let each token attend to its window; tiles are gathered from the joint projection of queries, keys and values."""
     h, w, _, n = qkv.shape[1:5]
     rows, columns = (tile_axis(size, kernel_size, dilation, qkv.device) for size in (h, w))
     tiles = rows.queries.shape[0] * columns.queries.shape[0]
@@ -63,7 +63,7 @@ def _attend_in_tiles(
     vectors, heads = qkv.flatten(1, 4), torch.arange(n, device=qkv.device)
 
     def gather(part: int, places: Int[Tensor, "p"]) -> Float[Tensor, "b ng t d"]:
-        where = (3 * places + part) * n + heads[:, None]  # as the vectors lie: [token][q, k or v][head]
+        where = (3 * places + part) * n + heads[:, None]  # the vectors are ordered [token][q, k or v][head]
         return vectors.index_select(1, where.flatten()).unflatten(1, (n * tiles, -1))
 
     q, k, v = gather(0, queries), gather(1, keys), gather(2, keys)
@@ -71,7 +71,7 @@ def _attend_in_tiles(
     if score_bias is not None or any(size % dilation or size > kernel_size * dilation for size in (h, w)):
         mask = tile_mask(rows, columns, n, None if score_bias is None else score_bias.to(q.dtype))
     mixed = attend_with_bias(q, k, v, mask, scale)
-    # The kernel writes [query of the tile][head][tile]: nothing is copied before the tokens are gathered again.
+    # The kernel's result is ordered [query of the tile][head][tile]: nothing is copied before the tokens are gathered again.
     tile, query = tile_homes(rows, columns)
     where = query[:, None] * (n * tiles) + heads * tiles + tile[:, None]
     return mixed.transpose(1, 2).flatten(1, 2).index_select(1, where.flatten()).unflatten(1, (h, w, n))
@@ -81,8 +81,8 @@ class NeighborhoodAttention(FeatureOp):
     """Each token attends to the kernel_size x kernel_size tokens nearest to it.
 
     The window is centred at the token; near a border it is moved back into the map, so that every token has as many keys. On a
-    map of at most kernel_size rows and columns this is global attention. With a dilation s each token attends within its residue
-    class, every s-th row and column, treated as a map of its own. With ``kernel_size=1`` a token sees itself alone.
+    map of at most kernel_size rows and columns this is global attention. With a dilation s each token attends within its
+    residue class, every s-th row and column, treated as a map of its own. With ``kernel_size=1`` a token sees only itself.
 
     Args:
         width: Channels of the grid.
@@ -90,8 +90,8 @@ class NeighborhoodAttention(FeatureOp):
         kernel_size: Side of the window in tokens; odd. On an axis (of a residue class) with fewer tokens it is the whole axis.
         dilation: Distance between neighbouring tokens of a window.
         position: ``relative``: a learned number for each head and step from query to key is added to the scores; or ``none``.
-        backend: ``torch``, or the kernels of the package ``natten``, which know no relative position and no classes shorter than
-            the kernel.
+        backend: ``torch``, or the kernels of the package ``natten``, which support neither a relative position nor residue
+            classes that are shorter than the kernel.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -123,14 +123,14 @@ class NeighborhoodAttention(FeatureOp):
     ) -> None:
         super().__init__()
         heads = count_heads("NeighborhoodAttention", width, head_dim)
-        _check("NeighborhoodAttention", kernel_size, dilation)
+        _require_window("NeighborhoodAttention", kernel_size, dilation)
         if backend == "natten":
             if position == "relative":
                 raise ValueError(
                     "NeighborhoodAttention: backend='natten' has no relative position, got position='relative'; "
                     "set position='none' or backend='torch'."
                 )
-            _natten()
+            _import_natten()
         self.width, self.head_dim, self.kernel_size, self.dilation = width, head_dim, kernel_size, dilation
         self.backend = backend
         self.qkv = nn.Linear(width, 3 * width)
@@ -151,13 +151,13 @@ class NeighborhoodAttention(FeatureOp):
             q, k, v = qkv.unbind(3)
             h, w = grid.shape[1:3]
             window = (min(self.kernel_size, h), min(self.kernel_size, w))
-            mixed = _natten().na2d(q, k, v, kernel_size=window, dilation=self.dilation)
+            mixed = _import_natten().na2d(q, k, v, kernel_size=window, dilation=self.dilation)
         else:
             mixed = _attend_in_tiles(qkv, self.kernel_size, self.dilation, self.position_bias)
         return self.projection(mixed.flatten(3))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products of each tile."""
+        """Count projections and the two products of each tile."""
         pairs = 1
         for size in (h, w):
             tiles, queries, keys = tile_sizes(size, self.kernel_size, self.dilation)
@@ -165,13 +165,13 @@ class NeighborhoodAttention(FeatureOp):
         return 4 * h * w * self.width**2 + 2 * pairs * self.width
 
 
-def _check(owner: str, kernel_size: int, dilation: int) -> None:
+def _require_window(owner: str, kernel_size: int, dilation: int) -> None:
     same_padding(owner, kernel_size)
     if dilation < 1:
         raise ValueError(f"{owner}: dilation must be at least 1, got dilation={dilation}.")
 
 
-def _natten() -> ModuleType:
+def _import_natten() -> ModuleType:
     try:
         return importlib.import_module("natten")
     except ImportError as error:

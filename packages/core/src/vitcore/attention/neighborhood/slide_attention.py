@@ -35,10 +35,10 @@ def slide_attention(
     """Let each token attend to the o = kernel_size**2 places around it.
 
     The key at place o is the map of keys convolved with filter o of each channel, and so is the value; none of these maps is
-    made. Gradients can be taken once.
+    formed. The function can be differentiated once, not twice.
 
     Args:
-        q: Queries of n heads. Of the memory layouts, that of a contiguous (b, n, d, h, w) is the fast one.
+        q: Queries of n heads; fastest in the memory layout of a contiguous (b, n, d, h, w).
         k: Keys.
         v: Values.
         kernel_size: Side of the neighbourhood in tokens; odd.
@@ -46,7 +46,7 @@ def slide_attention(
         shift_bias: Added to keys and values, ordered as the filters.
         key_bias: Added to every channel of the key at a place.
         score_bias: Added to the scaled score of a place.
-        borders: Places outside the map take part as if the map went on in zeros (``zero``), or not at all (``masked``).
+        borders: Places outside the map take part as if zeros surrounded the map (``zero``), or not at all (``masked``).
         scale: Factor on q * k; d ** -0.5 if it is None.
 
     Raises:
@@ -87,7 +87,7 @@ def slide_attention(
 
 
 def _outside(h: int, w: int, kernel_size: int, device: torch.device) -> Bool[Tensor, "o t"]:
-    """Return which places lie outside the map, for each flat query; none for the fillings between rows, which are no queries."""
+    """Return which places lie outside the map, for each flat query; the entries between rows are not queries and have none."""
     reach = kernel_size // 2
     shifts = torch.arange(-reach, reach + 1, device=device)[:, None]
     rows, columns = torch.arange(h, device=device) + shifts, torch.arange(w + reach, device=device) + shifts
@@ -108,11 +108,11 @@ class SlideAttention(FeatureOp):
         width: Channels of the grid.
         head_dim: Channels per head; must divide ``width``. Scores are scaled by head_dim ** -0.5.
         kernel_size: Side of the neighbourhood in tokens; odd.
-        shift: Which shifts the maps of keys and values go through.
-        position: One learned number for each head and place, added to every channel of the keys (``on_keys``: it enters the score
-            times the sum of the query's channels), to the scaled scores (``on_scores``), or ``none``.
-        borders: Places outside the map take part as if the map of keys and values went on in zeros (``zero``: they have the
-            score and the value that the biases give them), or not at all (``masked``).
+        shift: Which shifts are applied to the maps of keys and values.
+        position: One learned number for each head and place, added to every channel of the keys (``on_keys``: it enters the
+            score times the sum of the query's channels), to the scaled scores (``on_scores``), or ``none``.
+        borders: Places outside the map take part as if zeros surrounded the maps of keys and values (``zero``: the biases alone
+            give them their score and value), or not at all (``masked``).
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -124,11 +124,11 @@ class SlideAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or ``kernel_size`` is even.
 
-    Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023: feature shifting
-    as depth-wise convolution, the deformed shifting module, and its re-parameterisation.
-    ``both``, ``on_keys`` and ``zero`` are the public code's, with a bias in either convolution; its joint projection is ordered
-    [head][q | k | v][channel], this one [q | k | v][head][channel]. Differs in the arithmetic alone: no convolution runs, in
-    training or merged, see ``shifted_scores``; the public form's costs are 2 * k**4 * h * w * width for each of its convolutions.
+    Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023: feature
+    shifting as depth-wise convolution, the deformed shifting module, and its re-parameterisation. ``both``, ``on_keys`` and
+    ``zero`` are the public code's, with a bias in either convolution; its joint projection is ordered [head][q | k |
+    v][channel], this one [q | k | v][head][channel]. Differs only in the arithmetic: no convolution runs, neither in training
+    nor after merging (see ``shifted_scores``); the public form costs 2 * k**4 * h * w * width for each of its convolutions.
     """
 
     no_weight_decay = ("position_bias",)
@@ -160,7 +160,7 @@ class SlideAttention(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend to the neighbours."""
-        # The matrix product writes q, k and v in the layout that slides fast: the rows of the map innermost.
+        # The matrix product writes q, k and v in the layout that is fast to shift: the rows of the map are innermost.
         weight = self.qkv.weight.expand(grid.shape[0], -1, -1)
         qkv = torch.baddbmm(self.qkv.bias[:, None], weight, grid.flatten(1, 2).mT)
         q, k, v = qkv.unflatten(2, grid.shape[1:3]).unflatten(1, (3, -1, self.head_dim)).permute(1, 0, 4, 5, 2, 3)
@@ -172,7 +172,7 @@ class SlideAttention(FeatureOp):
         return self.projection(attended.flatten(3))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the small matrix product of each tap, and the biases of keys and values."""
+        """Count projections, the small matrix product of each tap, and the biases of keys and values."""
         places, fixed = self.kernel_size**2, self.shift.kind == "fixed"
         small_products = 0 if fixed else 2 * places + 1
         if not fixed or self.position == "on_keys":
@@ -180,7 +180,7 @@ class SlideAttention(FeatureOp):
         return 4 * h * w * self.width**2 + small_products * places * self._padded(h, w) * self.width
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The products with the shifted maps of keys and values."""
+        """Count the products with the shifted maps of keys and values."""
         return 2 * self.kernel_size**2 * self._padded(h, w) * self.width
 
     def _padded(self, h: int, w: int) -> int:

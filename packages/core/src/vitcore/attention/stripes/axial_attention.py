@@ -31,7 +31,7 @@ class AxialAttention(FeatureOp):
     """Each token attends along its column and along its row.
 
     ``sequential``: all heads attend along columns; from the result new queries, keys and values are made, and all heads
-    attend along rows. The token sees the whole map by way of its row. ``parallel``: the first half of the heads attends
+    attend along rows. Through its row the token sees the whole map. ``parallel``: the first half of the heads attends
     along rows, the second half along columns, and the token sees a cross. On a map of one row, ``parallel`` attention along
     columns returns the value itself.
 
@@ -52,7 +52,7 @@ class AxialAttention(FeatureOp):
 
     Source: Ho et al., Axial Attention in Multidimensional Transformers, 2019, where each axis is a residual layer of its own;
     ``sequential`` has the order of Wang et al., Axial-DeepLab, ECCV 2020, no residual in between and one output projection.
-    ``parallel`` is what CSWin with a stripe of 1 (apart from LePE) and Pale with a pale of 1 come down to.
+    ``parallel`` is what CSWin with a stripe of 1 (apart from LePE) and Pale with a pale of 1 reduce to.
     """
 
     def __init__(self, width: int, head_dim: int = 32, order: Literal["sequential", "parallel"] = "sequential") -> None:
@@ -71,7 +71,7 @@ class AxialAttention(FeatureOp):
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend along both axes."""
         if self.order == "sequential":
-            # Turned before the projection: one copy of width channels instead of three.
+            # Transposed before the projection: one copy of ``width`` channels instead of three.
             by_columns = row_attention(*self._heads(self.qkv(grid.transpose(1, 2)))).flatten(3).transpose(1, 2)
             mixed = row_attention(*self._heads(self.qkv_rows(by_columns)))
         else:
@@ -86,7 +86,7 @@ class AxialAttention(FeatureOp):
         return q, k, v
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with each row's and column's attention matrix."""
+        """Count projections and the two products with each row's and column's attention matrix."""
         if self.order == "parallel":
             return h * w * (4 * self.width**2 + (h + w) * self.width)
         return h * w * (7 * self.width**2 + 2 * (h + w) * self.width)

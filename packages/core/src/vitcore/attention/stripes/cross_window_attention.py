@@ -17,8 +17,8 @@ from vitcore.op import FeatureOp
 def to_stripes(grid: Shaped[Tensor, "b h w *c"], stripe: tuple[int, int]) -> Shaped[Tensor, "bn sh sw *c"]:
     """Cut a map into stripes of ``stripe`` = (rows, columns), in raster order within each image.
 
-    Maps that are no whole number of stripes are filled up with zeros below and on the right. Stripes of whole rows are a
-    view, others one copy.
+    A map that stripes do not fill is padded with zeros below and on the right. Stripes of whole rows are a view, others take
+    one copy.
     """
     sh, sw = stripe
     below, right = -grid.shape[1] % sh, -grid.shape[2] % sw
@@ -28,7 +28,7 @@ def to_stripes(grid: Shaped[Tensor, "b h w *c"], stripe: tuple[int, int]) -> Sha
 
 
 def from_stripes(stripes: Shaped[Tensor, "bn sh sw *c"], h: int, w: int) -> Shaped[Tensor, "b h w *c"]:
-    """Put the stripes of h x w maps back together and crop what was filled up: the inverse of ``to_stripes``."""
+    """Put the stripes of h x w maps back together and crop the padding: the inverse of ``to_stripes``."""
     sh, sw = stripes.shape[1:3]
     grid = stripes.unflatten(0, (-1, -(-h // sh), -(-w // sw))).transpose(2, 3).flatten(3, 4).flatten(1, 2)
     return grid[:, :h, :w]
@@ -49,7 +49,7 @@ def stripe_attention(
         v: Values.
         stripe: Rows and columns of a stripe; a stripe that is longer than the map ends with the map.
         local: A function of the values of each stripe, (b * stripes, rows, columns, n * d) to the same shape, whose result is
-            added: locally enhanced positional encoding. A stripe that crosses the border of the map is filled up with zeros.
+            added: locally enhanced positional encoding. A stripe that crosses the border of the map is padded with zeros.
     """
     h, w = q.shape[1:3]
     size = (min(stripe[0], h), min(stripe[1], w))
@@ -80,14 +80,14 @@ class CrossWindowAttention(FeatureOp):
         head_dim: Channels per head; must divide ``width``, for two kinds of stripe into an even number of heads. Scores are
             scaled by head_dim ** -0.5.
         stripe: Width of a stripe in tokens, or ``map`` for a single branch over the whole map with all heads. The last stripe
-            is narrower where the map is no whole number of them.
+            is narrower where stripes do not fill the map.
         kernel_size: Side of LePE's depth-wise filter in tokens; odd.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
 
-    Cost: 4 * h * w * width**2 multiply-adds, and for the stripes of each of the branches, filled up to whole stripes,
-    tokens**2 * width + tokens * kernel_size**2 * width / 2 a stripe (twice that for the single branch).
+    Cost: 4 * h * w * width**2 multiply-adds, and for the stripes of each branch, padded to whole stripes,
+    tokens**2 * width + tokens * kernel_size**2 * width / 2 per stripe (twice that for the single branch).
 
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, the number of heads is odd, ``stripe`` is less than 1, or
@@ -96,8 +96,8 @@ class CrossWindowAttention(FeatureOp):
     Source: Dong et al., CSWin Transformer, CVPR 2022, "Cross-Shaped Window Self-Attention" and "Locally-Enhanced Positional
     Encoding". The order of the two halves is the public code's. That code has one branch where the resolution it is built for
     equals the stripe, and in its last stage: ``stripe="map"`` has its parameters, any ``stripe >= max(h, w)`` its values.
-    Stripes that do not divide the map make its classification code fail; its segmentation code fills up on both sides and lets
-    tokens attend to the filling, here it is below and on the right, and masked.
+    Stripes that do not divide the map make its classification code fail; its segmentation code pads on both sides and lets
+    tokens attend to the padding; here it lies below and on the right and is masked.
     """
 
     def __init__(self, width: int, head_dim: int = 32, stripe: int | Literal["map"] = 7, kernel_size: int = 3) -> None:
@@ -130,7 +130,7 @@ class CrossWindowAttention(FeatureOp):
         return [(h, w)] if self.stripe == "map" else [(h, min(self.stripe, w)), (min(self.stripe, h), w)]
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the two products with each stripe's attention matrix, and LePE."""
+        """Count projections, the two products with each stripe's attention matrix, and LePE."""
         total = 4 * h * w * self.width**2
         for rows, columns in self._stripes(h, w):
             stripes, tokens = -(-h // rows) * -(-w // columns), rows * columns

@@ -22,7 +22,7 @@ def pale_pair(owner: str, pale: int | tuple[int, int]) -> tuple[int, int]:
 def interlace(grid: Shaped[Tensor, "b h w *c"], groups: int) -> Shaped[Tensor, "bn s w *c"]:
     """Deal the rows out: group p of each image takes rows p, p + groups, p + 2 * groups, ...
 
-    Where the rows do not go round evenly, the last groups get a row of zeros.
+    If the number of rows is not a multiple of ``groups``, the last groups get a row of zeros.
     """
     below = -grid.shape[1] % groups
     if below:
@@ -110,8 +110,8 @@ class PaleAttention(FeatureOp):
 
     Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022,
     "Efficient Parallel Implementation". The separable projections see all channels, see ``SeparableProjection``. The one public
-    implementation, which is not the authors', scales by (2 * head_dim) ** -0.5; give that number as ``scale`` to have its
-    values. It fails where the pale does not divide the map; here such a map is dealt out as evenly as it goes.
+    implementation, which is not the authors', scales by (2 * head_dim) ** -0.5; pass that number as ``scale`` to get its
+    values. It fails where the pale does not divide the map; here the rows of such a map are dealt out as evenly as possible.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class PaleAttention(FeatureOp):
         return self.projection(pale_attention(q, k, v, self.pale, self.scale).flatten(3))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with the attention matrix of each group, filled up to equal size."""
+        """Count projections and the two products with the attention matrix of each group, padded to equal size."""
         total = self.qkv.macs(h, w) + h * w * self.width**2
         for length, across, size in ((h, w, self.pale[0]), (w, h, self.pale[1])):
             groups = -(-length // size)

@@ -1,4 +1,4 @@
-"""Position-sensitive axial attention: queries, keys and values each have a word on the distance."""
+"""Position-sensitive axial attention: queries, keys and values each have learned vectors for the distance."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,8 +24,8 @@ def position_sensitive_attention(
 ) -> Float[Tensor, "b l n d"]:
     """Attend along one axis: softmax(scale * (q.k + q.r_q + k.r_k)) over the keys, weights on v + r_v.
 
-    The distance enters the values, so the weights themselves are needed, and ``scaled_dot_product_attention`` does not return
-    them: hence the products one by one.
+    The products are written one by one because the values depend on the distance: the weights themselves are needed, and
+    ``scaled_dot_product_attention`` does not return them.
 
     Args:
         q: Queries of n heads in b lines of l tokens.
@@ -51,7 +51,7 @@ def position_sensitive_attention(
 
 
 def _per_token(x: Float[Tensor, "b l n e"], tables: Float[Tensor, "l e m"]) -> Float[Tensor, "l b n m"]:
-    """Multiply each token by the table of its place: one matrix product a place, over batch and heads."""
+    """Multiply each token by the table of its place: one matrix product per place, over batch and heads."""
     return torch.bmm(x.transpose(0, 1).flatten(1, 2), tables).unflatten(1, (-1, x.shape[2]))
 
 
@@ -80,7 +80,7 @@ class _Axis(nn.Module):
 
 
 class PositionSensitiveAxialAttention(FeatureOp):
-    """Each token attends along its column, then along its row, and the distance counts in queries, keys and values.
+    """Each token attends along its column, then along its row; queries, keys and values depend on the distance.
 
     Along an axis the key at distance ``key - query`` has the score q.k + q.r_q + k.r_k and the value v + r_v, with one learned
     vector r_q, r_k and r_v for each distance. Keys nearer than ``span`` are attended to: with ``span >= max(h, w)`` the token
@@ -89,8 +89,8 @@ class PositionSensitiveAxialAttention(FeatureOp):
     Args:
         width: Channels of the grid.
         head_dim: Channels of the values per head, even; must divide ``width``. Queries and keys have half as many.
-        span: Distances that the tables know, in tokens: from 1 - span to span - 1.
-        scale: Factor on the scores; (head_dim / 2) ** -0.5 if it is None. 1 is the equation to the letter.
+        span: Distances that the tables cover, in tokens: from 1 - span to span - 1.
+        scale: Factor on the scores; (head_dim / 2) ** -0.5 if it is None. 1 follows the equation literally.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -101,7 +101,7 @@ class PositionSensitiveAxialAttention(FeatureOp):
         ValueError: ``head_dim`` is odd or does not divide ``width``, or ``span`` is less than 1.
 
     Source: Wang et al., Axial-DeepLab: Stand-Alone Axial-Attention for Panoptic Segmentation, ECCV 2020, Eq. 4. Differs from it
-    in the scale, which stands in for the public code's BatchNorms on projections, scores and outputs: here there are none.
+    in the scale, which replaces the public code's BatchNorms on projections, scores and outputs: there are none here.
     The projections have biases.
     """
 
@@ -126,5 +126,5 @@ class PositionSensitiveAxialAttention(FeatureOp):
         return self.projection(self.rows(self.columns(grid.transpose(1, 2)).transpose(1, 2)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, three score products and two value products along each axis."""
+        """Count projections, three score products and two value products along each axis."""
         return h * w * (5 * self.width**2 + 7 * (h + w) * self.width // 2)

@@ -17,7 +17,7 @@ def count_pales(h: int, w: int, pale: tuple[int, int]) -> int:
 
 
 def pale_members(h: int, w: int, pales: int, device: torch.device) -> Int[Tensor, "2 n t"]:
-    """Return the row and column of each token of each pale: first its rows, then what is left of its columns.
+    """Return the row and column of each token of each pale: first its rows, then the rest of its columns.
 
     Pale p has rows p, p + pales, p + 2 * pales, ... and columns alike. Rows and columns are counted as if h and w were
     multiples of ``pales``: a member may lie below or on the right of the map.
@@ -35,7 +35,7 @@ def pale_members(h: int, w: int, pales: int, device: torch.device) -> Int[Tensor
 
 
 def pale_positions(h: int, w: int, pales: int, device: torch.device) -> Int[Tensor, "2 t"]:
-    """Return where, in ``pale_members`` flattened, each token of the map lies: in the pale of its row, of its column."""
+    """Return each token's place in the flattened ``pale_members``: in the pale of its row, and in that of its column."""
     rows, columns = -(-h // pales), -(-w // pales)
     size = rows * columns * (2 * pales - 1)
     r, c = torch.arange(h, device=device)[:, None], torch.arange(w, device=device)
@@ -53,7 +53,7 @@ def vanilla_pale_attention(
     pale: int | tuple[int, int] = 7,
     scale: float | None = None,
 ) -> Float[Tensor, "b h w n d"]:
-    """Attention within pales; a token whose row and column belong to two pales gets the mean of its two results.
+    """Let each token attend within its pales; if its row and column belong to two pales, it gets the mean of its two results.
 
     Args:
         q: Queries of n heads.
@@ -92,8 +92,8 @@ class VanillaPaleAttention(FeatureOp):
     Args:
         width: Channels of the grid.
         head_dim: Channels per head; must divide ``width``.
-        pale: Rows and columns of a pale, or one number for both. One number of pales serves both axes: where the map asks for
-            more of them along one axis, the pales have fewer rows or columns along the other.
+        pale: Rows and columns of a pale, or one number for both. One number of pales serves both axes: where one axis needs
+            more pales than the other, they have fewer rows or columns along the other.
         projection: Makes queries, keys and values, of the map's size.
         scale: Factor on the scores; head_dim ** -0.5 if it is None.
 
@@ -107,8 +107,8 @@ class VanillaPaleAttention(FeatureOp):
         ValueError: ``head_dim`` does not divide ``width``, or a pale has no row or column.
 
     Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022,
-    "Pale-Shaped Attention". What becomes of a token in two pales is left open there (the mean is ours), and there is no public
-    code. Maps that are no multiple of the pale are dealt out as evenly as it goes.
+    "Pale-Shaped Attention". The paper does not say what a token in two pales gets (the mean is chosen here), and there is no
+    public code. A map that the pale does not divide is dealt out as evenly as possible.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class VanillaPaleAttention(FeatureOp):
         return self.projection(vanilla_pale_attention(q, k, v, self.pale, self.scale).flatten(3))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with each pale's attention matrix."""
+        """Count projections and the two products with each pale's attention matrix."""
         pales = count_pales(h, w, self.pale)
         tokens = -(-h // pales) * -(-w // pales) * (2 * pales - 1)
         return self.qkv.macs(h, w) + h * w * self.width**2 + 2 * pales * tokens**2 * self.width

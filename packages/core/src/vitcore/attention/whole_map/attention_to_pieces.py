@@ -1,4 +1,4 @@
-"""Attention to a short list of keys: what the ops that shorten the list of keys have in common."""
+"""Attention to pieces of the map: what spatial and pooled reduction have in common."""
 
 import torch
 from jaxtyping import Float
@@ -10,13 +10,13 @@ from vitcore.op import FeatureOp
 
 
 def attend_to_keys(q: Float[Tensor, "b t c"], kv: Float[Tensor, "b m c2"], head_dim: int) -> Float[Tensor, "b t c"]:
-    """Multi-head attention of t queries to m keys; ``kv`` is ordered [k | v][head][channel]."""
+    """Let t queries attend to m keys in several heads; ``kv`` is ordered [k | v][head][channel]."""
     keys, values = kv.unflatten(2, (2, -1, head_dim)).unbind(2)
     return group_attention(q.unflatten(2, (-1, head_dim)), keys, values).flatten(2)
 
 
 class AttentionToPieces(FeatureOp):
-    """The projections and the attention; a subclass says how the map becomes keys."""
+    """Multi-head attention whose keys and values are pieces of the map; a subclass says what the pieces are."""
 
     def __init__(self, width: int, head_dim: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class AttentionToPieces(FeatureOp):
         raise TypeError(f"{type(self).__name__} does not define pieces(grid).")
 
     def finish(self, pieces: Float[Tensor, "b m 1 c"]) -> Float[Tensor, "b m 1 c"]:
-        """Apply what acts on pieces and prefix tokens one by one."""
+        """Return the pieces after the steps that prefix tokens go through as well."""
         raise TypeError(f"{type(self).__name__} does not define finish(pieces).")
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:

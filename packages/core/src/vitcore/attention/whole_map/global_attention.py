@@ -54,6 +54,6 @@ class GlobalAttention(FeatureOp):
         return self.projection(merge_heads(scaled_dot_product_attention(q, k, v)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with the attention matrix."""
+        """Count projections and the two products with the attention matrix."""
         t = h * w + prefix
         return 4 * t * self.width**2 + 2 * t**2 * self.width

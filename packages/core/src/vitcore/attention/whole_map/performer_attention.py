@@ -8,11 +8,11 @@ from torch.nn.functional import linear
 from vitcore.precision import full_precision
 
 EPSILON = 1e-8
-"""Added to the normaliser, as in the public code: without it, features that underflow give 0 / 0."""
+"""Added to the normaliser, as in the public code: features that underflow would give 0 / 0."""
 
 
 def random_features(tokens: Float[Tensor, "b t d"], directions: Float[Tensor, "m d"]) -> Float[Tensor, "b t m"]:
-    """Return exp(w . x - |x|**2 / 2) / sqrt(m) for each direction w: the mean of q's times k's estimates exp(q . k)."""
+    """Return exp(w . x - |x|**2 / 2) / sqrt(m) for each direction w; features of q times those of k estimate exp(q . k)."""
     half_squares = tokens.square().sum(dim=-1, keepdim=True) / 2
     return (linear(tokens, directions) - half_squares).exp() * directions.shape[0] ** -0.5
 
@@ -22,7 +22,8 @@ def performer_attention(
 ) -> Float[Tensor, "b t d"]:
     """Average the values with weights proportional to the features' products, never forming the t x t matrix.
 
-    Float32 or better throughout, under autocast too: exponentials and sums over all tokens leave the range of half precision.
+    Computed in float32 or better, also under autocast: exponentials and sums over all tokens exceed the range of half
+    precision.
     """
     precise = torch.promote_types(v.dtype, torch.float32)
     with full_precision(v):
@@ -31,15 +32,15 @@ def performer_attention(
         k_features = random_features(k.to(precise), directions)
         total = q_features @ k_features.sum(dim=1).unsqueeze(-1)
         mixed = q_features @ (k_features.transpose(1, 2) @ v.to(precise))
-        # A tensor of one entry: the optimiser of ONNX graphs takes the addition of so small a number for one of zero.
+        # Added as a tensor: the optimiser of ONNX graphs would drop the addition of so small a constant.
         return (mixed / (total + total.new_full((1,), EPSILON))).to(v.dtype)
 
 
 class PerformerAttention(nn.Module):
     """Each token attends to all tokens of its image by random features; the values are the skip connection.
 
-    One head. The output is v + projection(attention), because the input has another width and cannot be added. There is no norm
-    before and no feed-forward after it here.
+    One head. The output is v + projection(attention), because the input has another width and cannot be added. The op
+    contains neither the norm before it nor the feed-forward after it.
 
     Args:
         in_width: Channels of the input grid.
@@ -53,7 +54,7 @@ class PerformerAttention(nn.Module):
     elementwise ones.
 
     Raises:
-        ValueError: There would be no random feature.
+        ValueError: ``feature_ratio`` leaves no random feature.
 
     Source: Choromanski et al., Rethinking Attention with Performers, ICLR 2021, Lemma 1, as used by Yuan et al., Tokens-to-Token
     ViT, ICCV 2021. As in the public code of the latter, queries and keys are not scaled by width ** -0.25, the directions are
@@ -88,10 +89,10 @@ class PerformerAttention(nn.Module):
         return v + self.projection(mixed).view(v.shape)
 
     def macs(self, h: int, w: int) -> int:
-        """Projections, features of queries and keys, the normaliser and the two products with the features."""
+        """Count projections, features of queries and keys, the normaliser and the two products with the features."""
         m, width = self.directions.shape
         return h * w * (self.kqv.weight.numel() + 4 * m * width + m + width**2)
 
     def elementwise_macs(self, h: int, w: int) -> int:
-        """The squares of queries and keys, and the division by the normaliser."""
+        """Count the squares of queries and keys, and the division by the normaliser."""
         return 3 * h * w * self.directions.shape[1]

@@ -27,8 +27,8 @@ class PooledReductionAttention(AttentionToPieces):
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front. Its keys pass the pooling by and share what
-        comes after it. (PVTv2 has no prefix.)
+        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front. Its keys bypass the pooling and share the
+        steps after it. (PVTv2 has no prefix.)
 
     Cost: 2 * (t + m) * width**2 + 2 * t * m * width multiply-adds for t = h * w + p queries and m = pool_size**2 + p keys, and
     m * width**2 of the convolution.
@@ -36,8 +36,8 @@ class PooledReductionAttention(AttentionToPieces):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or ``pool_size`` is less than 1.
 
-    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Linear Spatial
-    Reduction Attention". The text has the pooling only; convolution, norm (epsilon 1e-5) and GELU are those of the public code.
+    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Linear Spatial Reduction
+    Attention". The paper describes the pooling only; convolution, norm (epsilon 1e-5) and GELU are those of the public code.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class PooledReductionAttention(AttentionToPieces):
         return pieces if self.after_pooling == "nothing" else gelu(self.norm(self.reduce(pieces)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with the attention matrix."""
+        """Count projections and the two products with the attention matrix."""
         t, m = h * w + prefix, self.pool_size**2 + prefix
         convolution = m * self.width**2 if self.after_pooling == "convolution" else 0
         return 2 * (t + m) * self.width**2 + 2 * t * m * self.width + convolution

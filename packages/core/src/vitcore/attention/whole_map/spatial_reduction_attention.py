@@ -1,4 +1,4 @@
-"""Spatial reduction: every token attends to a short list of keys, each of which stands for a piece of the map."""
+"""Spatial reduction: every token attends to patches of the map, each of which a strided convolution turns into one key."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class PatchReduction(GridConv2d):
         reduction: Side of a patch in tokens.
 
     Shapes:
-        grid (b, h, w, width) -> (b, max(1, h // reduction), max(1, w // reduction), width); a smaller map is filled up with zeros
+        grid (b, h, w, width) -> (b, max(1, h // reduction), max(1, w // reduction), width); a smaller map is padded with zeros
     """
 
     def __init__(self, width: int, reduction: int) -> None:
@@ -30,10 +30,10 @@ class PatchReduction(GridConv2d):
 
 
 class SpatialReductionAttention(AttentionToPieces):
-    """Each token attends to the patches of reduction x reduction tokens, each a key.
+    """Each token attends to the patches of reduction x reduction tokens; each patch is one key.
 
     A strided convolution and a norm turn each patch into one token. Rows and columns that do not fill a patch are dropped,
-    as in the public code; a map that is smaller than a patch, where that code fails, is filled up with zeros and gives one
+    as in the public code; a map that is smaller than a patch, where that code fails, is padded with zeros and gives one
     key. With ``reduction=1`` there is neither convolution nor norm: this is global attention.
 
     Args:
@@ -44,7 +44,7 @@ class SpatialReductionAttention(AttentionToPieces):
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front. Its keys pass the convolution by and share the
+        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front. Its keys bypass the convolution and share the
         norm. (PVT has a class token only where the reduction is 1; for other reductions this is the rule of MViT's pooling
         attention.)
 
@@ -75,7 +75,7 @@ class SpatialReductionAttention(AttentionToPieces):
         return self.norm(pieces)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the strided convolution and the two products with the attention matrix."""
+        """Count projections, the strided convolution and the two products with the attention matrix."""
         patches = max(1, h // self.reduction) * max(1, w // self.reduction)
         t, m = h * w + prefix, patches + prefix
         convolution = patches * self.reduction**2 * self.width**2 if self.reduction > 1 else 0

@@ -1,4 +1,4 @@
-"""Attention inside groups of tokens: what plain, shuffled and messenger windows have in common."""
+"""Attention inside windows: what plain, shuffled and messenger windows have in common."""
 
 from typing import Literal
 
@@ -37,7 +37,7 @@ def attend_windows(
         barred = None if allowed is None else torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, -torch.inf)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         return spelled_out_attention(q, k, v, bias, barred).transpose(1, 2).flatten(2)
-    # With the windows beside the heads one mask serves every image; beside the images it would be copied b times.
+    # Windows are put next to heads so that one mask serves every image; next to images it would be copied b times.
     n, heads = 1 if allowed is None else allowed.shape[0], q.shape[2]
     q, k, v = (part.unflatten(0, (-1, n)).transpose(2, 3).flatten(1, 2) for part in (q, k, v))
     if allowed is not None:
@@ -48,11 +48,11 @@ def attend_windows(
 
 
 class AttentionInWindows(FeatureOp):
-    """Multi-head attention inside groups of rows x columns tokens; a subclass says which tokens form a group.
+    """Multi-head attention inside windows of rows x columns tokens; a subclass says which tokens form a window.
 
     Args:
         width: Channels of the grid.
-        window: Side of a group in tokens.
+        window: Side of a window in tokens.
         head_dim: Channels per head; must divide ``width``.
         position: Makes what is added to the scores, from (window, heads).
         bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
@@ -89,11 +89,11 @@ class AttentionInWindows(FeatureOp):
         bias: Float[Tensor, "1 heads t t"] | None,
         allowed: Bool[Tensor, "n 1 t t"] | None,
     ) -> Float[Tensor, "bn t c"]:
-        """Project, attend inside each group as ``attend_windows`` does, project."""
+        """Project, attend inside each window as ``attend_windows`` does, and project again."""
         return self.projection(attend_windows(*self.project(tokens), bias, allowed))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with the attention matrix, of the padded map; and the position's own."""
+        """Count projections and both products with the attention matrix, on the padded map, and the position."""
         rows, columns = window = fit_window(h, w, self.window)
         down, across = count_windows(h, w, window)
         t, n = rows * columns, down * across

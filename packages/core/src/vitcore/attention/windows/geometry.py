@@ -12,12 +12,12 @@ def fit_window(h: int, w: int, window: int) -> tuple[int, int]:
 
 
 def count_windows(h: int, w: int, window: tuple[int, int]) -> tuple[int, int]:
-    """Return how many windows lie below and beside each other on a map of h x w tokens, padded ones included."""
+    """Return how many windows lie below and beside each other on a map of h x w tokens, counting those that need padding."""
     return -(-h // window[0]), -(-w // window[1])
 
 
 def pad_to_windows(grid: Tensor, window: tuple[int, int]) -> Tensor:
-    """Append zero rows and columns until windows fill the map; the map itself where they do already."""
+    """Append rows and columns of zeros until windows fill the map; return the map itself if they already do."""
     h, w = grid.shape[1:3]
     down, across = -h % window[0], -w % window[1]
     return pad(grid, (0, 0, 0, across, 0, down)) if down or across else grid
@@ -45,7 +45,7 @@ def window_partition(grid: Num[Tensor, "b h w c"], window: tuple[int, int], shif
 def window_merge(
     windows: Num[Tensor, "bn t c"], size: tuple[int, int], window: tuple[int, int], shift: int = 0
 ) -> Num[Tensor, "b h w c"]:
-    """Put windows back to where ``window_partition`` took them from, and crop the padding.
+    """Put windows back where ``window_partition`` took them from, and crop the padding.
 
     Args:
         windows: The windows of every image.
@@ -64,10 +64,10 @@ def window_merge(
 def region_map(
     h: int, w: int, window: tuple[int, int], shift: int, device: torch.device
 ) -> Int[Tensor, "1 H W 1"] | None:
-    """Number the regions of the padded map that must not attend to each other; None if there is but one.
+    """Number the regions of the padded map that must not attend to each other; None if there is only one.
 
-    Padding is apart from tokens (whose region is 0), and so are the first ``shift`` rows and columns, which a cyclic shift brings
-    next to the last ones.
+    The tokens are region 0. Padding lies in other regions, and so do the first ``shift`` rows and columns, which a cyclic shift
+    brings next to the last ones.
     """
     padded = tuple(n * side for n, side in zip(count_windows(h, w, window), window, strict=True))
     if padded == (h, w) and not shift:

@@ -1,4 +1,4 @@
-"""Messengers: one token for each window reads it and is read by it; between the two, messengers exchange what they know."""
+"""Messengers: each window has a token that reads it and that it reads; in between, messengers exchange what they know."""
 
 from typing import Literal
 
@@ -26,7 +26,7 @@ def messenger_pairs(
 ) -> Bool[Tensor, "n 1 t1 t1"] | None:
     """Return which pairs of messenger and tokens of each window may attend: none to padding. None if there is no padding."""
     regions = region_map(*size, window, 0, device)
-    # A messenger belongs to the region of the tokens, 0.
+    # A messenger lies in region 0, that of the tokens.
     return None if regions is None else same_region(pad(window_partition(regions, window).squeeze(2), (1, 0)))
 
 
@@ -34,9 +34,9 @@ class MessengerAttention(AttentionInWindows):
     """Each token attends to the tokens of its window and to the window's messenger.
 
     Messengers live in one of two ways. As prefix tokens of a network (``forward_prefixed``) they are queries too: window and
-    messenger attend jointly, as in the paper. There the exchange follows the residual sum, hence is a branch of its own after
-    this one: ``MessengerExchange``, without norm. In a network without prefix tokens (``forward``) a messenger lives for the
-    length of the op: a learned vector reads each window, the readings are exchanged, and each window's tokens attend to their
+    messenger attend jointly, as in the paper. There the exchange follows the residual sum, so it is a branch of its own after
+    this one: ``MessengerExchange``, without a norm. In a network without prefix tokens (``forward``) a messenger lives only
+    inside the op: a learned vector reads each window, the readings are exchanged, and each window's tokens attend to their
     window and to what its messenger received. A token then sees all windows of its region of ``shuffle`` x ``shuffle``
     windows; with ``shuffle`` 1 it sees its own window, directly and summarised.
 
@@ -48,7 +48,7 @@ class MessengerAttention(AttentionInWindows):
         position: Makes what is added to the scores of two tokens, from (window, heads). A learned number for each head is
             added to the score of a token and its messenger.
         bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
-        messengers: ``own``: the op has the learned vector that ``forward`` needs. ``prefix``: it has not, so that a network
+        messengers: ``own``: the op has the learned vector that ``forward`` needs. ``prefix``: it has none, so that a network
             with messengers carries no unused parameter.
 
     Shapes:
@@ -65,10 +65,11 @@ class MessengerAttention(AttentionInWindows):
             hold one messenger for each window.
         TypeError: ``forward`` with ``messengers="prefix"``.
 
-    Source: Fang et al., MSG-Transformer, CVPR 2022, section 3. ``forward`` is not in the paper: it is one block's writing and
-    the next block's reading, with the same weights. A second number for each head, which the public code adds to all scores of
-    a messenger's own query (``rel_pos_msg[:, 1]``), has no influence under the softmax and is left out. The public code wants
-    windows and regions to fill the map; here it is padded and neither tokens nor messengers attend to the padding.
+    Source: Fang et al., MSG-Transformer, CVPR 2022, section 3. ``forward`` is not in the paper: it joins the writing of one
+    block and the reading of the next, with the same weights. A second number for each head, which the public code adds to all
+    scores of a messenger's own query (``rel_pos_msg[:, 1]``), has no influence under the softmax and is left out. The public
+    code requires windows and regions to fill the map; here it is padded, and neither tokens nor messengers attend to the
+    padding.
     """
 
     no_weight_decay = ("messenger_bias", "initial")
@@ -91,13 +92,13 @@ class MessengerAttention(AttentionInWindows):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the numbers of the heads, and the messenger if there is one, from a truncated normal (0.02)."""
+        """Draw the biases of the heads, and the messenger if there is one, from a truncated normal (0.02)."""
         nn.init.trunc_normal_(self.messenger_bias, std=0.02)
         if self.initial is not None:
             nn.init.trunc_normal_(self.initial, std=0.02)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-        """Let messengers read the windows, exchange, and be read."""
+        """Let messengers read their windows and exchange; then let the windows read them."""
         if self.initial is None:
             raise TypeError(
                 'MessengerAttention: messengers="prefix" has no messenger of its own; call forward_prefixed or choose "own".'
@@ -118,7 +119,7 @@ class MessengerAttention(AttentionInWindows):
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b n c"]
     ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b n c"]]:
-        """Attend inside each window and its messenger; nothing is exchanged."""
+        """Let each window and its messenger attend to each other; nothing is exchanged."""
         size = (grid.shape[1], grid.shape[2])
         window = fit_window(*size, self.window)
         require_messengers("MessengerAttention", *size, window, prefix.shape[1])
@@ -133,7 +134,7 @@ class MessengerAttention(AttentionInWindows):
         return to_messenger if between is None else to_messenger + pad(between, (1, 0, 1, 0))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and attention of tokens and messengers; ``prefix`` is their number, or 0 for ``forward``."""
+        """Count projections and attention of tokens and messengers; ``prefix`` is their number, or 0 for ``forward``."""
         rows, columns = window = fit_window(h, w, self.window)
         down, across = count_windows(h, w, window)
         t, n, width = rows * columns, down * across, self.width

@@ -1,4 +1,4 @@
-"""TNT's inner transformer: the pixel tokens inside each patch attend to each other and report to the patch's token."""
+"""TNT's inner transformer: the pixel tokens inside each patch attend to each other and are summarised in its token."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,13 +8,13 @@ from vitcore.op import ActivationFactory, FeatureOp, NormFactory, OpFactory
 
 
 def pixels_to_grids(pixels: Float[Tensor, "b h w m c"]) -> Float[Tensor, "bhw s s c"]:
-    """See the m = s * s pixel tokens of every patch as a small map of its own, so that any op applies to them; a view."""
+    """View the m = s * s pixel tokens of every patch as a small map of its own, to which any op applies."""
     s = _side("pixels_to_grids", pixels.shape[3])
     return pixels.flatten(0, 2).unflatten(1, (s, s))
 
 
 def grids_to_pixels(grids: Float[Tensor, "bhw s s c"], h: int, w: int) -> Float[Tensor, "b h w m c"]:
-    """Undo ``pixels_to_grids`` for a grid of h x w patches; a view."""
+    """Undo ``pixels_to_grids`` for a grid of h x w patches, as a view."""
     return grids.flatten(1, 2).unflatten(0, (-1, h, w))
 
 
@@ -28,8 +28,8 @@ def _side(owner: str, pixels: int) -> int:
 class NestedTransformer(nn.Module):
     """Update the pixel tokens inside each patch by a transformer layer, then add a summary of them to the patch's token.
 
-    No pixel token sees another patch, and no patch token is seen by its pixels. Unlike an op it has two streams, and holds its
-    norms and residuals: pixels + mixer(norm(pixels)), pixels + feed_forward(norm(pixels)), grid + summary(norm(pixels)).
+    No pixel token sees another patch, and no patch token is seen by its pixels. Unlike an op it has two streams and contains
+    its norms and residuals: pixels + mixer(norm(pixels)), pixels + feed_forward(norm(pixels)), grid + summary(norm(pixels)).
     The outer transformer is made of ordinary ops on the grid; a class token has no pixels and is left out.
 
     Args:
@@ -48,7 +48,7 @@ class NestedTransformer(nn.Module):
     Cost: h * w times (that of the mixer and the feed-forward on s x s tokens + m * pixel_width * width) multiply-adds.
 
     Raises:
-        ValueError: ``pixels`` is no square number.
+        ValueError: ``pixels`` is not a square number.
 
     Source: Han et al., Transformer in Transformer, NeurIPS 2021, Eqs. 4-6; the norm before the summary is that of the public
     code (its blocks take it over a pixel's channels, its stem over a whole patch).
@@ -83,12 +83,12 @@ class NestedTransformer(nn.Module):
         return pixels, grid + self.summary(self.summary_norm(pixels).flatten(3))
 
     def macs(self, h: int, w: int) -> int:
-        """The inner layer and the summary of every patch."""
+        """Count the inner layer and the summary of every patch."""
         inner = sum(op.macs(self.side, self.side) for op in self._ops())
         return h * w * (inner + self.summary.weight.numel())
 
     def elementwise_macs(self, h: int, w: int) -> int:
-        """Those of the inner ops."""
+        """Count those of the inner ops."""
         return h * w * sum(op.elementwise_macs(self.side, self.side) for op in self._ops())
 
     def _ops(self) -> tuple[FeatureOp, FeatureOp]:

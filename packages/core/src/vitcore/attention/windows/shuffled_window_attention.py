@@ -30,7 +30,7 @@ def shuffle_partition(grid: Num[Tensor, "b h w c"], window: tuple[int, int]) -> 
 def shuffle_merge(
     windows: Num[Tensor, "bn t c"], size: tuple[int, int], window: tuple[int, int]
 ) -> Num[Tensor, "b h w c"]:
-    """Put windows back to where ``shuffle_partition`` took them from, and crop the padding.
+    """Put windows back where ``shuffle_partition`` took them from, and crop the padding.
 
     Args:
         windows: The windows of every image.
@@ -79,7 +79,7 @@ class ShuffledWindowAttention(AttentionInWindows):
     With n = ceil(h / window) windows below and m = ceil(w / window) beside each other, the token at (i, j) sees the tokens at
     (i + a * n, j + b * m) for all whole a and b that stay on the map: ``window`` x ``window`` tokens at stride (n, m), or
     fewer where windows do not fill the map. On a map that is as large as a window, or smaller, this is ``WindowAttention``.
-    After one layer of each, a map of at most window**2 rows and columns that windows fill is joined throughout.
+    One layer of each connects all tokens of a map of at most window**2 rows and columns that whole windows fill.
 
     Args:
         width: Channels of the grid.
@@ -97,9 +97,9 @@ class ShuffledWindowAttention(AttentionInWindows):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, or ``window`` is less than 1.
 
-    Source: Huang et al., Shuffle Transformer, 2021, section 3 ("spatial shuffle", "spatial alignment"). The public code wants
-    windows to fill the map; here it is padded and no token attends to the padding. The paper's neighbour-window connection, a
-    depth-wise convolution after the attention, is a branch of its own.
+    Source: Huang et al., Shuffle Transformer, 2021, section 3 ("spatial shuffle", "spatial alignment"). The public code
+    requires windows to fill the map; here it is padded, and no token attends to the padding. The paper's neighbour-window
+    connection, a depth-wise convolution after the attention, is a branch of its own.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ def window_pairs(
 
 
 def fit_shift(h: int, w: int, window: int, shift: int) -> int:
-    """Return the shift on a map of h x w tokens: none if a window is as long as one of the map's sides."""
+    """Return the shift on a map of h x w tokens: 0 if a window is as long as one of the map's sides."""
     return shift if min(h, w) > window else 0
 
 
@@ -40,7 +40,7 @@ def window_attention(
         k: Keys.
         v: Values.
         window: Side of a window in tokens; the map's side where that is smaller.
-        shift: Displacement of the windows; none if ``window`` is as long as one of the map's sides.
+        shift: Displacement of the windows; ignored if ``window`` is as long as one of the map's sides.
         bias: Added to the scores of each window; t = min(h, window) * min(w, window).
     """
     size, heads = (q.shape[1], q.shape[2]), q.shape[3]
@@ -103,7 +103,7 @@ class WindowAttention(AttentionInWindows):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend inside each window."""
-        # Cutting before the projections moves a third of what cutting q, k and v would.
+        # Cutting the map before the projections moves a third of what cutting q, k and v would move.
         size = (grid.shape[1], grid.shape[2])
         window, shift = fit_window(*size, self.window), fit_shift(*size, self.window, self.shift)
         pairs = window_pairs(size, window, shift, grid.device)

@@ -1,4 +1,4 @@
-"""Channel attention with one fully connected layer: no channel passes through a bottleneck."""
+"""Effective squeeze-and-excitation: a gate for each channel from one fully connected layer, without a bottleneck."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,9 +32,9 @@ class EffectiveSqueezeExcite(FeatureOp):
         return grid * self.gate(self.excite(grid.mean(dim=(1, 2))))[:, None, None]
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The matrix product with the channel means."""
+        """Count the matrix product with the channel means."""
         return self.excite.in_features**2
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The gate on every entry of the map."""
+        """Count the gate on every entry of the map."""
         return h * w * self.excite.in_features

@@ -40,9 +40,9 @@ class EfficientChannel(FeatureOp):
         return grid * self.gate(logits).unsqueeze(1)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The convolution over channels."""
+        """Count the convolution over channels."""
         return self.width * self.mix.kernel_size[0]
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The gate on every entry of the map."""
+        """Count the gate on every entry of the map."""
         return h * w * self.width

@@ -9,7 +9,7 @@ from vitcore.op import FeatureOp
 
 def response_scale(grid: Float[Tensor, "b h w c"], epsilon: float) -> Float[Tensor, "b 1 1 c"]:
     """Return each channel's L2 norm over the map, divided by the mean of these norms; in float32 or better."""
-    # Half precision would overflow from 65,504: 56 x 56 tokens of size 1,170.
+    # Half precision overflows at 65,504: the norm of 56 x 56 tokens of size 1,170.
     norm = torch.linalg.vector_norm(
         grid, dim=(1, 2), keepdim=True, dtype=torch.promote_types(grid.dtype, torch.float32)
     )
@@ -30,8 +30,8 @@ class GlobalResponseNorm(FeatureOp):
 
     Cost: 2 * h * w * width elementwise multiply-adds: the squares of the norms, and the scale.
 
-    Source: Woo et al., ConvNeXt V2, CVPR 2023, Eqs. 1-3 and Algorithm 1. The scale weight * share + 1 is formed per channel
-    before it meets the map, which the public code does per entry.
+    Source: Woo et al., ConvNeXt V2, CVPR 2023, Eqs. 1-3 and Algorithm 1. The scale weight * share + 1 is computed once per
+    channel and then applied to the map; the public code computes it for every entry.
     """
 
     def __init__(self, width: int, epsilon: float = 1e-6) -> None:
@@ -42,7 +42,7 @@ class GlobalResponseNorm(FeatureOp):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Start as the identity."""
+        """Set weight and bias to zero: the op starts as the identity."""
         nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
 
@@ -52,9 +52,9 @@ class GlobalResponseNorm(FeatureOp):
         return torch.addcmul(self.bias.to(grid.dtype), grid, scale.to(grid.dtype))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """No matrix product."""
+        """Return 0: there is no matrix product."""
         return 0
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Squares and scale on every entry of the map."""
+        """Count squares and scale on every entry of the map."""
         return 2 * h * w * self.weight.numel()

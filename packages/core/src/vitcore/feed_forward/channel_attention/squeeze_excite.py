@@ -22,7 +22,7 @@ class SqueezeExcite(FeatureOp):
     Cost: 2 * width * (width // reduction) multiply-adds, and h * w * width elementwise ones.
 
     Raises:
-        ValueError: No unit would be left after the reduction.
+        ValueError: ``reduction`` leaves no unit.
 
     Source: Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, Eqs. 2-4; the hard sigmoid gate as in MobileNetV3 and
     LocalViT.
@@ -45,9 +45,9 @@ class SqueezeExcite(FeatureOp):
         return grid * self.gate(logits)[:, None, None]
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The two small matrix products."""
+        """Count the two small matrix products."""
         return 2 * self.squeeze.in_features * self.squeeze.out_features
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The gate on every entry of the map."""
+        """Count the gate on every entry of the map."""
         return h * w * self.squeeze.in_features

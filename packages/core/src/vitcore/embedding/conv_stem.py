@@ -76,7 +76,7 @@ class ConvStem(Embedding):
         return -(-h // self.reduction), -(-w // self.reduction)
 
     def macs(self, h: int, w: int) -> int:
-        """Count one matrix product a place and layer, for an image of exactly 2**layers * (h, w) pixels."""
+        """Count one matrix product for each place and layer, for an image of exactly 2**layers * (h, w) pixels."""
         convolutions = [m for m in self.layers.modules() if isinstance(m, GridConv2d)]
         total = sum(4**i * h * w * conv.weight.numel() for i, conv in enumerate(reversed(convolutions)))
         return total + (h * w * self.last.weight.numel() if isinstance(self.last, GridConv2d) else 0)

@@ -62,7 +62,7 @@ class OverlapPatchMerging(Embedding):
         return strided_size(h, w, self.kernel_size, self.reduction, self.padding)
 
     def macs(self, h: int, w: int) -> int:
-        """Count one matrix product a patch."""
+        """Count one matrix product for each patch."""
         return h * w * self.projection.weight.numel()
 
 

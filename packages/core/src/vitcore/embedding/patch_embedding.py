@@ -45,5 +45,5 @@ class PatchEmbedding(Embedding):
         return h // self.reduction, w // self.reduction
 
     def macs(self, h: int, w: int) -> int:
-        """Count one matrix product a patch."""
+        """Count one matrix product for each patch."""
         return h * w * self.projection.weight.numel()

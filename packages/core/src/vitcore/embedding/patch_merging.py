@@ -57,5 +57,5 @@ class PatchMerging(Embedding):
         return -(-h // 2), -(-w // 2)
 
     def macs(self, h: int, w: int) -> int:
-        """Count one matrix product a token of the output."""
+        """Count one matrix product for each token of the output."""
         return h * w * self.projection.weight.numel()

@@ -68,5 +68,5 @@ class PixelEmbedding(nn.Module):
         return split_into_patches(pixels, self.side) + self.position
 
     def macs(self, h: int, w: int) -> int:
-        """Count one matrix product a pixel token, for an image without remainder."""
+        """Count one matrix product for each pixel token, for an image without remainder."""
         return h * w * self.side**2 * self.projection.weight.numel()

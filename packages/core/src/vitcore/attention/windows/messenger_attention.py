@@ -43,7 +43,7 @@ class MessengerAttention(AttentionInWindows):
     Args:
         width: Channels of the grid.
         window: Side of a window in tokens; the map's side where that is smaller.
-        shuffle: Side of a region in windows; used by ``forward`` alone.
+        shuffle: Side of a region in windows; used by ``forward`` only.
         head_dim: Channels per head; must divide ``width``. Scores are scaled by head_dim ** -0.5.
         position: Makes what is added to the scores of two tokens, from (window, heads). A learned number for each head is
             added to the score of a token and its messenger.

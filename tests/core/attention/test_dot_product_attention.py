@@ -4,7 +4,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.testing import assert_close
 
 from tests.core.checks import random_grid
-from tests.core.loops import attend_one
+from tests.core.textbook import attend_one
 from vitcore.attention.dot_product_attention import FEW_KEYS, attend, group_attention
 
 
@@ -32,7 +32,7 @@ def test_queries_and_keys_may_differ_in_number():
 
 @pytest.mark.parametrize("keys", [1, FEW_KEYS.start - 1, FEW_KEYS.start, FEW_KEYS.stop - 1, FEW_KEYS.stop])
 @pytest.mark.parametrize("scale", [None, 0.3])
-def test_attention_to_few_keys_is_that_to_many_in_values_and_gradients(keys, scale):
+def test_attention_to_few_keys_equals_torchs_kernel_in_values_and_gradients(keys, scale):
     shapes = ((2, 3, 5, 4), (2, 3, keys, 4), (2, 3, keys, 4))
     first = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     second = [x.detach().clone().requires_grad_() for x in first]

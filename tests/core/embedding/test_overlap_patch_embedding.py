@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import convolution_by_loops, layer_norm_by_hand
+from tests.core.textbook import convolution_by_loops, layer_norm
 from tests.golden_records import OpRecord
 from vitcore import OverlapPatchEmbedding, OverlapPatchMerging, PatchEmbedding
 
@@ -30,7 +30,7 @@ def test_they_equal_the_convolution_and_the_norm_token_by_token(h, w, kernel_siz
     def twin(grid):
         around = kernel_size // 2 if padding is None else padding
         conv = merging.projection
-        return layer_norm_by_hand(convolution_by_loops(grid, conv.weight, conv.bias, stride, around), merging.norm)
+        return layer_norm(merging.norm, convolution_by_loops(grid, conv.weight, conv.bias, stride, around))
 
     assert_same_function(merging, twin, random_grid(h, w, 3))
     embedding = randomise(OverlapPatchEmbedding(3, 6, kernel_size, stride, padding))

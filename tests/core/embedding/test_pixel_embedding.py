@@ -30,7 +30,7 @@ def test_it_equals_a_convolution_whose_tokens_are_grouped_by_patch(height, width
 
 @settings(max_examples=30, deadline=None)
 @given(h=st.integers(1, 4), w=st.integers(1, 4), side=st.integers(1, 4))
-def test_patches_come_apart_and_together_again(h, w, side):
+def test_joining_undoes_splitting_into_patches(h, w, side):
     grid = random_grid(h * side, w * side, 2)
     pixels = split_into_patches(grid, side)
     assert pixels.shape == (2, h, w, side**2, 2)

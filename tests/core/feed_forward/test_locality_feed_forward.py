@@ -121,7 +121,7 @@ def test_a_centre_tap_of_one_reduces_the_depthwise_form_to_the_form_without():
     torch.testing.assert_close(local(grid), plain(grid))
 
 
-def test_the_class_token_passes_by():
+def test_the_class_token_is_left_alone():
     op = randomise(LocalityFeedForward(8))
     assert op.forward_prefixed(random_grid(4, 4, 8), random_grid(1, 1, 8).squeeze(1))[1] is None
 

@@ -16,12 +16,12 @@ def test_a_position_is_a_weighted_sum_over_the_neighbourhood(h, w, kernel_size):
     )
 
 
-def test_it_sees_the_neighbourhood_alone():
+def test_it_sees_only_the_neighbourhood():
     op = randomise(ConditionalPosition(4))
     assert seen_tokens(op, 6, 5, 4, query=(2, 0)) == {(i, j) for i in (1, 2, 3) for j in (0, 1)}
 
 
-def test_the_border_is_felt_where_the_content_is_the_same_everywhere():
+def test_the_border_shows_on_a_constant_map():
     op = randomise(ConditionalPosition(4))
     constant = random_grid(1, 1, 4).expand(2, 5, 5, 4)
     y = op(constant)
@@ -36,7 +36,7 @@ def test_the_skeleton_adds_the_residual_not_the_op():
     assert op(random_grid(3, 3, 4)).abs().max() == 0
 
 
-def test_the_prefix_passes_by():
+def test_the_prefix_is_left_alone():
     op = ConditionalPosition(4).double()
     assert op.forward_prefixed(random_grid(3, 3, 4), random_grid(1, 2, 4).squeeze(1))[1] is None
 

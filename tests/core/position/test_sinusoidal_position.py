@@ -52,7 +52,7 @@ def test_no_two_places_have_the_same_vector_and_no_state_is_kept(form):
     assert op.state_dict() == {}
 
 
-def test_the_positions_have_the_grid_s_dtype_and_cost_no_copy_an_image():
+def test_the_positions_have_the_dtype_of_the_grid_and_are_not_copied_for_each_image():
     y = SinusoidalPosition(8)(torch.zeros(5, 3, 3, 8, dtype=torch.bfloat16))
     assert y.dtype == torch.bfloat16
     assert y.stride(0) == 0

@@ -6,7 +6,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
 from tests.core.cluster_twins import clusters_by_recursion
-from tests.core.loops import attend_one, depthwise_at, linear
+from tests.core.textbook import attend_one, depthwise_at, linear
 from tests.golden_records import OpRecord
 from vitcore import ClusterAttention, WindowAttention
 from vitcore.attention.content.cluster_attention import (

@@ -97,7 +97,7 @@ def test_other_maps_have_the_fewest_clusters_that_are_small_enough():
 
 
 @pytest.mark.parametrize("assignment", ["soft", "hard"])
-def test_groups_of_alike_tokens_become_the_clusters(assignment):
+def test_groups_of_like_tokens_become_the_clusters(assignment):
     group = torch.randperm(32, generator=torch.Generator().manual_seed(3)) % 4
     points = torch.eye(4, dtype=torch.float64)[group] + 0.01 * features(32, 1, 1)
     order = balanced_clusters(points, 8, assignment=assignment)

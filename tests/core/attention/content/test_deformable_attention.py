@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import convolution_by_loops, layer_norm_by_hand, linear_by_hand
+from tests.core.textbook import convolution_by_loops, layer_norm, linear
 from vitcore import DeformableAttention
 from vitcore.attention.content.deformable_attention import deform_points, reference_points
 
@@ -31,7 +31,7 @@ def deformable_by_loops(op: DeformableAttention, grid: torch.Tensor) -> torch.Te
     part, d = width // op.groups, op.head_dim
     heads_in_group = part // d
     rows, columns = -(-h // op.reduction), -(-w // op.reduction)
-    query = linear_by_hand(grid, op.query)
+    query = linear(op.query, grid)
     kernel = op.neighbours
     th, tw = op.table.shape[1:]
     groups = []
@@ -40,8 +40,8 @@ def deformable_by_loops(op: DeformableAttention, grid: torch.Tensor) -> torch.Te
         near = convolution_by_loops(
             query[..., mine], kernel.weight, kernel.bias, op.reduction, kernel.weight.shape[-1] // 2
         )
-        near = layer_norm_by_hand(near, op.offset[0])
-        offsets = linear_by_hand(near * 0.5 * (1 + torch.erf(near / 2**0.5)), op.offset[2])
+        near = layer_norm(op.offset[0], near)
+        offsets = linear(op.offset[2], near * 0.5 * (1 + torch.erf(near / 2**0.5)))
         points, samples = [], []
         for i in range(rows):
             for j in range(columns):
@@ -55,8 +55,7 @@ def deformable_by_loops(op: DeformableAttention, grid: torch.Tensor) -> torch.Te
                 samples.append(read(grid[..., mine], (y + 1) / 2 * (h - 1), (x + 1) / 2 * (w - 1)))
         groups.append((points, samples))
     keys = [
-        linear_by_hand(torch.cat([groups[g][1][n] for g in range(op.groups)], -1), op.key_value)
-        for n in range(rows * columns)
+        linear(op.key_value, torch.cat([groups[g][1][n] for g in range(op.groups)], -1)) for n in range(rows * columns)
     ]
     outputs = []
     for i in range(h):
@@ -76,7 +75,7 @@ def deformable_by_loops(op: DeformableAttention, grid: torch.Tensor) -> torch.Te
                     sum(a[:, None] * key[:, width:][:, channels] for a, key in zip(weights, keys, strict=True))
                 )
             outputs.append(torch.cat(heads, -1))
-    return linear_by_hand(torch.stack(outputs, 1), op.projection).view(grid.shape)
+    return linear(op.projection, torch.stack(outputs, 1)).view(grid.shape)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def test_without_offsets_and_reduction_it_is_global_attention_with_a_table_of_re
 
     places = [(i, j) for i in range(h) for j in range(w)]
     tokens = grid.flatten(1, 2)
-    query, key_value = linear_by_hand(tokens, op.query), linear_by_hand(tokens, op.key_value)
+    query, key_value = linear(op.query, tokens), linear(op.key_value, tokens)
     rows = []
     for q, (i, j) in enumerate(places):
         heads = []
@@ -118,7 +117,7 @@ def test_without_offsets_and_reduction_it_is_global_attention_with_a_table_of_re
             scores = (query[:, q, None, c] * key_value[:, :, :4][..., c]).sum(-1) * 2**-0.5 + bias
             heads.append((scores.softmax(-1)[..., None] * key_value[:, :, 4:][..., c]).sum(1))
         rows.append(torch.cat(heads, -1))
-    wanted = linear_by_hand(torch.stack(rows, 1), op.projection).view(grid.shape)
+    wanted = linear(op.projection, torch.stack(rows, 1)).view(grid.shape)
     torch.testing.assert_close(op(grid), wanted, rtol=1e-9, atol=1e-9)
     assert seen_tokens(op, h, w, 4, query=(1, 2)) == all_tokens(h, w)
 
@@ -160,7 +159,7 @@ def test_no_point_moves_farther_than_the_range(h, w, offset_range, seed):
     assert (moved <= offset_range * spacing / 2 + 1e-12).all()
 
 
-def test_the_table_is_drawn_small_and_can_be_drawn_anew():
+def test_the_table_is_initialised_small_and_can_be_initialised_again():
     op = DeformableAttention(8, head_dim=4)
     first = op.table.detach().clone()
     op.reset_parameters()

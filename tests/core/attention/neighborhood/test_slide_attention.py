@@ -147,7 +147,7 @@ def test_merging_the_shifts_changes_nothing_and_unmerging_restores_the_filters()
     assert op.macs(5, 4) == other.macs(5, 4)
 
 
-def test_the_result_does_not_depend_on_how_much_is_worked_on_at_a_time(monkeypatch):
+def test_the_result_does_not_depend_on_the_size_of_a_chunk(monkeypatch):
     op, grid = randomise(SlideAttention(8, 4)), random_grid(5, 4, 8, b=3)
     results = []
     for elements in (1, 4 * 5 * 5 * 4, 10**9):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import attend_everywhere, depthwise_at, linear
+from tests.core.textbook import attend_everywhere, depthwise_at, linear
 from tests.golden_records import OpRecord
 from vitcore import CrossWindowAttention, DepthwiseConv2d, GlobalAttention, Mlp, stripe_attention
 from vitcore.attention.stripes.cross_window_attention import from_stripes, to_stripes

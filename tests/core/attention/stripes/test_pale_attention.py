@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import attend_everywhere, linear
+from tests.core.textbook import attend_everywhere, linear
 from tests.golden_records import OpRecord
 from vitcore import (
     AxialAttention,
@@ -135,7 +135,7 @@ def test_a_pale_that_covers_the_map_is_global_attention(pale):
 
 @hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(st.integers(1, 12), st.integers(1, 4), st.integers(1, 12))
-def test_collecting_the_rows_undoes_the_dealing(h, w, n):
+def test_uninterlacing_undoes_interlacing(h, w, n):
     grid = torch.arange(2 * h * w * 3).view(2, h, w, 3)
     dealt = interlace(grid, n)
     assert torch.equal(uninterlace(dealt, n, h), grid)

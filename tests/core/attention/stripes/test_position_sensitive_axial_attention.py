@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import linear
+from tests.core.textbook import linear
 from vitcore import AxialAttention, PositionSensitiveAxialAttention
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import attend_everywhere, linear
+from tests.core.textbook import attend_everywhere, linear
 from vitcore import GlobalAttention, LinearProjection, VanillaPaleAttention, vanilla_pale_attention
 from vitcore.attention.stripes.vanilla_pale_attention import count_pales, pale_members, pale_positions
 

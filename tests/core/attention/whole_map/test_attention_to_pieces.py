@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import attend_one, layer_norm, linear
+from tests.core.textbook import attend_one, layer_norm, linear
 from tests.golden_records import OpRecord
 from vitcore import GlobalAttention, GridBatchNorm2d, Mlp, PooledReductionAttention, SpatialReductionAttention
 

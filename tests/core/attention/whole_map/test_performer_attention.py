@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import linear_by_hand
+from tests.core.textbook import linear
 from tests.golden_records import OpRecord
 from vitcore import PerformerAttention, performer_attention
 
@@ -37,7 +37,7 @@ def test_with_its_norm_and_mlp_it_computes_what_the_public_code_computes():
 def performer_by_loops(op: PerformerAttention, grid: torch.Tensor) -> torch.Tensor:
     """The t x t weights that the linear form never makes, from the random features of each pair."""
     b, h, w, _ = grid.shape
-    k, q, v = linear_by_hand(grid.flatten(1, 2), op.kqv).chunk(3, -1)
+    k, q, v = linear(op.kqv, grid.flatten(1, 2)).chunk(3, -1)
     m = len(op.directions)
 
     def features(x):
@@ -47,7 +47,7 @@ def performer_by_loops(op: PerformerAttention, grid: torch.Tensor) -> torch.Tens
     for query in range(h * w):
         weights = [(features(q[:, query]) * features(k[:, key])).sum(-1) for key in range(h * w)]
         mixed = sum(weight[:, None] * v[:, key] for key, weight in enumerate(weights)) / (sum(weights) + 1e-8)[:, None]
-        tokens.append(v[:, query] + linear_by_hand(mixed, op.projection))
+        tokens.append(v[:, query] + linear(op.projection, mixed))
     return torch.stack(tokens, 1).view(b, h, w, -1)
 
 

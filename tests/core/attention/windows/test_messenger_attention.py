@@ -125,7 +125,7 @@ def test_without_a_region_a_token_sees_its_window():
     assert seen_tokens(op, 5, 6, 16, (4, 3)) == {(4, 2), (4, 3)}
 
 
-def test_a_messenger_that_nobody_listens_to_leaves_window_attention():
+def test_without_weight_on_the_messenger_it_is_window_attention():
     op = randomise(MessengerAttention(8, window=3, shuffle=2, head_dim=4, messengers="prefix"))
     alone = WindowAttention(8, window=3, head_dim=4).double()
     alone.load_state_dict({name: value for name, value in op.state_dict().items() if name != "messenger_bias"})

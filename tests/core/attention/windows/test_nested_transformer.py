@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.core.checks import random_grid, randomise
-from tests.core.textbook import attention_by_loops, layer_norm_by_hand, linear_by_hand
+from tests.core.textbook import attention_by_loops, layer_norm, linear
 from tests.golden_records import OpRecord, goldenfill
 from vitcore import (
     LocalityFeedForward,
@@ -98,17 +98,17 @@ def test_it_equals_a_loop_over_patches():
         for i in range(2):
             for j in range(3):
                 inner = pixels[:, i, j]
-                normed = layer_norm_by_hand(inner, op.mixer_norm)
-                q, k = linear_by_hand(normed, op.mixer.qk).chunk(2, -1)
-                v = linear_by_hand(normed, op.mixer.v)
+                normed = layer_norm(op.mixer_norm, inner)
+                q, k = linear(op.mixer.qk, normed).chunk(2, -1)
+                v = linear(op.mixer.v, normed)
                 heads = [attention_by_loops(*(x[..., s : s + 2] for x in (q, k, v)), 2**-0.5) for s in (0, 2)]
-                inner = inner + linear_by_hand(torch.cat(heads, -1), op.mixer.projection)
-                hidden = linear_by_hand(layer_norm_by_hand(inner, op.feed_forward_norm), op.feed_forward.expand)
+                inner = inner + linear(op.mixer.projection, torch.cat(heads, -1))
+                hidden = linear(op.feed_forward.expand, layer_norm(op.feed_forward_norm, inner))
                 hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
-                inner = inner + linear_by_hand(hidden, op.feed_forward.contract)
-                summary = torch.cat([layer_norm_by_hand(inner[:, p], op.summary_norm) for p in range(9)], -1)
+                inner = inner + linear(op.feed_forward.contract, hidden)
+                summary = torch.cat([layer_norm(op.summary_norm, inner[:, p]) for p in range(9)], -1)
                 patches.append(inner)
-                tokens.append(grid[:, i, j] + linear_by_hand(summary, op.summary))
+                tokens.append(grid[:, i, j] + linear(op.summary, summary))
         return torch.stack(patches, 1).view(pixels.shape), torch.stack(tokens, 1).view(grid.shape)
 
     leaves = [pixels, grid, *op.parameters()]

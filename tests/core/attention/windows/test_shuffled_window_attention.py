@@ -70,7 +70,7 @@ def test_a_window_that_covers_the_map_is_global_attention():
     torch.testing.assert_close(op(grid), everywhere(grid))
 
 
-def test_a_layer_of_each_joins_all_tokens():
+def test_one_layer_of_each_connects_all_tokens():
     plain, shuffled = (randomise(cls(8, window=3, head_dim=4)) for cls in (WindowAttention, ShuffledWindowAttention))
     assert seen_tokens(lambda grid: shuffled(plain(grid)), 9, 6, 8, (4, 1)) == all_tokens(9, 6)
 
@@ -103,7 +103,7 @@ def test_shuffled_windows_hold_one_token_of_each_plain_window():
     assert torch.equal(shuffled, plain.T)
 
 
-def test_the_cost_holds_the_padding():
+def test_the_cost_includes_the_padding():
     op = ShuffledWindowAttention(8, window=4, head_dim=4)
     assert op.macs(7, 5) == op.macs(8, 8) == 64 * (4 * 64 + 2 * 16 * 8)
 

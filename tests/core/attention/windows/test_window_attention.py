@@ -29,7 +29,7 @@ def test_window_attention_equals_a_loop_over_the_tokens_of_each_window(h, w, shi
     assert_same_function(op, lambda grid: attention_over_sets(op, grid, keys_of, score_of), random_grid(h, w, 8))
 
 
-def test_the_loop_holds_without_positions_and_with_a_bias_in_the_projection_alone():
+def test_the_loop_holds_without_positions_and_with_a_bias_in_the_projection_only():
     op = randomise(WindowAttention(8, window=4, shift=2, head_dim=4, position=NoPosition, bias="projection"))
     keys_of = window_keys(7, 9, 4, 2)
     assert_same_function(op, lambda grid: attention_over_sets(op, grid, keys_of, no_score(op)), random_grid(7, 9, 8))
@@ -76,7 +76,7 @@ def test_a_window_that_covers_the_map_is_global_attention(h, w):
     torch.testing.assert_close(op(grid), everywhere(grid))
 
 
-def test_windows_know_nothing_of_each_other():
+def test_windows_are_independent_of_each_other():
     op = randomise(WindowAttention(8, window=3, head_dim=4))
     grid = random_grid(9, 6, 8)
     torch.testing.assert_close(op(grid)[:, 3:6, :3], op(grid[:, 3:6, :3]))
@@ -96,7 +96,7 @@ def test_a_smaller_map_uses_the_middle_of_the_table():
     torch.testing.assert_close(large(grid), small(grid))
 
 
-def test_what_fills_the_map_up_is_not_attended_to():
+def test_padding_is_not_attended_to():
     """With keys that are all equal each token gets the mean of those that it attends to; a map of 7 x 5 is filled up to 9 x 6."""
     op = randomise(WindowAttention(8, window=3, head_dim=4, position=NoPosition))
     with torch.no_grad():
@@ -203,7 +203,7 @@ def test_bad_arguments_are_refused_with_both_values(arguments, message):
         WindowAttention(96, **arguments)
 
 
-def test_the_cost_holds_the_padding_and_the_position():
+def test_the_cost_includes_the_padding_and_the_position():
     position = functools.partial(ContinuousPositionBias, hidden=5)
     op = WindowAttention(8, window=4, head_dim=4, position=position)
     assert op.macs(8, 8) == 64 * (4 * 64 + 2 * 16 * 8) + 49 * 5 * (2 + 2)

@@ -15,14 +15,13 @@ SEEN = 1e-13
 """A token is seen if its gradient exceeds this share of the largest gradient; smaller ones are rounding errors."""
 
 SEED, IMAGES, DIRECTIONS = 20, 8, 2
-"""The number of random maps, and for each the number of random directions in which the change of the output is measured.
-The first map is the one that is drawn where the tokens depend on the content; with this seed it holds two objects of the
-default query's kind."""
+"""The seed, the number of random maps, and for each map the number of random directions in which the output's change is measured.
+The first map is the one that is drawn where the tokens depend on the content; with this seed it holds two objects of the default
+query's kind."""
 
 SIZE, BIAS = 0.12, 0.02
 """Size of the tokens and of the random biases: small, so that attention is nearly even and the picture shows the mechanism and
 not random scores."""
-
 
 KINDS, OBJECTS, NOISE = 4, 8, 0.4
 """Kinds of objects in a scene, number of objects, and how much the tokens of a kind differ relative to what they share."""

@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 from vitcore import ClusterAttention
 from vitcore.attention.content.cluster_attention import attend_clusters
 from vitcore.attention.content.clusters import balanced_clusters
-from vitcore.attention.whole_map.global_attention import split_qkv
+from vitcore.attention.heads import split_qkv
 
 
 def textbook_clusters(q: Tensor, cluster_size: int, iterations: int = 2) -> Tensor:

@@ -34,7 +34,7 @@ from contests import Contest, all_contests
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitcore import ClusterAttention, attend_clusters, balanced_clusters
-from vitcore.attention.whole_map.global_attention import split_qkv
+from vitcore.attention.heads import split_qkv
 
 EVEN = 0.97
 """A ratio from here on counts as equal: half of the spread between runs of one form against itself."""

@@ -1,4 +1,4 @@
-"""Every op of vitcore with small arguments: what the general checks run over. A new op adds its line here."""
+"""Every op of vitcore with small arguments, for the general checks. A new op adds its line here."""
 
 import functools
 import math
@@ -163,7 +163,7 @@ CASES = [
     Case(
         "cluster",
         functools.partial(ClusterAttention, head_dim=8, cluster_size=8, overlap=3),
-        # A small map first: half precision, which is tried on it, may move a token of a larger one to another cluster.
+        # The first map, on which half precision is tried, is small: on a larger one rounding may move a token to another cluster.
         sizes=((3, 5), (9, 14), (7, 5), (8, 8), (1, 1)),
     ),
     case(

@@ -1,4 +1,4 @@
-"""What tests of ops share: twins compared in value and gradient, the tokens that a query sees, and a way to fill weights."""
+"""Checks that tests of ops share: compare an op with its twin, measure the tokens that a query sees, fill weights."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Clusterings of one image and head, written over lists of tokens. Plain torch, nothing from the package."""
+"""Clusterings of one image and head, written over lists of tokens. Nothing here comes from vitcore."""
 
 import math
 

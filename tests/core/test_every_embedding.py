@@ -1,4 +1,4 @@
-"""What holds for every module that changes the shape of a map, whatever it does: stems, mergings and T2T's and TNT's layers."""
+"""Properties of every module that changes the shape of a map: stems, mergings and the layers of T2T and TNT."""
 
 import functools
 import inspect
@@ -213,7 +213,7 @@ def test_the_state_dict_round_trips_through_a_file(case):
 
 
 @every_embedding
-def test_every_parameter_can_be_drawn_anew(case):
+def test_every_parameter_can_be_initialised_again(case):
     module = case.make()
     for tensor in module.parameters():
         tensor.data.fill_(torch.nan)
@@ -270,7 +270,7 @@ def test_it_exports_with_a_dynamic_batch(case):
     assert_all_close(outputs_of(program.module(), *inputs), outputs_of(module, *inputs), 1e-9)
 
 
-def test_every_module_that_is_made_for_a_width_before_and_one_after_is_checked():
+def test_every_public_module_that_changes_the_width_is_checked():
     modules = [cls for cls in vars(vitcore).values() if inspect.isclass(cls) and issubclass(cls, nn.Module)]
     changing = {cls for cls in modules if {"in_chans", "in_width"} & set(inspect.signature(cls).parameters)}
     assert changing <= {type(case.make()) for case in CASES}

@@ -1,4 +1,4 @@
-"""What holds for every op, whatever it does. The list of ops is in cases.py."""
+"""Properties that every op has. The list of ops is in cases.py."""
 
 import inspect
 import io

@@ -1,4 +1,4 @@
-"""What somebody gets who imports vitcore: quickly, every public name, documented, with shapes that are true."""
+"""Importing vitcore is quick; every public name exists and is documented, and the annotated shapes are true."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ from torch import nn
 import vitcore
 
 BUDGET = 0.3
-"""Seconds of a core that ``import vitcore`` may take where torch and jaxtyping are imported already."""
+"""Seconds of processor time that ``import vitcore`` may take after torch and jaxtyping have been imported."""
 
 ROOT = Path(__file__).parents[2]
 BASES = (vitcore.FeatureOp, vitcore.Nothing)
@@ -34,7 +34,7 @@ def run_python(code: str) -> str:
 
 
 def attribute_docstrings() -> set[str]:
-    """Names that a module of the package assigns and documents with the string after the assignment."""
+    """Return the names that a module of the package assigns and documents with the string after the assignment."""
     names = set()
     for path in Path(vitcore.__file__).parent.rglob("*.py"):
         body = ast.parse(path.read_text()).body
@@ -46,11 +46,11 @@ def attribute_docstrings() -> set[str]:
 
 
 def test_the_import_costs_less_than_its_budget_beyond_torch():
-    # Seconds of this process, not of the clock: the tests that run beside it are no cost of the import.
+    # Processor time of this process and not wall-clock time, so that tests running in parallel do not count.
     code = (
         "import time, torch, jaxtyping; start = time.process_time(); import vitcore; print(time.process_time() - start)"
     )
-    # What else keeps the machine busy only adds: one of three tries within the budget shows that it can be kept.
+    # Other load only adds time: one of three tries within the budget shows that the import is quick enough.
     seconds: list[float] = []
     while len(seconds) < 3 and (not seconds or min(seconds) >= BUDGET):
         seconds.append(float(run_python(code)))

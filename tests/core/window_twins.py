@@ -1,4 +1,4 @@
-"""What the twins of window-like attentions are made of, query by query. Nothing here comes from vitcore."""
+"""Parts of the twins of window attentions, query by query. Nothing here comes from vitcore."""
 
 import torch
 
@@ -35,12 +35,12 @@ def attend(q, k, v, d: int, added) -> torch.Tensor:
 
 
 def band(place: int, side: int, window: int, shift: int) -> int:
-    """Which window of an axis a row or column lies in; the lattice starts at ``shift``."""
+    """Return the window of an axis that a row or column lies in; the lattice starts at ``shift``."""
     return 0 if side <= window else (place - shift) // window
 
 
 def window_keys(h: int, w: int, window: int, shift: int):
-    """The tokens of the query's window."""
+    """Return a function that lists the tokens of the query's window."""
     if min(h, w) <= window:
         shift = 0
 
@@ -57,7 +57,7 @@ def window_keys(h: int, w: int, window: int, shift: int):
 
 
 def table_score(table: torch.Tensor, window: int, strides: tuple[int, int] = (1, 1)):
-    """The entry of Swin's table for query - key, counted in strides."""
+    """Return a function that reads Swin's table at query - key, counted in strides."""
 
     def score_of(query: tuple[int, int], key: tuple[int, int]) -> torch.Tensor:
         dy, dx = (query[0] - key[0]) // strides[0], (query[1] - key[1]) // strides[1]

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 import vitmodels
 from tests.golden_records import goldenfill, model_record
-from vitcore.position.absolute import resize_table
+from vitcore.position.absolute_position import resize_table
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""docs/ops.md: its snippets run, the costs in them are the ops' own, and no public name is missing."""
+"""docs/ops.md: its snippets run, it states the costs that the ops state, and no public name is missing."""
 
 import inspect
 import re
@@ -44,6 +44,32 @@ def test_a_section_has_formula_cost_snippet_and_source(name):
     (snippet,) = snippets(text)
     assert re.search(rf"\b{name}\b", snippet)
     assert ".macs(" in snippet
+
+
+def rooms() -> dict[str, list[str]]:
+    """The headings of the page, each with the names of its sections, in the order of the page."""
+    found: dict[str, list[str]] = {}
+    for level, name in re.findall(r"^(##|###) (.+)", TEXT, flags=re.MULTILINE):
+        if level == "##":
+            found[name] = []
+        else:
+            found[list(found)[-1]].append(name)
+    return found
+
+
+@pytest.mark.parametrize("heading", [heading for heading in rooms() if heading != "Building blocks"])
+def test_the_ops_under_a_heading_are_those_of_the_folder_of_that_name(heading):
+    folder = re.sub("[ -]", "_", heading.lower())
+    for name in rooms()[heading]:
+        assert getattr(vitcore, name).__module__.split(".")[-2] == folder
+
+
+def test_the_figure_shows_the_rooms_in_the_order_of_the_page():
+    headings = [heading.lower() for heading in rooms()]
+    assert list(FAMILIES) == [heading for heading in headings if heading in FAMILIES]
+    for heading, examples in FAMILIES.items():
+        folder = heading.replace(" ", "_").replace("-", "_")
+        assert {getattr(vitcore, example.op).__module__.split(".")[-2] for example in examples} == {folder}
 
 
 def test_every_op_has_a_section():

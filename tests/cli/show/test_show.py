@@ -1,4 +1,4 @@
-"""``vitcli show attention``: what it measures is what the ops declare, and what it prints and writes."""
+"""``vitcli show attention``: it measures the tokens that the ops declare, prints them and writes pictures."""
 
 import io
 import struct
@@ -54,7 +54,7 @@ def test_the_measured_tokens_are_the_declared_ones(name, arguments, declared):
     assert seen(name, **arguments) == tokens(declared)
 
 
-def test_tokens_that_windows_fix_do_not_depend_on_the_content_and_clusters_do():
+def test_clusters_depend_on_the_content_and_windows_do_not():
     window = sight("WindowAttention", window=4)
     cluster = sight("ClusterAttention", head_dim=32, cluster_size=16, overlap=0)
     assert not window.depends_on_content

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import batch_norm, depthwise_at, linear
+from tests.core.textbook import batch_norm, depthwise_at, linear
 from vitcore import LinearProjection, SeparableProjection
 
 
@@ -29,7 +29,7 @@ def test_separable_projection_equals_its_three_steps_token_by_token(h, w, reduct
 
 
 @pytest.mark.parametrize(("bias", "depthwise", "pointwise"), [("all", 1, 1), ("pointwise", 0, 1), ("none", 0, 0)])
-def test_the_biases_are_where_the_word_says(bias, depthwise, pointwise):
+def test_the_biases_are_where_the_argument_says(bias, depthwise, pointwise):
     op = SeparableProjection(6, bias=bias)
     assert [part.depthwise.bias is not None for part in (op.q, op.k, op.v)] == [depthwise] * 3
     assert [part.pointwise.bias is not None for part in (op.q, op.k, op.v)] == [pointwise] * 3
@@ -64,7 +64,7 @@ def test_a_middle_tap_of_one_without_a_norm_is_the_linear_projection():
         torch.testing.assert_close(ours, theirs)
 
 
-def test_the_prefix_passes_the_filters_by():
+def test_the_prefix_bypasses_the_filters():
     op, prefix = randomise(SeparableProjection(6)), random_grid(1, 2, 6).squeeze(1)
     for part, y in zip((op.q, op.k, op.v), op.project_prefix(prefix), strict=True):
         torch.testing.assert_close(y, prefix @ part.pointwise.weight.T + part.pointwise.bias)

@@ -4,7 +4,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.core.checks import assert_same_function, random_grid, randomise
-from tests.core.textbook import batch_norm_by_hand, convolution_by_loops
+from tests.core.textbook import batch_norm, convolution_by_loops
 from vitcore import ConvStem, GridConv2d
 
 
@@ -17,7 +17,7 @@ def test_it_equals_its_layers_token_by_token(layers, last, activation):
     def twin(image):
         grid = image.permute(0, 2, 3, 1)
         for conv, norm, _ in op.layers:
-            grid = batch_norm_by_hand(convolution_by_loops(grid, conv.weight, stride=2, padding=1), norm).tanh()
+            grid = batch_norm(norm, convolution_by_loops(grid, conv.weight, stride=2, padding=1)).tanh()
         return grid if last == "none" else grid @ op.last.weight[:, :, 0, 0].T + op.last.bias
 
     assert_same_function(op, twin, random_grid(7, 6, 3).detach().permute(0, 3, 1, 2).requires_grad_())

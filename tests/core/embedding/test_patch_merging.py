@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.checks import assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import layer_norm_by_hand, linear_by_hand
+from tests.core.textbook import layer_norm, linear
 from tests.golden_records import OpRecord
 from vitcore import PatchMerging, depth_to_space, space_to_depth
 
@@ -25,7 +25,7 @@ def test_it_equals_a_loop_over_squares_with_zeros_beyond_the_border(h, w):
             for j in range(0, w, 2):
                 places = [(i, j), (i + 1, j), (i, j + 1), (i + 1, j + 1)]
                 square = [grid[:, y, x] if y < h and x < w else torch.zeros_like(grid[:, 0, 0]) for y, x in places]
-                tokens.append(linear_by_hand(layer_norm_by_hand(torch.cat(square, -1), op.norm), op.projection))
+                tokens.append(linear(op.projection, layer_norm(op.norm, torch.cat(square, -1))))
         return torch.stack(tokens, 1).view(-1, (h + 1) // 2, (w + 1) // 2, 5)
 
     assert_same_function(op, twin, random_grid(h, w, 3))
@@ -33,7 +33,7 @@ def test_it_equals_a_loop_over_squares_with_zeros_beyond_the_border(h, w):
 
 @settings(max_examples=30, deadline=None)
 @given(h=st.integers(1, 7), w=st.integers(1, 7))
-def test_the_squares_come_apart_again(h, w):
+def test_depth_to_space_undoes_space_to_depth(h, w):
     grid = random_grid(h, w, 3)
     squares = space_to_depth(grid)
     assert squares.shape == (2, (h + 1) // 2, (w + 1) // 2, 12)

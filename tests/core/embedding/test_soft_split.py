@@ -9,7 +9,7 @@ from vitcore import SoftSplit, overlapping_patches
     ("h", "w", "kernel_size", "stride", "padding"),
     [(9, 12, 7, 4, 2), (5, 4, 3, 2, 1), (1, 1, 3, 2, 1), (6, 4, 2, 2, 0), (7, 5, 2, 2, 0)],
 )
-def test_a_token_lists_its_patch_channel_by_channel_row_by_row(h, w, kernel_size, stride, padding):
+def test_a_token_holds_its_patch_channel_by_channel_row_by_row(h, w, kernel_size, stride, padding):
     def twin(grid):
         c = grid.shape[-1]
         rows, columns = ((n + 2 * padding - kernel_size) // stride + 1 for n in (h, w))

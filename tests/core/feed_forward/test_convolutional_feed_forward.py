@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import convolution_by_loops, linear_by_hand
+from tests.core.textbook import convolution_by_loops, linear
 from tests.golden_records import OpRecord
 from vitcore import ConvolutionalFeedForward, Mlp
 
@@ -31,10 +31,10 @@ def test_it_equals_the_layers_token_by_token(h, w, kernel_size, before):
     op = randomise(ConvolutionalFeedForward(4, 2.0, kernel_size, activation_before=before))
 
     def twin(grid):
-        hidden = linear_by_hand(grid, op.expand)
+        hidden = linear(op.expand, grid)
         hidden = torch.clamp(hidden, min=0) if before is nn.ReLU else hidden
         hidden = convolution_by_loops(hidden, op.middle.weight, op.middle.bias, padding=kernel_size // 2)
-        return linear_by_hand(gelu(hidden), op.contract)
+        return linear(op.contract, gelu(hidden))
 
     assert_same_function(op, twin, random_grid(h, w, 4))
 

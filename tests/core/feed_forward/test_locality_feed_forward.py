@@ -3,6 +3,7 @@ import functools
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tests.core.checks import assert_same_function, random_grid, randomise, seen_tokens
 from tests.golden_records import OpRecord
@@ -120,7 +121,7 @@ def test_a_centre_tap_of_one_reduces_the_depthwise_form_to_the_form_without():
     torch.testing.assert_close(local(grid), plain(grid))
 
 
-def test_the_class_token_passes_by():
+def test_the_class_token_is_left_alone():
     op = randomise(LocalityFeedForward(8))
     assert op.forward_prefixed(random_grid(4, 4, 8), random_grid(1, 1, 8).squeeze(1))[1] is None
 
@@ -130,19 +131,47 @@ def test_each_place_has_an_activation_of_its_own():
     assert op.expand[2] is not op.middle[2]
 
 
-@pytest.mark.parametrize("activation", [nn.Hardswish, nn.ReLU6, functools.partial(nn.SiLU, inplace=True), nn.GELU])
+ACTIVATIONS = [nn.Hardswish, nn.ReLU, nn.ReLU6, nn.SiLU, functools.partial(nn.SiLU, inplace=True), nn.GELU]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_without_gradients_activations_overwrite_the_hidden_map_and_never_the_input(activation):
     op, grid, maps = randomise(LocalityFeedForward(8, activation=activation)), random_grid(5, 4, 8), {}
-    for name in ("expand.1", "expand.2", "middle.1", "middle.2"):
-        op.get_submodule(name).register_forward_hook(lambda *call, name=name: maps.update({name: call[2]}))
+    for norm in ("expand.1", "middle.1"):
+        op.get_submodule(norm).register_forward_hook(lambda *call, norm=norm: maps.update({norm: call[2]}))
+    for follower in ("middle.0", "channel_attention"):
+        op.get_submodule(follower).register_forward_pre_hook(
+            lambda *call, name=follower: maps.update({name: call[1][0]})
+        )
     before, expected = grid.clone(), op(grid)
-    chosen = [getattr(part, "inplace", None) for part in op.modules()]
     with torch.no_grad():
         torch.testing.assert_close(op(grid), expected, rtol=0, atol=0)
     torch.testing.assert_close(grid, before, rtol=0, atol=0)
-    shared = [maps[f"{place}.1"].data_ptr() == maps[f"{place}.2"].data_ptr() for place in ("expand", "middle")]
+    pairs = [("expand.1", "middle.0"), ("middle.1", "channel_attention")]
+    shared = [maps[norm].data_ptr() == maps[follower].data_ptr() for norm, follower in pairs]
     assert shared == 2 * [activation is not nn.GELU]
-    assert [getattr(part, "inplace", None) for part in op.modules()] == chosen
+
+
+def test_inference_writes_to_no_module_so_that_no_other_thread_sees_a_change(monkeypatch):
+    op, grid, written = randomise(LocalityFeedForward(8)), random_grid(5, 4, 8), []
+    with torch.no_grad(), monkeypatch.context() as patched:
+        patched.setattr(nn.Module, "__setattr__", lambda module, name, value: written.append(name))
+        op(grid)
+    assert written == []
+
+
+def test_a_hook_on_an_activation_is_called_with_the_module_as_it_was_made_and_may_raise():
+    op, grid, seen = randomise(LocalityFeedForward(8)), random_grid(5, 4, 8), []
+
+    def hook(module, inputs, output):
+        seen.append((module, module.inplace, torch.equal(output, functional.hardswish(inputs[0]))))
+        raise RuntimeError("stop here")
+
+    op.middle[2].register_forward_hook(hook)
+    with torch.no_grad(), pytest.raises(RuntimeError, match="stop here"):
+        op(grid)
+    assert seen == [(op.middle[2], False, True)]
+    assert not any(getattr(part, "inplace", False) for part in op.modules())
 
 
 def test_bad_arguments_are_refused_with_both_values():

@@ -92,7 +92,7 @@ def test_no_position_adds_nothing():
     assert not list(position.parameters())
 
 
-def test_only_the_continuous_bias_multiplies():
+def test_only_the_continuous_bias_costs_multiply_adds():
     assert ContinuousPositionBias(7, heads=3).macs(7, 5) == 13 * 9 * 512 * 5
     for position in (RelativePositionBias, AbsolutePositionBias, NoPosition):
         assert position(7, 3).macs(7, 7) == 0

@@ -1,4 +1,4 @@
-"""From the name of an op and its arguments, as data, to the op."""
+"""Build an op from its name and its arguments, which are data."""
 
 import inspect
 import re
@@ -12,14 +12,14 @@ from vitcli.config.entries import Entry, Origin, callable_entries, import_part
 from vitcli.config.errors import ConfigError, nearest
 
 SUPPLIED = ("width", "in_width")
-"""Arguments that hold the number of channels: the command gives them, as the slot of a network would."""
+"""Arguments that hold the number of channels: the command supplies them, as the slot of a network would."""
 
 
 def find_op(name: str, origin: Origin) -> type[nn.Module]:
-    """Return the class of an op: one of vitcore by its name, any other by its import path.
+    """Return the class of an op. An op of vitcore is found by its name, any other by its import path.
 
     Raises:
-        ConfigError: There is no such class, or it is not made for a number of channels.
+        ConfigError: There is no such class, or it takes no number of channels.
     """
     if "." not in name and name not in vitcore.__all__:
         raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
@@ -30,11 +30,15 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
 
 
 def drawable() -> list[str]:
-    """Return the names of vitcore's ops that need nothing but the number of channels."""
-    return [name for name in vitcore.__all__ if _needs(getattr(vitcore, name)) in ({"width"}, {"width", "in_width"})]
+    """Return the names of vitcore's ops that require only the number of channels."""
+    return [
+        name
+        for name in vitcore.__all__
+        if _required_arguments(getattr(vitcore, name)) in ({"width"}, {"width", "in_width"})
+    ]
 
 
-def _needs(found: Any) -> set[str]:
+def _required_arguments(found: Any) -> set[str]:
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
         return set()
     empty = inspect.Parameter.empty
@@ -42,7 +46,7 @@ def _needs(found: Any) -> set[str]:
 
 
 def settable(op: type[nn.Module]) -> dict[str, Entry]:
-    """Return the arguments of an op that are not given by the number of channels."""
+    """Return the arguments of an op that a user can set: all but the number of channels."""
     return {name: entry for name, entry in callable_entries(op).items() if name not in SUPPLIED}
 
 

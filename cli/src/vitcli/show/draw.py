@@ -1,4 +1,4 @@
-"""What a query sees, as a picture: one op with its legend. matplotlib's object API only, no pyplot and no global state."""
+"""Draw what a query sees: one op with its legend. This uses matplotlib's object API only: no pyplot, no global state."""
 
 import io
 import textwrap
@@ -22,29 +22,31 @@ LEGEND = "gradient of the query's output"
 MAP, WIDTH = 2.6, 5.6
 """The longer side of the map and the width of its picture, in inches."""
 COLOURS = 64
-"""Of a PNG: more than the drawing has, its smoothed edges included, in a third of the bytes of full colour."""
+"""Colours of a PNG: more than the drawing has, smoothed edges included, for a third of the bytes of full colour."""
 
 
 def draw_one(sight: Sight, title: str, details: list[str], path: Path) -> None:
-    """Write one map with its legend to ``path``; its ending says which kind of picture."""
+    """Write one map with its legend to ``path``, whose ending chooses PNG or SVG."""
     h, w = sight.strength.shape
     down, across = MAP * h / max(h, w), MAP * w / max(h, w)
-    # A flat map leaves room below it for the words on its right.
+    # The picture of a flat map is higher than the map, so that the text on its right fits.
     height = max(down, 0.85 * MAP)
-    draw_map((figure := blank(WIDTH, height)).add_axes((0, 1 - down / height, across / WIDTH, down / height)), sight)
+    draw_map(
+        (figure := blank_figure(WIDTH, height)).add_axes((0, 1 - down / height, across / WIDTH, down / height)), sight
+    )
     left = (MAP + 0.2) / WIDTH
     figure.text(left, 1, title, fontsize=FONT, weight="bold", va="top")
-    figure.text(left, 1 - 0.2 / height, wrapped(details, 36), fontsize=FONT - 1, color="0.35", va="top")
+    figure.text(left, 1 - 0.2 / height, join_in_lines(details, 36), fontsize=FONT - 1, color="0.35", va="top")
     figure.text(left, 0, textwrap.fill(summary(sight), 36), fontsize=FONT - 1, va="bottom", linespacing=1.4)
     present = sorted(set(levels(sight).flatten().tolist()))
     figure.legend(
-        handles=keys(present), title=LEGEND, alignment="left", loc="center left", bbox_to_anchor=(left - 0.01, 0.51),
+        handles=legend_entries(present), title=LEGEND, alignment="left", loc="center left", bbox_to_anchor=(left - 0.01, 0.51),
         frameon=False, fontsize=FONT - 1, title_fontsize=FONT - 1, borderaxespad=0, handletextpad=0.4, labelspacing=0.35,
     )  # fmt: skip
     save(figure, path)
 
 
-def blank(width: float, height: float, dpi: int = 100) -> "Figure":
+def blank_figure(width: float, height: float, dpi: int = 100) -> "Figure":
     """Return an empty white figure, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -93,8 +95,8 @@ def draw_map(axes: "Axes", sight: Sight) -> None:
         axes.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor=colour, linewidth=width))
 
 
-def keys(present: list[int]) -> "list[Line2D]":
-    """Return a legend's entries for the query and for classes of tokens, the strongest first."""
+def legend_entries(present: list[int]) -> "list[Line2D]":
+    """Return the legend's entries for the query and for classes of tokens, the strongest first."""
     from matplotlib.lines import Line2D
 
     def entry(label: str, marker: str, size: float, colour: str, edge: str, width: float) -> Line2D:
@@ -121,8 +123,8 @@ def _borders(objects: NDArray[np.int64]) -> list[list[tuple[int, int]]]:
     return flat + [[(int(x) + 1, int(y)), (int(x) + 1, int(y) + 1)] for y, x in beside]
 
 
-def wrapped(details: list[str], width: int) -> str:
-    """Return texts with commas in between, in lines of at most ``width`` characters where they can be broken."""
+def join_in_lines(details: list[str], width: int) -> str:
+    """Join texts by commas and break the lines between texts so that they have at most ``width`` characters where possible."""
     lines: list[str] = []
     for text in details:
         if lines and len(lines[-1]) + len(text) + 3 <= width:

@@ -1,4 +1,4 @@
-"""Strengths in a few classes, and how each class looks: in a picture and as a character."""
+"""Classes of strength, and what each class looks like in a picture and in the terminal."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Level:
     character: str
 
 
-# One hue from light to dark: told apart in grey and with any kind of colour vision.
+# One hue from light to dark: the classes differ in grey and with any kind of colour vision.
 LEVELS = (
     Level("not seen", "#F1F1F1", "."),
     Level("seen in another image only", "#F1F1F1", ":"),
@@ -30,16 +30,16 @@ LEVELS = (
     Level("at least 1/4 of the largest", "#08306B", "#"),
 )
 ELSEWHERE, FIRST_SEEN = 1, 2
-"""Places of two of them: what only another image shows, and the weakest of what this one shows."""
+"""Indices of two levels: tokens that are seen in another image only, and the weakest tokens that are seen in this one."""
 
 DOT = "#6BAED6"
-"""The mark of what only another image shows."""
+"""The colour of the dot on tokens that are seen in another image only."""
 
 BOUNDS = (1 / 64, 1 / 16, 1 / 4)
 
 
 def levels(sight: Sight) -> NDArray[np.int64]:
-    """Return the place in ``LEVELS`` of each token (h, w)."""
+    """Return the index in ``LEVELS`` of each token (h, w)."""
     strength = sight.strength
     level = np.where(strength > 0, FIRST_SEEN + np.digitize(strength, BOUNDS), 0)
     return np.where(sight.elsewhere, ELSEWHERE, level)

@@ -1,4 +1,7 @@
-"""Which tokens a query sees: the gradient of an op's output at the query with respect to every token, in float64."""
+"""Measure which tokens a query sees: the gradient of an op's output at the query with respect to every token, in float64.
+
+The maps are random and hold objects, so that ops which look for like tokens find some.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,23 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vitcli.show.scenes import random_scene
-
 SEEN = 1e-13
-"""A token is seen if its gradient is larger than this share of the largest: what is below is rounding."""
+"""A token is seen if its gradient exceeds this share of the largest gradient; smaller ones are rounding errors."""
 
 SEED, IMAGES, DIRECTIONS = 20, 8, 2
-"""Random maps, and for each the random directions in which the output's change is looked at. With this seed the first map,
-which is drawn where the tokens depend on the content, holds two objects of the default query's kind."""
+"""The seed, the number of random maps, and for each map the number of random directions in which the output's change is measured.
+The first map is the one that is drawn where the tokens depend on the content; with this seed it holds two objects of the default
+query's kind."""
 
 SIZE, BIAS = 0.12, 0.02
-"""Size of the tokens and of the random biases: small, so that attention is nearly even and what shows is the mechanism and not
-chance scores."""
+"""Size of the tokens and of the random biases: small, so that attention is nearly even and the picture shows the mechanism and
+not random scores."""
+
+KINDS, OBJECTS, NOISE = 4, 8, 0.4
+"""Kinds of objects in a scene, number of objects, and how much the tokens of a kind differ relative to what they share."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What the op's output at a query depends on.
+    """The tokens that an op's output at a query depends on.
 
     Args:
         query: Row and column.
@@ -44,13 +49,13 @@ class Sight:
 
     @property
     def depends_on_content(self) -> bool:
-        """Whether another map has other tokens seen: clusters and deformed points move, windows do not."""
+        """Whether different tokens are seen in different maps: clusters and deformed points move, windows do not."""
         seen = self.strengths > 0
         return bool((seen != seen[0]).any())
 
     @property
     def strength(self) -> NDArray[np.float64]:
-        """(h, w): of the first map if the tokens depend on the content, else the root mean square over the maps."""
+        """(h, w): the strengths of the first map if the tokens depend on the content, else the root mean square over the maps."""
         if self.depends_on_content:
             return np.asarray(self.strengths[0])
         mean = np.sqrt(np.square(self.strengths).mean(0))
@@ -63,13 +68,13 @@ class Sight:
 
 
 def measure(op: nn.Module, h: int, w: int, channels: int, query: tuple[int, int]) -> Sight:
-    """Measure what ``op`` sees at ``query`` of random maps; its weights are overwritten with random ones.
+    """Measure what ``op`` sees at ``query`` in random maps; its weights are overwritten with random ones.
 
     Raises:
         ValueError: The op does not return a map of h x w tokens.
     """
     draw_weights(op.double().eval(), torch.Generator().manual_seed(0))
-    # A generator of its own: every op is shown the same images.
+    # The maps have their own generator, so that every op is shown the same ones.
     generator = torch.Generator().manual_seed(SEED)
     strengths, objects = [], []
     for _ in range(IMAGES):
@@ -77,6 +82,28 @@ def measure(op: nn.Module, h: int, w: int, channels: int, query: tuple[int, int]
         strengths.append(_strength(op, grid.mul_(SIZE).requires_grad_(), query, generator))
         objects.append(kinds)
     return Sight(query, torch.stack(strengths).numpy(), objects[0].numpy())
+
+
+def random_scene(h: int, w: int, channels: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Cut a map into objects at random and give each kind of object a random vector, plus noise for every token.
+
+    Args:
+        h: Rows.
+        w: Columns.
+        channels: Channels of a token.
+        generator: Source of the random numbers.
+
+    Returns:
+        grid (1, h, w, channels) in float64, and the kind of object at each token (h, w). An object is the area
+        nearest to one of a few random points; each kind has two objects, so that like tokens lie in two places.
+    """
+    points = torch.rand(OBJECTS, 2, generator=generator) * torch.tensor([h, w])
+    places = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"), dim=-1) + 0.5
+    nearest = (places[:, :, None] - points).square().sum(-1).argmin(-1)
+    kinds = nearest % KINDS
+    shared = torch.randn(KINDS, channels, generator=generator, dtype=torch.float64)
+    noise = torch.randn(h, w, channels, generator=generator, dtype=torch.float64)
+    return (shared[kinds] + NOISE * noise).unsqueeze(0), kinds
 
 
 def draw_weights(op: nn.Module, generator: torch.Generator) -> None:

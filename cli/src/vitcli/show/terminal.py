@@ -1,4 +1,4 @@
-"""What a query sees, in the terminal: coloured squares, or plain characters where there is no colour."""
+"""Print what a query sees in the terminal: coloured squares, or plain characters where there is no colour."""
 
 from rich.console import Console
 from rich.text import Text
@@ -22,7 +22,7 @@ def print_sight(sight: Sight, title: str, console: Console) -> None:
 
 
 def summary(sight: Sight) -> str:
-    """Say in a sentence how many tokens are seen."""
+    """Return a sentence that says how many tokens are seen."""
     total = sight.strength.size
     if not sight.depends_on_content:
         return f"It sees {int(sight.seen.sum())} of {total} tokens."

@@ -12,8 +12,18 @@ def same_padding(owner: str, kernel_size: int) -> int:
 
 
 def strided_size(h: int, w: int, kernel_size: int, stride: int, padding: int) -> tuple[int, int]:
-    """Return the rows and columns that a strided convolution makes of h x w: those of whole windows on the padded map."""
+    """Return the rows and columns that a strided convolution makes of an h x w map: one for each place its kernel fits in."""
     return (h + 2 * padding - kernel_size) // stride + 1, (w + 2 * padding - kernel_size) // stride + 1
+
+
+def require_patch(owner: str, grid: Float[Tensor, "b h w c"], kernel_size: int, padding: int) -> None:
+    """Raise a ValueError in the name of ``owner`` if no window of ``kernel_size`` fits into the padded map."""
+    h, w = grid.shape[1:3]
+    if min(h, w) + 2 * padding < kernel_size:
+        raise ValueError(
+            f"{owner}: the map must hold at least one patch, "
+            f"got map={(h, w)}, kernel_size={kernel_size}, padding={padding}."
+        )
 
 
 class GridConv2d(nn.Conv2d):
@@ -29,12 +39,12 @@ class GridConv2d(nn.Conv2d):
 
 
 class DepthwiseConv2d(GridConv2d):
-    """One k x k filter a channel, stride 1, zero padding that keeps h and w.
+    """One k x k filter per channel, with stride 1 and zero padding that keeps h and w.
 
     Args:
         width: Channels.
         kernel_size: Side of the filter in tokens; odd.
-        bias: Number of bias terms a channel: 1 or 0.
+        bias: Number of bias terms per channel: 1 or 0.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -50,5 +60,5 @@ class DepthwiseConv2d(GridConv2d):
         super().__init__(width, width, kernel_size, padding=padding, groups=width, bias=bias > 0)
 
     def macs(self, h: int, w: int) -> int:
-        """One filter position a token and channel."""
+        """Count one filter for each token and channel."""
         return h * w * self.out_channels * self.kernel_size[0] * self.kernel_size[1]

@@ -1,4 +1,4 @@
-"""Normalisations on grids. LayerNorm needs none of its own: ``torch.nn.LayerNorm(width)`` acts on the last axis."""
+"""Normalisations on grids. ``torch.nn.LayerNorm(width)`` needs no version for grids: it acts on the last axis."""
 
 from jaxtyping import Float
 from torch import Tensor, nn

@@ -13,8 +13,8 @@ class FeatureOp(nn.Module):
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width), any h and w
 
-    A subclass defines ``forward``. It overrides ``forward_prefixed`` if it has a rule for prefix tokens, and states its cost in
-    ``macs`` and, for products that are no matrix product or convolution, in ``elementwise_macs``.
+    A subclass defines ``forward`` and states its cost in ``macs``; products that are neither matrix products nor convolutions
+    go into ``elementwise_macs``. It overrides ``forward_prefixed`` if it has a rule for prefix tokens.
     """
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -35,16 +35,16 @@ class FeatureOp(nn.Module):
         )
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Multiply-adds of matrix products and convolutions for one feature map of h x w tokens and ``prefix`` tokens."""
+        """Return the multiply-adds of matrix products and convolutions for one map of h x w tokens and ``prefix`` tokens."""
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w, prefix).")
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Multiply-adds of elementwise products, which operation counters do not see."""
+        """Return the multiply-adds of elementwise products, which operation counters do not see."""
         return 0
 
 
 class Nothing(FeatureOp):
-    """An empty slot: a skeleton leaves the whole branch out, norm and residual included.
+    """An empty slot: a skeleton leaves out the whole branch, its norm and its residual included.
 
     Shapes:
         grid (b, h, w, width) -> zeros of the same shape
@@ -64,7 +64,7 @@ class Nothing(FeatureOp):
         return self(grid), None
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Nothing costs nothing."""
+        """Return 0: nothing is computed."""
         return 0
 
 

@@ -1,4 +1,4 @@
-"""Keeping autocast out of products that half precision would spoil."""
+"""Full precision: a context that keeps autocast away from products that half precision would spoil."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -9,7 +9,7 @@ from torch import Tensor
 def full_precision(like: Tensor) -> AbstractContextManager:
     """Return a context without autocast on the device of ``like``.
 
-    Without autocast there is nothing to switch off, and an exported graph stays free of regions.
+    Where autocast is off already the context does nothing, so that exported graphs contain no autocast region.
     """
     device = like.device.type
     on = not like.is_meta and torch.is_autocast_enabled(device)

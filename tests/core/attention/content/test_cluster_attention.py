@@ -6,7 +6,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
 from tests.core.cluster_twins import clusters_by_recursion
-from tests.core.loops import attend_one, depthwise_at, linear
+from tests.core.textbook import attend_one, depthwise_at, linear
 from tests.golden_records import OpRecord
 from vitcore import ClusterAttention, WindowAttention
 from vitcore.attention.content.cluster_attention import (
@@ -17,7 +17,7 @@ from vitcore.attention.content.cluster_attention import (
     unsort_tokens,
 )
 from vitcore.attention.content.clusters import balanced_clusters
-from vitcore.attention.whole_map.global_attention import merge_heads, split_qkv
+from vitcore.attention.heads import merge_heads, split_qkv
 
 RECORDS = {
     "boat_swin_content_attention_196": "head_dim**-0.5",

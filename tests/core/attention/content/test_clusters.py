@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.core.cluster_twins import clusters_by_recursion, kmeans_by_loops
 from tests.golden_records import OpRecord
 from vitcore.attention.content.clusters import balanced_clusters, cluster_shape, inverse_permutation, kmeans_clusters
-from vitcore.attention.whole_map.global_attention import split_qkv
+from vitcore.attention.heads import split_qkv
 
 BOAT_RECORDS = [
     "boat_swin_content_attention_196",
@@ -97,7 +97,7 @@ def test_other_maps_have_the_fewest_clusters_that_are_small_enough():
 
 
 @pytest.mark.parametrize("assignment", ["soft", "hard"])
-def test_groups_of_alike_tokens_become_the_clusters(assignment):
+def test_groups_of_like_tokens_become_the_clusters(assignment):
     group = torch.randperm(32, generator=torch.Generator().manual_seed(3)) % 4
     points = torch.eye(4, dtype=torch.float64)[group] + 0.01 * features(32, 1, 1)
     order = balanced_clusters(points, 8, assignment=assignment)

@@ -3,7 +3,7 @@ import torch
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
 from tests.core.cluster_twins import kmeans_by_loops
-from tests.core.loops import attend_one, depthwise_at, linear
+from tests.core.textbook import attend_one, depthwise_at, linear
 from vitcore import ClusterAttention, KMeansAttention, attend_labels
 
 
@@ -50,14 +50,14 @@ def test_a_token_sees_its_clusters_and_its_neighbours_and_no_other():
 
 
 @pytest.mark.parametrize(("h", "w"), [(7, 7), (5, 3)])
-def test_one_cluster_is_what_one_balanced_cluster_is(h, w):
+def test_one_cluster_equals_one_balanced_cluster(h, w):
     op, balanced = randomise(KMeansAttention(8, head_dim=4)), randomise(ClusterAttention(8, head_dim=4))
     balanced.load_state_dict(op.state_dict())
     grid = random_grid(h, w, 8)
     torch.testing.assert_close(op(grid), balanced(grid))
 
 
-def test_equal_labels_everywhere_are_global_attention_and_labels_of_their_own_are_the_values():
+def test_one_label_for_all_is_global_attention_and_one_label_for_each_returns_the_values():
     q, k, v = (random_grid(2, 9, 4, seed=seed).detach() for seed in (1, 2, 3))
     everywhere = torch.nn.functional.scaled_dot_product_attention(q, k, v)
     torch.testing.assert_close(attend_labels(q, k, v, torch.zeros(2, 2, 9, dtype=torch.long)), everywhere)

@@ -1,11 +1,8 @@
 import pytest
 import torch
-from torch.nn.functional import scaled_dot_product_attention
-from torch.testing import assert_close
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
 from vitcore import GlobalAttention
-from vitcore.attention.whole_map.global_attention import FEW_KEYS, attend
 
 
 def attention_by_loops(op: GlobalAttention, tokens: torch.Tensor) -> torch.Tensor:
@@ -52,20 +49,3 @@ def test_every_token_is_seen():
 def test_a_head_dim_that_does_not_divide_the_width_is_refused():
     with pytest.raises(ValueError, match=r"GlobalAttention: head_dim must divide width, got width=96, head_dim=28\."):
         GlobalAttention(96, head_dim=28)
-
-
-@pytest.mark.parametrize("keys", [1, FEW_KEYS.start - 1, FEW_KEYS.start, FEW_KEYS.stop - 1, FEW_KEYS.stop])
-@pytest.mark.parametrize("scale", [None, 0.3])
-def test_attention_to_few_keys_is_that_to_many_in_values_and_gradients(keys, scale):
-    shapes = ((2, 3, 5, 4), (2, 3, keys, 4), (2, 3, keys, 4))
-    first = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
-    second = [x.detach().clone().requires_grad_() for x in first]
-    spelled, fused = attend(*first, scale), scaled_dot_product_attention(*second, scale=scale)
-    cotangent = torch.randn_like(spelled)
-    spelled.backward(cotangent)
-    fused.backward(cotangent)
-    assert_close(spelled, fused)
-    for a, b in zip(first, second, strict=True):
-        assert_close(a.grad, b.grad)
-    with torch.no_grad():
-        assert_close(attend(*first, scale), fused)

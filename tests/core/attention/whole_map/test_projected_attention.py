@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.loops import attend_one, linear
+from tests.core.textbook import attend_one, linear
 from vitcore import GlobalAttention, LinearProjection, ProjectedAttention, SeparableProjection
 
 CVT = functools.partial(SeparableProjection, reduction=2, bias="pointwise")
@@ -27,7 +27,7 @@ def test_it_equals_a_loop_over_all_keys_of_the_projection(h, w, projection, scal
     assert_same_function(op, twin, random_grid(h, w, 8))
 
 
-def test_the_prefix_joins_queries_and_keys_through_the_linear_maps_alone():
+def test_the_prefix_joins_queries_and_keys_through_the_linear_maps_only():
     op = randomise(ProjectedAttention(8, head_dim=4, projection=CVT))
     grid, prefix = random_grid(3, 4, 8), random_grid(1, 2, 8, seed=2).squeeze(1)
     front = [linear(part.pointwise, prefix) for part in (op.qkv.q, op.qkv.k, op.qkv.v)]

@@ -2,18 +2,18 @@ import pytest
 import torch
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import attention_by_loops, linear_by_hand
+from tests.core.textbook import attention_by_loops, linear
 from vitcore import GlobalAttention, SeparateAttention
 
 
 def separate_by_loops(op: SeparateAttention, tokens: torch.Tensor) -> torch.Tensor:
-    q, k = linear_by_hand(tokens, op.qk).chunk(2, -1)
-    v, d = linear_by_hand(tokens, op.v), op.head_dim
+    q, k = linear(op.qk, tokens).chunk(2, -1)
+    v, d = linear(op.v, tokens), op.head_dim
     heads = [
         attention_by_loops(*(x[..., start : start + d] for x in (q, k, v)), d**-0.5)
         for start in range(0, tokens.shape[-1], d)
     ]
-    return linear_by_hand(torch.cat(heads, -1), op.projection)
+    return linear(op.projection, torch.cat(heads, -1))
 
 
 @pytest.mark.parametrize(("h", "w"), [(3, 4), (5, 1), (1, 1)])
@@ -33,7 +33,7 @@ def test_the_prefix_joins_the_sequence_in_front_of_the_grid():
     torch.testing.assert_close(new_prefix, joint[:, :2])
 
 
-def test_it_is_global_attention_with_the_two_weights_one_below_the_other():
+def test_it_is_global_attention_with_the_two_weights_stacked():
     op, joint = randomise(SeparateAttention(8, head_dim=4)), GlobalAttention(8, head_dim=4, bias="projection").double()
     state = op.state_dict()
     state["qkv.weight"] = torch.cat((state.pop("qk.weight"), state.pop("v.weight")))

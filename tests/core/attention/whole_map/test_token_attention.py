@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.core.checks import all_tokens, assert_same_function, random_grid, randomise, seen_tokens
-from tests.core.textbook import attention_by_loops, linear_by_hand
+from tests.core.textbook import attention_by_loops, linear
 from tests.golden_records import OpRecord
 from vitcore import LocalityFeedForward, TokenAttention
 
@@ -47,8 +47,8 @@ def test_it_equals_a_loop_over_all_pairs_scaled_by_the_width_of_the_input(h, w, 
     op = randomise(TokenAttention(5, 6, bias))
 
     def twin(grid):
-        q, k, v = linear_by_hand(grid.flatten(1, 2), op.qkv).chunk(3, -1)
-        return (v + linear_by_hand(attention_by_loops(q, k, v, 5**-0.5), op.projection)).view(-1, h, w, 6)
+        q, k, v = linear(op.qkv, grid.flatten(1, 2)).chunk(3, -1)
+        return (v + linear(op.projection, attention_by_loops(q, k, v, 5**-0.5))).view(-1, h, w, 6)
 
     assert_same_function(op, twin, random_grid(h, w, 5))
 

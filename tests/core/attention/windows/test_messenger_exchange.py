@@ -37,7 +37,7 @@ numbers = st.integers(1, 6)
 
 @settings(deadline=None, max_examples=60)
 @given(rows=numbers, columns=numbers, shuffle=st.integers(1, 4))
-def test_exchanging_twice_changes_nothing_and_loses_nothing(rows, columns, shuffle):
+def test_exchanging_twice_changes_nothing(rows, columns, shuffle):
     width = 2 * shuffle**2
     messengers = torch.arange(2.0 * rows * columns * width).view(2, rows * columns, width)
     once = exchange_messengers(messengers, rows, columns, shuffle)
@@ -45,7 +45,7 @@ def test_exchanging_twice_changes_nothing_and_loses_nothing(rows, columns, shuff
     assert torch.equal(exchange_messengers(once, rows, columns, shuffle), messengers)
 
 
-def test_each_window_of_a_whole_region_hears_from_every_other():
+def test_each_window_of_a_whole_region_receives_channels_from_every_other():
     width = 9
     owners = torch.arange(9).view(1, 9, 1).expand(1, 9, width)
     assert torch.equal(exchange_messengers(owners, 3, 3, 3), torch.arange(9).expand(1, 9, 9))

@@ -1,1 +1,1 @@
-"""Attention: what a token sees of the map, one mechanism a file."""
+"""Attention: which tokens a token sees. Each op is a file; the rooms group them by how the tokens are chosen."""

@@ -1,4 +1,4 @@
-"""From a grid to queries, keys and values: token by token, or with a look at the neighbours."""
+"""Projections of a grid to queries, keys and values: token by token, or by convolutions that see the neighbours."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias
@@ -12,11 +12,11 @@ from vitcore.op import NormFactory
 
 
 class Projection(nn.Module):
-    """What makes queries, keys and values.
+    """Base of the projections that make queries, keys and values.
 
     Shapes:
         grid (b, h, w, width) -> queries (b, h, w, width), keys and values (b, h', w', width)
-        prefix (b, p, width) -> three times (b, p, width): prefix tokens have no neighbours, only their own channels count.
+        prefix (b, p, width) -> three times (b, p, width): prefix tokens have no neighbours, each is projected alone.
     """
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -28,11 +28,11 @@ class Projection(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define project_prefix(prefix).")
 
     def key_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of keys that a map of h x w tokens gives."""
+        """Return the rows and columns of keys that a map of h x w tokens gives."""
         return h, w
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Multiply-adds for a map of h x w tokens and ``prefix`` tokens."""
+        """Return the multiply-adds for a map of h x w tokens and ``prefix`` tokens."""
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w, prefix).")
 
 
@@ -41,7 +41,7 @@ ProjectionFactory: TypeAlias = Callable[[int], Projection]
 
 
 class LinearProjection(Projection):
-    """One linear map a token, ordered [q | k | v].
+    """One linear map for every token, ordered [q | k | v].
 
     Args:
         width: Channels of the grid.
@@ -66,21 +66,21 @@ class LinearProjection(Projection):
         return q, k, v
 
     def project_prefix(self, prefix: Float[Tensor, "b p c"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Treat the prefix as the grid's tokens are."""
+        """Project the prefix as the grid's tokens are projected."""
         return self(prefix)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Three square matrix products."""
+        """Count three square matrix products."""
         return 3 * (h * w + prefix) * self.width**2
 
 
 class SeparableConv2d(nn.Sequential):
-    """A depth-wise convolution, a normalisation and a linear map: a convolution taken apart.
+    """A depth-wise convolution, a normalisation and a linear map: a convolution in two steps.
 
     Args:
         width: Channels.
         kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
-        stride: Every how many tokens, per side, one is kept: ceil(h / stride) rows.
+        stride: Distance in tokens between the places of the filter: ceil(h / stride) rows are left.
         bias: Where there are bias terms: on ``all`` maps, on the ``pointwise`` one only, or on ``none``.
         norm: Makes the normalisation in between.
 
@@ -110,13 +110,13 @@ class SeparableProjection(Projection):
     Args:
         width: Channels of the grid.
         kernel_size: Side of the depth-wise filters in tokens; odd. Borders are padded with zeros.
-        reduction: Key/value subsampling per side, by the stride of their depth-wise filters.
+        reduction: Key/value subsampling per side: the stride of the depth-wise filters of keys and values.
         bias: Where there are bias terms: on ``all`` maps, on the ``pointwise`` ones only, or on ``none``.
         norm: Makes the normalisations on grids between depth-wise and pointwise.
 
     Shapes:
         grid (b, h, w, width) -> queries (b, h, w, width), keys and values (b, ceil(h / reduction), ceil(w / reduction), width)
-        prefix (b, p, width) -> three times (b, p, width): it passes the depth-wise filters and their norms by.
+        prefix (b, p, width) -> three times (b, p, width): it bypasses the depth-wise filters and their norms.
 
     Cost: t * width * (k**2 + width) + 2 * m * width * (k**2 + width) multiply-adds for t = h * w queries and
     m = ceil(h / reduction) * ceil(w / reduction) keys, and 3 * p * width**2 for the prefix.
@@ -124,9 +124,10 @@ class SeparableProjection(Projection):
     Raises:
         ValueError: ``kernel_size`` is even or ``reduction`` is less than 1.
 
-    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional Projection", the prefix as
-    in the public code; Wu et al., Pale Transformer, AAAI 2022, "Efficient Parallel Implementation". The latter's equations
-    project each half of the channels; its parameter counts ask for all channels at once, as here and in the public code.
+    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional Projection", the prefix
+    as in the public code; Wu et al., Pale Transformer, AAAI 2022, "Efficient Parallel Implementation". The equations of the
+    latter project each half of the channels by itself; its parameter counts require all channels at once, as here and in the
+    public code.
     """
 
     def __init__(
@@ -150,15 +151,15 @@ class SeparableProjection(Projection):
         return self.q(grid), self.k(grid), self.v(grid)
 
     def project_prefix(self, prefix: Float[Tensor, "b p c"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Apply the linear maps only."""
+        """Apply only the linear maps."""
         return self.q.pointwise(prefix), self.k.pointwise(prefix), self.v.pointwise(prefix)
 
     def key_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns that the stride leaves."""
+        """Return the rows and columns that the stride leaves."""
         return -(-h // self.reduction), -(-w // self.reduction)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Depth-wise and pointwise products of the three."""
+        """Count depth-wise and pointwise products of the three."""
         keys = self.key_size(h, w)
         tokens = h * w + 2 * keys[0] * keys[1]
         return tokens * self.width * (self.kernel_size**2 + self.width) + 3 * prefix * self.width**2

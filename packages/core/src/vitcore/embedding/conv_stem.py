@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.convolution import GridConv2d
-from vitcore.embedding.patch import Embedding
+from vitcore.embedding.embedding import Embedding
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, NormFactory
 
@@ -23,7 +23,7 @@ class ConvStem(Embedding):
         norm: Makes the normalisations between convolution and activation.
         activation: Makes the non-linearities.
         last_norm: Makes a normalisation of the grid.
-        bias: Number of bias terms a channel of the 3 x 3 convolutions: 0 or 1.
+        bias: Number of bias terms per channel of the 3 x 3 convolutions: 0 or 1.
 
     Shapes:
         image (b, in_chans, H, W) -> grid (b, ceil(H / 2**layers), ceil(W / 2**layers), width)
@@ -68,15 +68,15 @@ class ConvStem(Embedding):
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the image."""
-        # One copy of the image is less than the copies of wider grids that norms would make otherwise.
+        # Copying the image once is less work than the copies of wider grids that norms would make otherwise.
         return self.norm(self.last(self.layers(image.permute(0, 2, 3, 1).contiguous())))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of an image of h x w pixels."""
+        """Return the rows and columns of the grid of an image of h x w pixels."""
         return -(-h // self.reduction), -(-w // self.reduction)
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a place and layer, for an image of exactly 2**layers * (h, w) pixels."""
+        """Count one matrix product for each place and layer, for an image of exactly 2**layers * (h, w) pixels."""
         convolutions = [m for m in self.layers.modules() if isinstance(m, GridConv2d)]
         total = sum(4**i * h * w * conv.weight.numel() for i, conv in enumerate(reversed(convolutions)))
         return total + (h * w * self.last.weight.numel() if isinstance(self.last, GridConv2d) else 0)

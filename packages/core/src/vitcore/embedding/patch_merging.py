@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from vitcore.embedding.patch import Embedding
+from vitcore.embedding.embedding import Embedding
 from vitcore.op import NormFactory
 
 
@@ -53,9 +53,9 @@ class PatchMerging(Embedding):
         return self.projection(self.norm(space_to_depth(grid)))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of a finer one of h x w tokens."""
+        """Return the rows and columns of the grid of a finer one of h x w tokens."""
         return -(-h // 2), -(-w // 2)
 
     def macs(self, h: int, w: int) -> int:
-        """One matrix product a token of the output."""
+        """Count one matrix product for each token of the output."""
         return h * w * self.projection.weight.numel()

@@ -1,11 +1,10 @@
-"""T2T's soft split: overlapping patches as they are, their channels side by side."""
+"""T2T's soft split: each overlapping patch becomes a token that holds the channels of all its tokens."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import unfold
 
-from vitcore.convolution import strided_size
-from vitcore.embedding.overlapping_patch import require_patch
+from vitcore.convolution import require_patch, strided_size
 
 
 def overlapping_patches(
@@ -51,5 +50,5 @@ class SoftSplit(nn.Module):
         return overlapping_patches(grid, self.kernel_size, self.reduction, self.padding)
 
     def macs(self, h: int, w: int) -> int:
-        """Copies only."""
+        """Return 0: tokens are only copied."""
         return 0

@@ -1,1 +1,1 @@
-"""Feed-forwards, and the channel attentions that they can hold."""
+"""Feed-forwards, which act on each token or on its close neighbours, and the channel attentions that they can hold."""

@@ -11,16 +11,17 @@ from vitcore.op import ActivationFactory, FeatureOp
 class ConvolutionalFeedForward(FeatureOp):
     """Expand, look at the neighbours, activate, contract.
 
-    Linear - (activation) - k x k depth-wise convolution - activation - linear, all with biases. A filter that is one at its
-    centre and zero elsewhere leaves the transformer's plain feed-forward. Prefix tokens are refused: the convolution has no
-    place for them.
+    Linear - (activation) - k x k depth-wise convolution - activation - linear, all with biases. With a filter that is
+    one at its centre and zero elsewhere this is the plain feed-forward of transformers. Prefix tokens are refused: they have
+    no place in the convolution.
 
     Args:
         width: Channels of the grid.
         ratio: Hidden channels as a multiple of ``width``; the product is rounded down.
         kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
         activation: Makes the non-linearity after the convolution.
-        activation_before: Makes the one before it: ``torch.nn.ReLU`` in PVTv2's linear variant, ``torch.nn.Identity`` elsewhere.
+        activation_before: Makes the non-linearity before the convolution: ``torch.nn.ReLU`` in PVTv2's linear variant,
+            ``torch.nn.Identity`` elsewhere.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -28,10 +29,10 @@ class ConvolutionalFeedForward(FeatureOp):
     Cost: h * w * hidden * (2 * width + kernel_size**2) multiply-adds.
 
     Raises:
-        ValueError: ``kernel_size`` is even, or there would be no hidden channel.
+        ValueError: ``kernel_size`` is even, or ``ratio`` leaves no hidden channel.
 
-    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Convolutional Feed-Forward"; the
-    ReLU of the linear variant is in the public code alone.
+    Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer, CVMJ 2022, "Convolutional Feed-Forward";
+    the ReLU of the linear variant is found in the public code only.
     """
 
     def __init__(
@@ -56,5 +57,5 @@ class ConvolutionalFeedForward(FeatureOp):
         return self.contract(self.activation(self.middle(self.activation_before(self.expand(grid)))))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Two matrix products and the depth-wise convolution."""
+        """Count two matrix products and the depth-wise convolution."""
         return 2 * h * w * self.expand.in_features * self.expand.out_features + self.middle.macs(h, w)

@@ -1,15 +1,25 @@
 """LocalViT's feed-forward: a depth-wise convolution brings locality into the transformer's MLP."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vitcore.convolution import DepthwiseConv2d, GridConv2d, same_padding
 from vitcore.feed_forward.mlp import hidden_width
 from vitcore.norm import GridBatchNorm2d
 from vitcore.op import ActivationFactory, FeatureOp, NormFactory
+
+IN_PLACE: dict[type[nn.Module], Callable[..., Tensor]] = {
+    nn.Hardswish: functional.hardswish,
+    nn.ReLU: functional.relu,
+    nn.ReLU6: functional.relu6,
+    nn.SiLU: functional.silu,
+}
+"""The functions of activations that can write their result over their input."""
 
 
 class LocalityFeedForward(FeatureOp):
@@ -18,8 +28,9 @@ class LocalityFeedForward(FeatureOp):
     1x1 convolution - norm - activation, k x k depth-wise convolution - norm - activation, channel attention, 1x1
     convolution - norm; no biases. With ``placement="none"`` no token sees another except through the channel attention.
 
-    Without gradients an activation that can overwrite its input does: that is the result of the norm before it, which nothing
-    else holds. (A hook on the norm that keeps its result keeps what the activation makes of it.)
+    Without gradients, the activations in ``IN_PLACE`` overwrite their input, the result of the norm before them, which saves a
+    hidden map. No module is changed for that. An activation with a forward hook is called as usual and overwrites nothing; a
+    hook on the norm must copy what it wants to keep.
 
     Args:
         width: Channels of the grid.
@@ -27,22 +38,22 @@ class LocalityFeedForward(FeatureOp):
         kernel_size: Side of the depth-wise filter in tokens; odd. Borders are padded with zeros.
         placement: Where the depth-wise convolution sits: on the hidden channels (``middle``), on ``width`` channels before
             the expansion (``first``), or nowhere (``none``).
-        activation: Makes the non-linearity; it is made anew for each place.
+        activation: Makes the non-linearity, once for each place that has one.
         channel_attention: Makes the gate on the hidden channels; ``torch.nn.Identity`` for none.
         norm: Makes the normalisations on grids.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width): passes by untouched; the op returns None for it.
+        prefix (b, p, width): is left alone; the op returns None for it.
 
     Cost: h * w * (2 * width * hidden + k**2 * (hidden or width)) multiply-adds and those of the channel attention.
 
     Raises:
-        ValueError: ``kernel_size`` is even, or there would be no hidden channel.
+        ValueError: ``kernel_size`` is even, or ``ratio`` leaves no hidden channel.
 
-    Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Eqs. 5-7. The residual, which the public
-    code adds inside, is the skeleton's business here. ``placement="first"`` convolves ``width`` channels; the public code
-    asks for the hidden number there and fails.
+    Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Eqs. 5-7. The public code adds the
+    residual inside; here the skeleton adds it. ``placement="first"`` convolves ``width`` channels; the public code expects
+    the number of hidden channels there and fails.
     """
 
     def __init__(
@@ -69,27 +80,27 @@ class LocalityFeedForward(FeatureOp):
         """Apply the feed-forward to the map."""
         hidden = grid
         inference = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        # One after the other: a call of a sequence would hold what it was given, a whole hidden map, until it ends.
+        # Called one by one: nn.Sequential would keep its input, a whole hidden map, alive until it ends.
         for part in (*self.first, *self.expand, *self.middle, self.channel_attention, *self.contract):
-            overwrites = inference and getattr(part, "inplace", None) is False
-            hidden = _in_place(part, hidden) if overwrites else part(hidden)
+            in_place = _in_place_function(part) if inference else None
+            hidden = part(hidden) if in_place is None else in_place(hidden, inplace=True)
         return hidden
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], None]:
-        """Apply the feed-forward to the map; the prefix has no neighbours and passes by."""
+        """Apply the feed-forward to the map; the prefix has no neighbours and is left alone."""
         return self(grid), None
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Two matrix products, the depth-wise convolution and the channel attention."""
+        """Count two matrix products, the depth-wise convolution and the channel attention."""
         inside = sum(part.macs(h, w) for part in self.modules() if isinstance(part, DepthwiseConv2d))
         if isinstance(self.channel_attention, FeatureOp):
             inside += self.channel_attention.macs(h, w)
         return 2 * h * w * self.width * self.hidden + inside
 
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Those of the channel attention."""
+        """Count those of the channel attention."""
         return self.channel_attention.elementwise_macs(h, w) if isinstance(self.channel_attention, FeatureOp) else 0
 
 
@@ -97,10 +108,6 @@ def _neighbours(width: int, kernel_size: int, activation: ActivationFactory, nor
     return nn.Sequential(DepthwiseConv2d(width, kernel_size, bias=0), norm(width), activation())
 
 
-def _in_place(activation: Any, hidden: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-    """Compute an activation in the memory of its input."""
-    activation.inplace = True
-    try:
-        return activation(hidden)
-    finally:
-        activation.inplace = False
+def _in_place_function(part: nn.Module) -> Callable[..., Tensor] | None:
+    """Return the function that overwrites the input of ``part``; None if there is none or a hook waits for the module's call."""
+    return None if part._forward_hooks or part._forward_pre_hooks else IN_PLACE.get(type(part))

@@ -17,12 +17,12 @@ class Mlp(FeatureOp):
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width) -> (b, p, width): treated as the grid's tokens are.
+        prefix (b, p, width) -> (b, p, width): treated like the grid's tokens.
 
     Cost: 2 * (h * w + p) * width * hidden multiply-adds.
 
     Raises:
-        ValueError: There would be no hidden channel.
+        ValueError: ``ratio`` leaves no hidden channel.
 
     Source: Vaswani et al., Attention Is All You Need, NeurIPS 2017, Eq. 2, with GELU as in ViT.
     """
@@ -41,11 +41,11 @@ class Mlp(FeatureOp):
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "b h w c"], Float[Tensor, "b p c"]]:
-        """Apply the same maps to both."""
+        """Apply the two maps to grid and prefix."""
         return as_one_sequence(self, grid, prefix)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Two matrix products."""
+        """Count two matrix products."""
         return 2 * (h * w + prefix) * self.expand.in_features * self.expand.out_features
 
 

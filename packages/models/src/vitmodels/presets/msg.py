@@ -19,7 +19,7 @@ from timm.models import register_notrace_module
 from torch import Tensor
 
 from vitcore import MessengerAttention, NormFactory
-from vitcore.attention.windows.window_heads import count_windows, fit_window
+from vitcore.attention.windows.geometry import count_windows, fit_window
 from vitmodels.presets.pale import overlapping
 from vitmodels.presets.swin import LAYER_NORM, MLP_BRANCH
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vitcore import ClusterAttention
 from vitcore.attention.content.cluster_attention import attend_clusters
-from vitcore.attention.whole_map.global_attention import merge_heads, split_qkv
+from vitcore.attention.heads import merge_heads, split_qkv
 
 
 class PairedImageAttention(ClusterAttention):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from vitcore import Embedding, FeatureOp, GridBatchNorm2d
-from vitcore.attention.whole_map.spatial_reduction import PatchReduction
+from vitcore.attention.whole_map.spatial_reduction_attention import PatchReduction
 from vitmodels.skeletons.checkpoint import KeyRules, translate
 from vitmodels.skeletons.parts import merge_parts
 

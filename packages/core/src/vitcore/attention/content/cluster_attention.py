@@ -1,4 +1,4 @@
-"""BOAT's content-based local attention: tokens attend to those that are like them, wherever they are."""
+"""BOAT's content-based local attention: tokens attend to the tokens that are like them, wherever these lie."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention.content.clusters import balanced_clusters, cluster_shape, inverse_permutation
-from vitcore.attention.whole_map.global_attention import count_heads, merge_heads, split_qkv
+from vitcore.attention.heads import count_heads, merge_heads, split_qkv
 from vitcore.convolution import DepthwiseConv2d
 from vitcore.op import FeatureOp
 
@@ -17,7 +17,7 @@ def sort_tokens(tokens: Float[Tensor, "b n t d"], clusters: Int[Tensor, "b n g s
     """Arrange tokens by cluster; a slot of padding (a number from t upwards) repeats the last token."""
     b, n, t, d = tokens.shape
     first = torch.arange(b * n, device=tokens.device).view(b, n, 1, 1) * t
-    # Whole rows of d channels are copied: many times faster on CPU than torch.gather, which copies number by number.
+    # Whole rows of d channels are copied: on a CPU that is many times faster than torch.gather, which copies single numbers.
     rows = tokens.flatten(0, 2).index_select(0, (clusters.clamp_max(t - 1) + first).flatten())
     return rows.view(*clusters.shape, d)
 
@@ -31,7 +31,7 @@ def unsort_tokens(
     b, n, g, s, d = tokens.shape
     first = torch.arange(b * n, device=tokens.device).view(b, n, 1) * (g * s)
     places = inverse_permutation(clusters.flatten(2))[..., :t] + first
-    # Copied straight into (b, t, n, d), where merging heads is a view.
+    # Copied into the layout (b, t, n, d), in which merging heads is a view.
     rows = tokens.flatten(0, 3).index_select(0, places.transpose(1, 2).flatten())
     return rows.view(b, t, n, d).transpose(1, 2)
 
@@ -72,15 +72,15 @@ def attend_clusters(
     overlap_mode: Literal["keys", "tokens"] = "keys",
     scale: float | None = None,
 ) -> Float[Tensor, "b n t d"]:
-    """Attend within each cluster, as ``ClusterAttention`` does, for any ``clusters`` that hold each token once.
+    """Attend within each cluster as ``ClusterAttention`` does; ``clusters`` must hold each token once.
 
     Numbers from t upwards in ``clusters`` are padding: no token attends to them. A cluster must hold at least one token.
-    ``scale`` multiplies the scores; None is d ** -0.5.
+    ``scale`` multiplies the scores; None means d ** -0.5.
     """
     t, (g, s) = q.shape[2], clusters.shape[2:]
     keys = extend_clusters(clusters, overlap)
     queries = keys if overlap_mode == "tokens" else clusters
-    # (b * n, g, keys): clusters in the place of heads keep the attention in four dimensions.
+    # (b * n, g, keys): clusters take the place of heads, so that the attention has four dimensions.
     mask = (keys < t).flatten(0, 1).unsqueeze(2) if g * s > t else None
     sorted_q, sorted_k, sorted_v = (sort_tokens(x, at).flatten(0, 1) for x, at in ((q, queries), (k, keys), (v, keys)))
     attended = scaled_dot_product_attention(sorted_q, sorted_k, sorted_v, attn_mask=mask, scale=scale)
@@ -100,13 +100,13 @@ class ClusterAttention(FeatureOp):
     Args:
         width: Channels of the grid.
         head_dim: Channels per head; must divide ``width``. Each head has clusters of its own.
-        cluster_size: Tokens in a cluster at most; at least 2. Clusters number a power of two and have h * w / clusters
-            tokens each, rounded up; where this leaves a remainder, padding is masked.
+        cluster_size: Tokens in a cluster at most; at least 2. The number of clusters is a power of two; each has
+            h * w / clusters tokens, rounded up, and padding is masked.
         overlap: Tokens taken from the sibling cluster, all of them if it has fewer; 0 for none.
         overlap_mode: ``keys``: the sibling's tokens are keys only. ``tokens``: they are queries as well; a token that is in
             two clusters gets the mean of its two results.
-        iterations, assignment, temperature: Of the clustering, see ``balanced_clusters``.
-        scale: Factor of the scores: ``head_dim**-0.5`` or a number.
+        iterations, assignment, temperature: Settings of the clustering, see ``balanced_clusters``.
+        scale: Factor on the scores: ``head_dim**-0.5`` or a number.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -163,14 +163,14 @@ class ClusterAttention(FeatureOp):
         """Cluster the queries, attend within the clusters, add the neighbours."""
         qkv = self.qkv(grid)
         q, k, v = split_qkv(qkv.flatten(1, 2), self.head_dim)
-        q = q.contiguous()  # Read by the clustering and by the sorting: one copy instead of two.
+        q = q.contiguous()  # Clustering and sorting both read it: one copy instead of two.
         clusters = balanced_clusters(q, self.cluster_size, self.iterations, self.assignment, self.temperature)
         heads = attend_clusters(q, k, v, clusters, self.overlap, self.overlap_mode, self.scale)
         neighbours = self.position(qkv[..., 2 * self.width :])
         return self.projection(merge_heads(heads).view(grid.shape) + neighbours)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the two products with the attention matrices, the convolution, and the products of the clustering."""
+        """Count projections, both products with the attention matrices, the convolution, and the clustering."""
         t = h * w
         splits, size = cluster_shape(t, self.cluster_size)
         padded = size * 2**splits

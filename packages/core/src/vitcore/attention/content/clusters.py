@@ -1,4 +1,4 @@
-"""Clusters of tokens that are alike: balanced hierarchical clustering and plain k-means; no gradient passes through either."""
+"""Clusters of like tokens: balanced hierarchical clustering and plain k-means. No gradient passes through either."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from vitcore.precision import full_precision
 
 
 def cluster_shape(tokens: int, cluster_size: int) -> tuple[int, int]:
-    """Return how often ``tokens`` tokens are halved, and the slots of a cluster then.
+    """Return how many times ``tokens`` tokens are halved, and how many slots each cluster then has.
 
     The fewest halvings that leave at most ``cluster_size`` tokens in a cluster: 3136 tokens and 49 give 6 halvings and 49
     slots, 50 tokens and 49 give one halving and 25 slots.
 
     Raises:
-        ValueError: ``cluster_size`` is below 2: some cluster could hold padding alone.
+        ValueError: ``cluster_size`` is below 2: a cluster could hold nothing but padding.
     """
     if cluster_size < 2:
         raise ValueError(f"balanced_clusters: cluster_size must be at least 2, got cluster_size={cluster_size}.")
@@ -34,24 +34,24 @@ def balanced_clusters(
     assignment: Literal["soft", "hard"] = "soft",
     temperature: float = 0.01,
 ) -> Int[Tensor, "b n g s"]:
-    """Halve the tokens of each image and head again and again, alike with alike, until clusters are small enough.
+    """Halve the tokens of each image and head repeatedly, like tokens together, until the clusters are small enough.
 
     One split takes the tokens in their present order (at first raster order). Two centres start as the normalised means of
     the first and the second half and are refined by ``iterations`` rounds of k-means on the cosine. The tokens are then
-    sorted by (cosine to centre 0 + 1) / (cosine to centre 1 + 1), ascending, and split at the median; among equal tokens the
-    order is torch.sort's choice. The result depends on the order of the tokens in the map, too.
+    sorted by (cosine to centre 0 + 1) / (cosine to centre 1 + 1), ascending, and split at the median; the order of
+    equal tokens is left to torch.sort. The result also depends on the order of the tokens in the map.
 
-    Where t is no multiple of the number of clusters, the numbers from t upwards stand for padding. They lie at the outer
+    Where t is not a multiple of the number of clusters, the numbers from t upwards stand for padding. They lie at the outer
     ends of a cluster's pair, never at the split, and take no part in a centre: the sizes of two clusters, padding not counted,
     differ by one at most.
 
     Args:
-        features: What tokens are compared by; float32 is the least precision that is computed in, also under autocast.
+        features: What tokens are compared by; computed in float32 or better, also under autocast.
         cluster_size: Tokens in a cluster at most; at least 2.
         iterations: Rounds of k-means in each split.
         assignment: ``soft``: a centre is the mean of all tokens, weighted by softmax(cosine / temperature) over the two
             centres. ``hard``: a centre is the mean of the tokens in its half of the sorted order.
-        temperature: Of the softmax; without meaning for ``hard``.
+        temperature: Temperature of the softmax; ``hard`` does not use it.
 
     Returns:
         Which token is in each slot of each cluster: g = 2**splits clusters of s slots (see ``cluster_shape``). Flattened over
@@ -69,7 +69,7 @@ def balanced_clusters(
     order = torch.arange(slots, device=features.device).expand(b * n, slots)
     if splits == 0:
         return order.view(b, n, 1, size)
-    with full_precision(features):  # in half precision many cosines are equal and the order would be chance
+    with full_precision(features):  # in half precision many cosines are equal, and their order would be arbitrary
         tokens = features.detach().flatten(0, 1)
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         tokens = pad(tokens, (0, 0, 0, slots - t)) if slots > t else tokens
@@ -79,7 +79,7 @@ def balanced_clusters(
             order = order.reshape(-1, slots // 2**split)
             ends = _padding_ends(order, t, split) if slots > t else None
             key = _split_key(tokens, scale, order, ends, iterations, assignment, temperature)
-            # No stable=True: it has no ONNX form. Only equal keys would notice.
+            # stable=True has no ONNX form; it would matter for equal keys only.
             order = order.flatten().index_select(0, _row_numbers(key.sort(dim=-1).indices, order.shape[1]))
     return order.view(b, n, -1, size)
 
@@ -88,10 +88,10 @@ def kmeans_clusters(features: Float[Tensor, "b n t d"], clusters: int, iteration
     """Sort the tokens of each image and head into clusters of any size by k-means on the cosine.
 
     Centres start as the normalised means of ``clusters`` equal stretches of the raster order; a centre that loses all its
-    tokens stays where it is. A fixed number of rounds, so that the graph is the same for every image.
+    tokens stays where it is. The number of rounds is fixed, so that the graph is the same for every image.
 
     Args:
-        features: What tokens are compared by; float32 is the least precision that is computed in, also under autocast.
+        features: What tokens are compared by; computed in float32 or better, also under autocast.
         clusters: Number of clusters, at most t.
         iterations: Rounds of assigning tokens and moving centres, after which tokens are assigned for the last time.
 
@@ -103,12 +103,12 @@ def kmeans_clusters(features: Float[Tensor, "b n t d"], clusters: int, iteration
     b, n, t, _ = features.shape
     numbers = torch.arange(clusters, device=features.device).unsqueeze(1)
     label = (torch.arange(t, device=features.device) * clusters // t).expand(b * n, t)
-    with full_precision(features):  # in half precision many cosines are equal and the order would be chance
+    with full_precision(features):  # in half precision many cosines are equal, and their order would be arbitrary
         tokens = features.detach().flatten(0, 1)
         tokens = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         centres = normalize((label.unsqueeze(1) == numbers).to(tokens.dtype) @ tokens, dim=-1)
         for _ in range(iterations):
-            nearest = (centres @ tokens.mT).max(1, keepdim=True).indices  # argmax takes ten times as long on a CPU
+            nearest = (centres @ tokens.mT).max(1, keepdim=True).indices  # on a CPU argmax takes ten times as long
             member = (nearest == numbers).to(tokens.dtype)
             moved = normalize(member @ tokens, dim=-1)
             centres = torch.where(member.sum(-1, keepdim=True) > 0, moved, centres)
@@ -132,9 +132,9 @@ def _split_key(
 ) -> Int[Tensor, "r m"]:
     """Return what the tokens of each row of ``order`` are sorted by: small for those near centre 1.
 
-    Tokens keep their length, which weighs them in a mean; ``scale``, one over it, turns products into cosines.
+    Tokens keep their length, which is their weight in a mean; ``scale``, its reciprocal, turns products into cosines.
     """
-    # Sorted here, from the map, and dropped at the end: two copies never live side by side.
+    # Sorted here from the map and dropped at the end, so that two copies never exist at the same time.
     if order.shape[1] < tokens.shape[1]:
         places = _row_numbers(order.view(tokens.shape[0], -1), tokens.shape[1])
         tokens = tokens.flatten(0, 1).index_select(0, places).view(*order.shape, -1)
@@ -143,7 +143,7 @@ def _split_key(
     centres = normalize(tokens.unflatten(1, (2, -1)).sum(2), dim=-1)
     for _ in range(iterations):
         if assignment == "soft":
-            # The softmax of two numbers needs their difference only: one product with the tokens instead of two.
+            # The softmax of two numbers needs only their difference: one product with the tokens instead of two.
             lead = (centres[:, :1] - centres[:, 1:]) / temperature @ tokens.mT * scale
             weight = torch.cat((lead, -lead), 1).sigmoid()
         else:
@@ -156,7 +156,7 @@ def _ratio_key(cosine: Float[Tensor, "r 2 m"], ends: Int[Tensor, "r m"] | None) 
     """Return whole numbers in the order of (cosine to centre 0 + 1) / (cosine to centre 1 + 1) = x / y.
 
     x / (x + y) has the same order and lies in 0 .. 1. Whole numbers are sorted in two thirds of the time of floating-point
-    ones, whose comparison heeds NaN; the factor keeps their digits.
+    ones, whose comparison must check for NaN; the factor keeps their digits.
     """
     x, y = (cosine + 1).unbind(1)
     share = x / (x + y).clamp_min(torch.finfo(cosine.dtype).eps)

@@ -1,4 +1,4 @@
-"""Attention within clusters of unequal size: what balanced clusters are compared with."""
+"""Attention within clusters of unequal size: the form that balanced clusters are compared with."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention.content.clusters import kmeans_clusters
-from vitcore.attention.whole_map.global_attention import count_heads, merge_heads, split_qkv
+from vitcore.attention.heads import count_heads, merge_heads, split_qkv
 from vitcore.convolution import DepthwiseConv2d
 from vitcore.op import FeatureOp
 
@@ -19,7 +19,7 @@ def attend_labels(
     labels: Int[Tensor, "b n t"],
     scale: float | None = None,
 ) -> Float[Tensor, "b n t d"]:
-    """Attend to the tokens of the same label; ``scale`` multiplies the scores, None is d ** -0.5.
+    """Attend to the tokens of the same label; ``scale`` multiplies the scores; None means d ** -0.5.
 
     All t**2 pairs are computed and masked: sizes that depend on the data would break compiled and exported graphs.
     """
@@ -30,9 +30,9 @@ def attend_labels(
 class KMeansAttention(FeatureOp):
     """Each token attends, in each head, to its cluster of plain k-means, however large that is.
 
-    The comparison to ``ClusterAttention``: the same projections, similarity and LePE, clusters neither balanced nor
+    It is the control for ``ClusterAttention``: projections, similarity and LePE are the same, clusters are neither balanced nor
     overlapping. A mask on the full attention matrix keeps clusters apart, so that this costs what global attention costs and
-    stores h * w * h * w truth values a head: meant for ablations on small maps. With h * w <= cluster_size there is one
+    stores (h * w)**2 truth values per head: it is meant for ablations on small maps. With h * w <= cluster_size there is one
     cluster: global attention with LePE.
 
     Args:
@@ -40,7 +40,7 @@ class KMeansAttention(FeatureOp):
         head_dim: Channels per head; must divide ``width``. Each head has clusters of its own.
         cluster_size: Tokens in a cluster on average: there are h * w / cluster_size clusters, rounded up.
         iterations: Rounds of k-means, see ``kmeans_clusters``.
-        scale: Factor of the scores: ``head_dim**-0.5`` or a number.
+        scale: Factor on the scores: ``head_dim**-0.5`` or a number.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -90,7 +90,7 @@ class KMeansAttention(FeatureOp):
         return self.projection(merge_heads(heads).view(grid.shape) + neighbours)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections, the two products with the full attention matrix, the convolution, and those of the clustering."""
+        """Count projections, the two products with the full attention matrix, the convolution, and those of the clustering."""
         t = h * w
         clusters = -(-t // self.cluster_size)
         clustering = 2 * (self.iterations + 1) * clusters * t * self.width if clusters > 1 else 0

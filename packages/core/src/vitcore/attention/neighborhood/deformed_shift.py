@@ -1,4 +1,4 @@
-"""The filters that shift maps to each place of a neighbourhood: fixed, learned, or the sum of the two, which is one filter."""
+"""The filters that shift a map to each place of a neighbourhood: fixed, learned, or the sum of both, which is one filter."""
 
 from typing import Literal
 
@@ -71,7 +71,7 @@ class DeformedShift(nn.Module):
 
     @torch.no_grad()
     def unmerge(self) -> None:
-        """Take the fixed shift out of the learned one, in place: the inverse of ``merge``, except that its bias becomes zero.
+        """Take the fixed shift out of the learned one, in place: it undoes ``merge``, but the fixed shift's bias is zero.
 
         Raises:
             ValueError: The shift is not ``learned``.
@@ -83,7 +83,7 @@ class DeformedShift(nn.Module):
 
     @property
     def kind(self) -> Literal["fixed", "learned", "both"]:
-        """What the filters are at present."""
+        """Return whether the filters are fixed, learned, or the sum of both."""
         if self.weight is None:
             return "fixed"
         return "learned" if self.fixed_bias is None else "both"

@@ -1,4 +1,4 @@
-"""Local attention by im2col: the textbook form, which copies every key and value kernel_size**2 times. For reference only."""
+"""Local attention by im2col: the textbook form, kept as a reference, which copies keys and values kernel_size**2 times."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ def local_attention_im2col(
     borders: Literal["zero", "masked"] = "zero",
     scale: float | None = None,
 ) -> Float[Tensor, "b h w n d"]:
-    """Let each token attend to the o = kernel_size**2 places around it; ``slide_attention`` with a fixed shift, slowly.
+    """Let each token attend to the o = kernel_size**2 places around it; ``slide_attention`` with a fixed shift is faster.
 
     Args:
         q: Queries of n heads.
@@ -27,7 +27,7 @@ def local_attention_im2col(
         v: Values.
         kernel_size: Side of the neighbourhood in tokens; odd.
         score_bias: Added to the scaled score of a place.
-        borders: Places outside the map have key and value zero (``zero``), or do not take part (``masked``).
+        borders: Places outside the map have zero as key and value (``zero``), or take no part (``masked``).
         scale: Factor on q * k; d ** -0.5 if it is None.
 
     Raises:

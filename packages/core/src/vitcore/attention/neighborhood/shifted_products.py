@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 CACHED = 2**19
-"""Elements of a map that each CPU thread works on at a time: few, so that they stay in its core's cache, but enough that
-threads seldom wait for each other."""
+"""Elements of a map that each CPU thread works on at a time: few enough for its core's cache, and enough that threads seldom
+wait for each other."""
 
 
 def flatten_queries(grid: Float[Tensor, "b h w n d"], kernel_size: int) -> Float[Tensor, "bn d t"]:
@@ -19,21 +19,21 @@ def flatten_queries(grid: Float[Tensor, "b h w n d"], kernel_size: int) -> Float
 
 
 def flatten_keys(grid: Float[Tensor, "b h w n d"], kernel_size: int) -> Float[Tensor, "bn d s"]:
-    """As ``flatten_queries``, with kernel_size // 2 + 1 rows of zeros above and below.
+    """Lay keys out as ``flatten_queries`` does, with kernel_size // 2 + 1 rows of zeros above and below.
 
-    What lies to the left of a row is the zeros at the end of the row above: padding on one side is enough.
+    The zeros at the end of a row also lie to the left of the next one: padding on one side is enough.
     """
     reach = kernel_size // 2
     return pad(grid.permute(0, 3, 4, 1, 2), (0, reach, reach + 1, reach + 1)).flatten(3).flatten(0, 1)
 
 
 def unflatten_queries(flat: Float[Tensor, "bn d t"], h: int, w: int, heads: int) -> Float[Tensor, "b h w n d"]:
-    """Crop the flat rows to the map again: the inverse of ``flatten_queries``. A view."""
+    """Crop the flat rows to the map, as a view: the inverse of ``flatten_queries``."""
     return flat.unflatten(2, (h, -1))[..., :w].unflatten(0, (-1, heads)).permute(0, 3, 4, 1, 2)
 
 
 def shift_starts(kernel_size: int, w: int) -> tuple[int, ...]:
-    """Return, for each tap of the kernel in raster order, where the view of flat keys begins that it shows the queries."""
+    """Return, for each tap of the kernel in raster order, the offset at which its view of the flat keys begins."""
     reach = kernel_size // 2
     return tuple(
         row * (w + reach) + column - reach for row in range(1, kernel_size + 1) for column in range(kernel_size)
@@ -64,8 +64,8 @@ def shifted_mixture(
     return _Mixture.apply(weights, v, starts, kernel)
 
 
-# Both are partial derivatives of one form, the sum over p, o and channels of a * (view p of b) * kernel[p] * c:
-# scores that in c with a = q, b = k, the mixture that in a with b = v, c = weights. Autograd would keep a map for each tap.
+# Both are partial derivatives of one form, the sum over p, o and channels of a * (view p of b) * kernel[p] * c: the scores are
+# the derivative in c for a = q, b = k, the mixture that in a for b = v, c = weights. Autograd would keep a map for each tap.
 class _Scores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, starts: tuple[int, ...], kernel: Tensor | None) -> Tensor:
@@ -73,7 +73,7 @@ class _Scores(torch.autograd.Function):
         ctx.starts = starts
         scores = q.new_zeros(q.shape[0], len(starts), q.shape[2])
         for part in _chunks(q):
-            work = _room(q[part])
+            work = _workspace(q[part])
             for tap, view in enumerate(_views(starts, part, q)):
                 _add_over_channels(scores[part], torch.mul(q[part], k[view], out=work), tap, kernel)
         return scores
@@ -94,7 +94,7 @@ class _Mixture(torch.autograd.Function):
         ctx.starts = starts
         mixture = v.new_zeros(*v.shape[:2], weights.shape[2])
         for part in _chunks(mixture):
-            work = _room(mixture[part])
+            work = _workspace(mixture[part])
             for tap, view in enumerate(_views(starts, part, mixture)):
                 mixture[part].addcmul_(_spread_over_channels(weights[part], tap, kernel, work), v[view])
         return mixture
@@ -120,7 +120,7 @@ def _derivatives(
     """Return the derivatives of the form in b and the kernel; add those in a and c to ``da`` and ``dc`` where given."""
     db, dkernel = torch.zeros_like(b), None if kernel is None else torch.zeros_like(kernel)
     for part in _chunks(a):
-        work = _room(a[part])
+        work = _workspace(a[part])
         for tap, view in enumerate(_views(starts, part, a)):
             share = _spread_over_channels(c[part], tap, kernel, work)
             db[view].addcmul_(share, a[part])
@@ -152,8 +152,8 @@ def _spread_over_channels(weights: Tensor, tap: int, kernel: Tensor | None, work
     return torch.bmm(kernel[tap].expand(weights.shape[0], -1, -1), weights, out=work)
 
 
-def _room(chunk: Tensor) -> Tensor | None:
-    """Return memory for the products with each tap in turn; None for a compiler: an exported graph may be differentiated."""
+def _workspace(chunk: Tensor) -> Tensor | None:
+    """Return memory that the product with each tap reuses; None under a compiler, whose exported graph may be differentiated."""
     return None if torch.compiler.is_compiling() else torch.empty_like(chunk)
 
 
@@ -165,5 +165,5 @@ def _chunks(flat: Tensor) -> list[slice]:
 
 
 def _views(starts: tuple[int, ...], part: slice, flat: Tensor) -> list[tuple[slice, slice, slice]]:
-    """Return the places of the views in the flat keys of a chunk, for queries like ``flat``."""
+    """Return the slices that cut each tap's view from the flat keys of a chunk, for queries shaped like ``flat``."""
     return [(part, slice(None), slice(start, start + flat.shape[2])) for start in starts]

@@ -1,4 +1,4 @@
-"""Tiles of a map for neighbourhood attention: queries that are answered together from the keys that their windows cover."""
+"""Tiles of a map for neighbourhood attention: groups of queries that share the keys that their windows cover."""
 
 from typing import NamedTuple
 
@@ -8,15 +8,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 TILE = 8
-"""Largest side, in tokens, of a tile of queries that are answered from one set of keys."""
+"""Largest side, in tokens, of a tile of queries that share one set of keys."""
 
 
 class AxisTiles(NamedTuple):
     """An axis of the map cut into g tiles of t queries, and for each tile the u keys that their windows cover.
 
-    ``queries`` (g, t) and ``keys`` (g, u) are places on the axis, repeated where a tile is not full; ``home`` (size,) says where
-    each place is found among the g * t queries. ``seen`` (g, t, u) marks the keys in a query's window, and ``step`` (g, t, u) is
-    the way from query to key in multiples of the dilation, within 1 - kernel_size..kernel_size - 1.
+    ``queries`` (g, t) and ``keys`` (g, u) are places on the axis, repeated where a tile is not full; ``home`` (size,) says
+    where each place is found among the g * t queries. ``seen`` (g, t, u) marks the keys in a query's window, and ``step``
+    (g, t, u) is the step from query to key in multiples of the dilation, within 1 - kernel_size..kernel_size - 1.
     """
 
     queries: Int[Tensor, "g t"]
@@ -83,7 +83,7 @@ def tile_mask(
     side = score_bias.shape[1]
     row_step, column_step = ((axis.step + side // 2).masked_fill(~axis.seen, side) for axis in (rows, columns))
     bands = pad(score_bias, (0, 1, 0, 1), value=-torch.inf)[:, :, column_step]
-    # Whole rows of keys are copied: many times faster on a CPU than to look up number by number.
+    # Whole rows of keys are copied: on a CPU that is many times faster than looking up single numbers.
     tiles, queries = column_step.shape[:2]
     band = torch.arange(tiles * queries, device=row_step.device).view(tiles, 1, queries, 1)
     where = row_step[:, None, :, None] * (tiles * queries) + band

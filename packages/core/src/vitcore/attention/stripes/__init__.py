@@ -1,1 +1,1 @@
-"""Tokens see stripes of the map: rows, columns, crosses and pales."""
+"""A token sees stripes of the map: rows, columns, crosses and pales."""

@@ -1,1 +1,1 @@
-"""Every token sees the whole map, as it is or in a shorter list of keys."""
+"""Every token sees the whole map, either all tokens or a shorter list of keys that stands for them."""

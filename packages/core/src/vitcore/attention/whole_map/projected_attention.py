@@ -1,12 +1,12 @@
-"""Global attention whose queries, keys and values come from a projection of one's choice."""
+"""Global attention whose queries, keys and values come from a projection that the caller chooses."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.attention.group_attention import group_attention
+from vitcore.attention.dot_product_attention import group_attention
+from vitcore.attention.heads import count_heads
 from vitcore.attention.qkv_projection import ProjectionFactory, SeparableProjection
-from vitcore.attention.whole_map.global_attention import count_heads
 from vitcore.op import FeatureOp
 
 
@@ -24,7 +24,7 @@ class ProjectedAttention(FeatureOp):
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
-        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front; the filters of the projection pass it by.
+        prefix (b, p, width) -> (b, p, width): joins queries and keys, in front; it bypasses the filters of the projection.
 
     Cost: that of the projection, t * width**2 + 2 * t * m * width multiply-adds for t = h * w + p queries and m keys, prefix
     included.
@@ -32,8 +32,8 @@ class ProjectedAttention(FeatureOp):
     Raises:
         ValueError: ``head_dim`` does not divide ``width``.
 
-    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional
-    Projection". Differs from the public code in the scale, see above.
+    Source: Wu et al., CvT: Introducing Convolutions to Vision Transformers, ICCV 2021, "Convolutional Projection". Differs from
+    the public code in the default of ``scale``.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ProjectedAttention(FeatureOp):
         return self.projection(group_attention(q, k, v, scale=self.scale).flatten(2))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """The projections and the two products with the attention matrix."""
+        """Count the projections and the two products with the attention matrix."""
         rows, columns = self.qkv.key_size(h, w)
         t, m = h * w + prefix, rows * columns + prefix
         return self.qkv.macs(h, w, prefix) + t * self.width**2 + 2 * t * m * self.width

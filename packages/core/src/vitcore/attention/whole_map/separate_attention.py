@@ -5,18 +5,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from vitcore.attention.whole_map.global_attention import attend, count_heads, merge_heads, split_qkv
+from vitcore.attention.dot_product_attention import attend
+from vitcore.attention.heads import count_heads, merge_heads, split_qkv
 from vitcore.op import FeatureOp
 from vitcore.sequence import as_one_sequence
 
-torch.fx.wrap("attend")  # a symbolic trace cannot follow what depends on the number of keys
+torch.fx.wrap("attend")  # torch.fx cannot trace a decision that depends on the number of keys
 
 
 class SeparateAttention(FeatureOp):
     """Each token attends to all tokens of its image; queries and keys share a projection, values have another, both bias-free.
 
-    The function is that of ``GlobalAttention(bias="projection")`` with the two weights one below the other; keeping them apart
-    keeps their initialisation, decay and names apart.
+    It computes what ``GlobalAttention(bias="projection")`` computes with the two weights stacked; as two parameters they keep
+    their own initialisation, weight decay and names.
 
     Args:
         width: Channels of the grid.
@@ -53,12 +54,12 @@ class SeparateAttention(FeatureOp):
         return as_one_sequence(self._attend, grid, prefix)
 
     def _attend(self, tokens: Float[Tensor, "b t c"]) -> Float[Tensor, "b t c"]:
-        # Joining the weights, not the results, leaves one matrix product and no copy of the tokens.
+        # Joining the weights instead of the results takes one matrix product and copies no tokens.
         qkv = linear(tokens, torch.cat((self.qk.weight, self.v.weight)))
         q, k, v = split_qkv(qkv, self.head_dim)
         return self.projection(merge_heads(attend(q, k, v)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Projections and the two products with the attention matrix."""
+        """Count projections and the two products with the attention matrix."""
         t, width = h * w + prefix, self.v.in_features
         return 2 * t * width * (2 * width + t)

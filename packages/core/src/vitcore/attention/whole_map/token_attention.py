@@ -6,14 +6,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from vitcore.attention.whole_map.global_attention import merge_heads, split_qkv
+from vitcore.attention.heads import merge_heads, split_qkv
 
 
 class TokenAttention(nn.Module):
     """Each token attends to all tokens of its image; the values are the skip connection.
 
-    One head. The output is v + projection(attention), because the input has another width and cannot be added. There is no norm
-    before and no feed-forward after it here.
+    One head. The output is v + projection(attention), because the input has another width and cannot be added. The op
+    contains neither the norm before it nor the feed-forward after it.
 
     Args:
         in_width: Channels of the input grid. Scores are scaled by in_width ** -0.5.
@@ -25,8 +25,8 @@ class TokenAttention(nn.Module):
 
     Cost: t * width * (3 * in_width + width) + 2 * t**2 * width multiply-adds, t = h * w.
 
-    Source: Yuan et al., Tokens-to-Token ViT, ICCV 2021, section 3.1. The scale by the input's width, not the keys', is that of
-    the public code.
+    Source: Yuan et al., Tokens-to-Token ViT, ICCV 2021, section 3.1. As in the public code, the scale uses the width of the
+    input and not that of the keys.
     """
 
     def __init__(self, in_width: int, width: int, bias: Literal["all", "projection"] = "projection") -> None:
@@ -42,6 +42,6 @@ class TokenAttention(nn.Module):
         return (merge_heads(v) + self.projection(merge_heads(mixed))).unflatten(1, grid.shape[1:3])
 
     def macs(self, h: int, w: int) -> int:
-        """Projections and the two products with the attention matrix."""
+        """Count projections and the two products with the attention matrix."""
         t, width = h * w, self.projection.in_features
         return t * (self.qkv.weight.numel() + width**2) + 2 * t**2 * width

@@ -1,1 +1,1 @@
-"""Tokens see those of their window."""
+"""A token sees the tokens of its window: a square of the map, spread-out tokens, or the pixels of a patch."""

@@ -1,11 +1,10 @@
-"""What messengers do among themselves: windows swap groups of channels."""
+"""The exchange between messengers: those of neighbouring windows swap groups of channels."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vitcore.attention.windows.window import window_merge, window_partition
-from vitcore.attention.windows.window_heads import count_windows, fit_window, region_map
+from vitcore.attention.windows.geometry import count_windows, fit_window, region_map, window_merge, window_partition
 from vitcore.op import FeatureOp
 
 
@@ -26,7 +25,7 @@ def exchange_messengers(
     """
     g, region = shuffle**2, (shuffle, shuffle)
     padding = region_map(rows, columns, region, 0, messengers.device)
-    if padding is None:  # the same where no region is cut: views and three copies
+    if padding is None:  # no region is cut: the same exchange takes views and three copies
         regions = messengers.unflatten(1, (rows // shuffle, shuffle, columns // shuffle, shuffle)).transpose(2, 3)
         swapped = regions.reshape(-1, g, g, messengers.shape[2] // g).transpose(1, 2).reshape(regions.shape)
         return swapped.transpose(2, 3).reshape(messengers.shape)
@@ -57,8 +56,8 @@ def require_messengers(owner: str, h: int, w: int, window: tuple[int, int], pref
 class MessengerExchange(FeatureOp):
     """The messengers of each region of windows swap groups of channels; the map stays as it is.
 
-    As a branch without norm and drop-path, after that of ``MessengerAttention``: the op returns the change, so that its sum
-    with the residual stream is the exchanged messengers. In a network without messengers it adds nothing.
+    It is used as a branch without norm and drop-path after that of ``MessengerAttention``. The op returns the change, so that
+    its sum with the residual stream is the exchanged messengers. In a network without messengers it adds nothing.
 
     Args:
         width: Channels of a messenger.
@@ -75,8 +74,8 @@ class MessengerExchange(FeatureOp):
         ValueError: ``window`` is less than 1, ``shuffle**2`` does not divide ``width``, or the prefix does not hold one messenger
             for each window.
 
-    Source: Fang et al., MSG-Transformer, CVPR 2022, section 3. A region that the border cuts exchanges among the windows that
-    it has; the public code wants regions to fill the map, and exchanges nothing on a map smaller than a region.
+    Source: Fang et al., MSG-Transformer, CVPR 2022, section 3. In a region that the border cuts, the windows that exist
+    exchange; the public code requires regions to fill the map, and exchanges nothing on a map smaller than a region.
     """
 
     def __init__(self, width: int, window: int = 7, shuffle: int = 4) -> None:
@@ -87,7 +86,7 @@ class MessengerExchange(FeatureOp):
         self.window, self.shuffle = window, shuffle
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
-        """Return zeros: no messenger, no change."""
+        """Return zeros: without messengers nothing changes."""
         return grid.new_zeros(()).expand(grid.shape)
 
     def forward_prefixed(
@@ -100,5 +99,5 @@ class MessengerExchange(FeatureOp):
         return self(grid), exchange_messengers(prefix, *count_windows(h, w, window), self.shuffle) - prefix
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Copies only."""
+        """Return 0: tokens are only copied."""
         return 0

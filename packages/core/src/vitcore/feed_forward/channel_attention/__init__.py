@@ -1,0 +1,1 @@
+"""Channel attentions: a gate for each channel, computed from the whole map."""

@@ -17,8 +17,9 @@ from tests.cli.ablation_directory import (
     set_trial_provenance,
     write_speed,
 )
-from vitcli.records.load import load
-from vitcli.report import ReportError, summarise, to_csv, to_terminal, write_pages
+from vitcli.records.ablation import load
+from vitcli.records.json_files import RecordError
+from vitcli.report import summarise, to_csv, to_terminal, write_pages
 
 FORMATS = ("report.md", "report.html", "report.tex", "report.csv")
 
@@ -155,7 +156,7 @@ def test_an_arm_whose_speed_was_not_measured_is_named(runs):
 def test_a_speed_that_is_no_number_is_one_sentence(runs, value, shown):
     write_speed(runs)
     edit_speed(runs, "relu6", latency_ms=value)
-    with pytest.raises(ReportError, match=rf"speed\.json: latency_ms must be a finite number, got {shown}\.$"):
+    with pytest.raises(RecordError, match=rf"speed\.json: latency_ms must be a finite number, got {shown}\.$"):
         load(runs)
 
 
@@ -169,7 +170,7 @@ def test_a_speed_that_is_no_number_is_one_sentence(runs, value, shown):
 )
 def test_a_plan_whose_additions_make_no_sense_is_one_sentence(runs, change, sentence):
     edit_plan(runs, **change)
-    with pytest.raises(ReportError, match=rf"ablation\.json: {sentence}$"):
+    with pytest.raises(RecordError, match=rf"ablation\.json: {sentence}$"):
         load(runs)
 
 

@@ -19,16 +19,18 @@ from tests.cli.ablation_directory import (
     write_speed,
     write_trial,
 )
-from vitcli.records.load import load
-from vitcli.report import ReportError, summarise
-from vitcli.report.figures.arm_style import look
+from vitcli.records.ablation import Ablation, load
+from vitcli.records.json_files import RecordError
+from vitcli.records.metrics import read_arm_series
+from vitcli.report import summarise
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import fold, heights, with_seeds
+from vitcli.report.figures.cost import nearest_free, overlap
+from vitcli.report.figures.curves import spread
 from vitcli.report.figures.differences import MARKS
-from vitcli.report.figures.end_labels import spread
-from vitcli.report.figures.labels import fold, heights, with_seeds
-from vitcli.report.figures.place_labels import nearest_free, overlap
 from vitcli.report.figures.write import write_figures
-from vitcli.statistics.curves import mean_curves
-from vitcli.statistics.effects import effects
+from vitcli.statistics.curves import Curve, mean_curves
+from vitcli.statistics.effects import Effect, effects
 from vitcli.statistics.pareto import front
 
 
@@ -46,6 +48,14 @@ def size(path: Path) -> tuple[int, int]:
 def draw(directory: Path) -> list[str]:
     ablation = load(directory)
     return [picture.name for picture in write_figures(ablation, summarise(ablation))]
+
+
+def curves(directory: Path, arm: str) -> dict[str, Curve]:
+    return mean_curves(read_arm_series(load(directory).arm(arm), "epoch"))
+
+
+def effects_of(ablation: Ablation) -> list[Effect]:
+    return effects({arm.name: arm.values("test/acc1") for arm in ablation.arms}, ablation.levels)
 
 
 def words(path: Path) -> str:
@@ -100,7 +110,7 @@ def test_drawing_does_without_pyplot_and_its_global_state(runs):
 
 
 def test_the_mean_curve_is_the_mean_of_the_seeds_files(runs):
-    curve = mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"]
+    curve = curves(runs, "relu6")["val/acc1"]
     last = []
     for seed in range(5):
         with (runs / "relu6" / f"seed{seed}" / "metrics.csv").open() as file:
@@ -113,18 +123,18 @@ def test_the_mean_curve_is_the_mean_of_the_seeds_files(runs):
 def test_the_mean_curve_ends_where_the_shortest_seed_ends(runs):
     path = runs / "relu6" / "seed0" / "metrics.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:21]) + "\n")
-    assert mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"].x[-1] == 9
+    assert curves(runs, "relu6")["val/acc1"].x[-1] == 9
 
 
 def test_a_failed_trial_is_in_no_curve(runs):
-    assert mean_curves(load(runs).arm("h_swish"), "epoch")["val/acc1"].n == 4
+    assert curves(runs, "h_swish")["val/acc1"].n == 4
 
 
 def test_a_file_of_curves_that_holds_text_is_one_sentence(runs):
     path = runs / "relu6" / "seed0" / "metrics.csv"
     path.write_text("epoch,step,val/acc1\n0,1,good\n")
-    with pytest.raises(ReportError, match=r"metrics\.csv: every cell must be empty or a number"):
-        mean_curves(load(runs).arm("relu6"), "epoch")
+    with pytest.raises(RecordError, match=r"metrics\.csv: every cell must be empty or a number"):
+        curves(runs, "relu6")
 
 
 def test_labels_are_moved_apart_and_stay_inside():
@@ -135,7 +145,7 @@ def test_labels_are_moved_apart_and_stay_inside():
 
 
 def test_neighbouring_arms_differ_in_colour_marker_and_line():
-    looks = [look(index) for index in range(60)]
+    looks = [arm_style(index) for index in range(60)]
     assert len(set(looks)) == 60
     for one, other in pairwise(looks):
         assert one.colour != other.colour
@@ -217,7 +227,7 @@ def test_without_factors_there_is_no_factor_figure(runs):
 
 def test_two_factors_have_one_line_for_each_level_of_the_other(tmp_path):
     ablation = load(make_grid(tmp_path, {"activation": ["relu", "gelu"], "attention": ["none", "eca", "se"]}))
-    activation, attention = effects(ablation)
+    activation, attention = effects_of(ablation)
     assert [line.name for line in activation.lines] == ["none", "eca", "se"]
     assert [line.name for line in attention.lines] == ["relu", "gelu"]
     values = list(ablation.arm("gelu-eca").values("test/acc1").values())
@@ -228,20 +238,20 @@ def test_many_factors_have_their_marginal_means_over_seeds_that_all_arms_have(tm
     make_grid(tmp_path, {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["0", "1", "2"]}, seeds=4)
     edit_result(tmp_path, "0-0-0", 3, status="failed", cause="", metrics={})
     ablation = load(tmp_path)
-    (line,) = effects(ablation)[0].lines
+    (line,) = effects_of(ablation)[0].lines
     ones = [arm.values("test/acc1") for arm in ablation.arms if ablation.levels[arm.name]["a"] == "1"]
     by_seed = [np.mean([values[seed] for values in ones]) for seed in range(3)]
     assert len(ones) == 9
     assert line.levels["1"].n == 3
     assert line.levels["1"].mean == pytest.approx(np.mean(by_seed), rel=1e-15)
     assert line.levels["1"].sd == pytest.approx(np.std(by_seed, ddof=1), rel=1e-12)
-    assert effects(ablation)[0].held == "average over 9 combinations of the others"
+    assert effects_of(ablation)[0].held == "average over 9 combinations of the others"
 
 
 def test_one_factor_at_a_time_has_the_line_through_the_default_alone(tmp_path):
     levels = {"d": {"a": "0", "b": "0"}, "a1": {"a": "1", "b": "0"}, "b1": {"a": "0", "b": "1"}}
     ablation = load(make_arms(tmp_path, list(levels), 2, levels=levels))
-    for effect, other in zip(effects(ablation), ("a1", "b1"), strict=True):
+    for effect, other in zip(effects_of(ablation), ("a1", "b1"), strict=True):
         (line,) = effect.lines
         assert list(line.levels) == ["0", "1"]
         expected = list(ablation.arm(other).values("test/acc1").values())
@@ -251,7 +261,7 @@ def test_one_factor_at_a_time_has_the_line_through_the_default_alone(tmp_path):
 def test_an_arm_beside_the_factors_is_in_no_effect(tmp_path):
     levels = {"x": {"a": "0"}, "y": {"a": "1"}}
     ablation = load(make_arms(tmp_path, ["x", "y", "beside"], 2, levels=levels))
-    assert effects(ablation)[0].levels == ("0", "1")
+    assert effects_of(ablation)[0].levels == ("0", "1")
 
 
 @pytest.mark.parametrize("name", ["$x$ and $\\alpha", "日本", "a" * 90, "\x1b[31mred", "<b>&", ""])

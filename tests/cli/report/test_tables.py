@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.ablation_directory import edit_result, make_ablation, write_plan, write_trial
-from vitcli.records.load import load
+from vitcli.records.ablation import load
 from vitcli.report import Summary, content, summarise, to_csv, to_markdown, to_terminal, write
 
 

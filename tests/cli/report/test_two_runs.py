@@ -21,8 +21,8 @@ from tests.cli.ablation_directory import (
 )
 from vitcli.commands.compare import main
 from vitcli.config.errors import ConfigError
-from vitcli.records.load import load
-from vitcli.report.two_runs import across
+from vitcli.records.ablation import load
+from vitcli.report import compare_runs
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 
 def test_arms_are_paired_by_seed_with_scipys_p_value_and_holms_correction(two):
-    found = across(load(two[0]), load(two[1]))
+    found = compare_runs(load(two[0]), load(two[1]))
     pair = next(pair for pair in found.pairs if pair.arm == "h_swish")
     before, after = (list(load(directory).arm("h_swish").values("test/acc1").values()) for directory in two)
     assert pair.comparison.difference.mean == pytest.approx(np.mean(np.subtract(after, before)))
@@ -59,7 +59,7 @@ def test_a_larger_loss_is_worse(two):
             edit_result(directory, "relu6", seed, metrics={"test/loss": 0.5 + 0.001 * seed * (directory == two[0])})
     for seed in range(5):
         edit_result(two[1], "relu6", seed, metrics={"test/loss": 0.7 + 0.002 * seed})
-    (pair,) = (pair for pair in across(load(two[0]), load(two[1])).pairs if pair.arm == "relu6")
+    (pair,) = (pair for pair in compare_runs(load(two[0]), load(two[1])).pairs if pair.arm == "relu6")
     assert pair.comparison.verdict == "worse"
     assert pair.comparison.improvement.share == 0.0
 
@@ -67,7 +67,7 @@ def test_a_larger_loss_is_worse(two):
 def test_only_seeds_that_both_have_are_compared(two):
     edit_result(two[1], "h_swish", 2, status="failed", cause="", metrics={})
     edit_plan(two[0], seeds=[0, 1, 2, 3])
-    (pair,) = (pair for pair in across(load(two[0]), load(two[1])).pairs if pair.arm == "h_swish")
+    (pair,) = (pair for pair in compare_runs(load(two[0]), load(two[1])).pairs if pair.arm == "h_swish")
     assert pair.comparison.seeds == (0, 1, 3)
     assert (pair.first.n, pair.second.n) == (4, 4)
 
@@ -119,7 +119,7 @@ def test_arms_of_one_directory_alone_are_named(tmp_path, capsys):
 
 def test_the_csv_has_every_digit(two, capsys):
     rows = {row["arm"]: row for row in csv.DictReader(io.StringIO(printed(capsys, *two, "--format", "csv")))}
-    found = {pair.arm: pair for pair in across(load(two[0]), load(two[1])).pairs}
+    found = {pair.arm: pair for pair in compare_runs(load(two[0]), load(two[1])).pairs}
     assert float(rows["h_swish"]["difference"]) == found["h_swish"].comparison.difference.mean
     assert float(rows["h_swish"]["p_holm"]) == found["h_swish"].comparison.p_holm
     assert rows["relu6"]["first_id"] == rows["relu6"]["second_id"]

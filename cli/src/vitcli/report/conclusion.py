@@ -3,9 +3,10 @@
 from vitcli.report import numbers
 from vitcli.report.summary import Row, Summary
 from vitcli.statistics.comparison import Comparison
+from vitcli.statistics.significance import SEED_CAP
 
 
-def answer(summary: Summary) -> str:
+def conclusion(summary: Summary) -> str:
     """One paragraph: what is better or worse and by how much, where there is no evidence, and what would be needed."""
     if summary.row(summary.baseline).result.n == 0:
         return f"No answer yet: the baseline {summary.baseline} has no usable trial to compare with."
@@ -24,15 +25,15 @@ _FOUND = ("better", "worse")
 
 
 def _found(row: Row, comparison: Comparison, summary: Summary) -> str:
-    places = numbers.decimals(summary)
+    decimals = numbers.decimals(summary)
     # "better by" and "worse by" count in the direction of the verdict, so that both are positive whichever way is better.
     low, high = comparison.difference.interval or (0.0, 0.0)
     mean = comparison.difference.mean or 0.0
     if mean < 0:
         low, high = -high, -low
     return (
-        f"{row.arm} is {comparison.verdict} than {summary.baseline} by {numbers.value(abs(mean), places)} "
-        f"{numbers.interval((low, high), places)} in {summary.metric.name}, "
+        f"{row.arm} is {comparison.verdict} than {summary.baseline} by {numbers.value(abs(mean), decimals)} "
+        f"{numbers.interval((low, high), decimals)} in {summary.metric.name}, "
         f"p {_is(comparison.p_holm)} ({_family(summary)}, {_seeds(comparison.difference.n)})."
     )
 
@@ -61,7 +62,7 @@ def _needed(comparison: Comparison) -> str:
     if comparison.seeds_needed == "not defined":
         return ""
     if comparison.seeds_needed == "over the cap":
-        return f"more than {tests.SEED_CAP} seeds"
+        return f"more than {SEED_CAP} seeds"
     return f"about {comparison.seeds_needed} seeds"
 
 

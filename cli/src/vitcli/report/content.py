@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from vitcli.records.ablation import Ablation
 from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
-from vitcli.report.conclusion import answer
-from vitcli.report.results import costs, meaning, results
+from vitcli.report.conclusion import conclusion
 from vitcli.report.summary import Summary
+from vitcli.report.tables import costs, meaning, results
 
 
 def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -> list[Block]:
@@ -23,9 +23,9 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
         *([Paragraph(ablation.question)] if ablation.question else []),
         *([Paragraph(f"Source: {ablation.source}.")] if ablation.source else []),
         *([Warnings(summary.warnings)] if summary.warnings else []),
-        Paragraph(answer(summary), "Answer."),
+        Paragraph(conclusion(summary), "Answer."),
         *_unfinished(ablation),
-        *tables(ablation, summary),
+        *number_blocks(ablation, summary),
         *pictures,
         Heading("What differs from the baseline", 2),
         _differences(ablation),
@@ -38,7 +38,7 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
     ]
 
 
-def tables(ablation: Ablation, summary: Summary) -> list[Block]:
+def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
     """The numbers: results and costs, and what they are."""
     return [
         results(summary),

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from vitcli.records.ablation import Ablation, Trial
-from vitcli.records.load_conditions import SPEED
+from vitcli.records.ablation import Ablation
+from vitcli.records.speed import SPEED
+from vitcli.records.trial import Trial
 from vitcli.report.blocks import Code
 from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, listed
 from vitcli.report.summary import Summary

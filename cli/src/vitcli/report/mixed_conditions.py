@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from vitcli.records.ablation import Ablation, Trial
+from vitcli.records.ablation import Ablation
 from vitcli.records.conditions import Provenance
+from vitcli.records.trial import Trial
 
 NOT_RECORDED = "not recorded"
 _NAMED = 12
@@ -26,7 +27,7 @@ def short(fingerprint: str | None) -> str:
     return fingerprint[:10] if fingerprint else NOT_RECORDED
 
 
-def mixing(ablation: Ablation) -> tuple[str, ...]:
+def mixed_conditions(ablation: Ablation) -> tuple[str, ...]:
     """One sentence for each way in which the used trials fall into groups; aspects that fall into the same groups share it."""
     used = [trial for arm in ablation.arms for trial in arm.done]
     told = {trial.name: aspects(trial.provenance) for trial in used if trial.provenance}

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from vitcli.records.ablation import Ablation, Arm, Metric
-from vitcli.records.conditions import ArmSpeed
-from vitcli.report.mixed_conditions import mixing
+from vitcli.records.speed import ArmSpeed
+from vitcli.report.mixed_conditions import mixed_conditions
 from vitcli.statistics.comparison import Comparison, Estimate, compare, estimate
+
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Row:
     train_seconds: float | None
     images_per_second: float | None
     speed: ArmSpeed | None
+
+    @property
+    def verdict(self) -> str:
+        """``baseline`` for the baseline itself, else the comparison's verdict."""
+        return BASELINE if self.comparison is None else self.comparison.verdict
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ def summarise(ablation: Ablation) -> Summary:
             _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name), speed_of(ablation, arm))
             for arm in ablation.arms
         ),
-        warnings=mixing(ablation),
+        warnings=mixed_conditions(ablation),
     )
 
 

@@ -9,7 +9,7 @@ _LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
 
 
 @dataclass(frozen=True)
-class Look:
+class ArmStyle:
     """What matplotlib calls color, marker and linestyle."""
 
     colour: str
@@ -17,6 +17,6 @@ class Look:
     line: str | tuple[int, tuple[int, ...]]
 
 
-def look(index: int) -> Look:
+def arm_style(index: int) -> ArmStyle:
     """The look of the ``index``-th arm; the three cycles have different lengths, so that 315 arms are told apart."""
-    return Look(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])
+    return ArmStyle(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])

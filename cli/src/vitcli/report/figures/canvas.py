@@ -1,10 +1,18 @@
-"""An empty picture: its size, its fonts, and its way to a file. matplotlib's object API only, no pyplot and no global state."""
+"""What all figures share: an empty picture and its way to a file, names that fold, and intervals.
 
+Only matplotlib's object API is used: no pyplot and no global state.
+"""
+
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vitcli.report.formats.printable import printable
+from vitcli.statistics.comparison import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +23,11 @@ FONT = 10.0
 WIDTH, _DPI = 8.0, 150
 _MARGIN = 0.12
 KINDS = (".png", ".svg")
+
+_LINE, _ROW = 0.165, 0.42
+"""Inches from one line of text to the next, and of a row with one or two lines of text."""
+LETTERS = 30
+"""Most letters in a line of text."""
 
 
 @contextmanager
@@ -57,3 +70,52 @@ def _save(figure: "Figure", stem: Path) -> None:
     box = figure.get_tightbbox(figure.canvas.get_renderer()).padded(_MARGIN)  # type: ignore[attr-defined]
     figure.savefig(stem.with_name(stem.name + ".png"), bbox_inches=box, pil_kwargs={"compress_level": 4})
     figure.savefig(stem.with_name(stem.name + ".svg"), bbox_inches=box, metadata={"Date": None})
+
+
+def fold(name: str, width: int = LETTERS) -> str:
+    """The name in lines of at most ``width`` letters, broken after ``-``, ``_``, ``.``, ``,`` or a space where it can be."""
+    lines = [""]
+    for part in re.findall(r"[^-_., ]*[-_., ]*", printable(name)):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        for letter in part:
+            if len(lines[-1]) >= width and not letter.isspace():
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(line.strip() for line in lines)
+
+
+def with_seeds(name: str, seeds: int) -> str:
+    """The folded name with the number of seeds, which stays in one piece."""
+    folded, count = fold(name), f"(n = {seeds})"
+    fits = len(folded.rsplit("\n", 1)[-1]) + len(count) < LETTERS
+    return f"{folded}{' ' if fits else chr(10)}{count}"
+
+
+def heights(names: Sequence[str]) -> tuple[list[float], float]:
+    """The middle of each name's row, from the top and in inches, and the height of all rows together."""
+    rows = [max(_ROW, 0.1 + _LINE * (name.count("\n") + 1)) for name in names]
+    ends = list(accumulate(rows))
+    return [end - row / 2 for end, row in zip(ends, rows, strict=True)], ends[-1] if ends else 0.0
+
+
+def draw_across(axes: "Axes", results: Sequence[Estimate], heights: Sequence[float], colours: Sequence[str]) -> None:
+    """Draw each result's interval as a horizontal bar at its height; one without an interval draws nothing."""
+    bars = [
+        (*one.interval, at, colour) for one, at, colour in zip(results, heights, colours, strict=True) if one.interval
+    ]
+    if not bars:
+        return
+    low, high, at, colour = map(list, zip(*bars, strict=True))
+    axes.hlines(at, low, high, colors=colour, linewidth=2, zorder=2)
+    axes.scatter([*low, *high], at * 2, c=colour * 2, marker="|", s=50, linewidths=1.2, zorder=2)
+
+
+def draw_upright(axes: "Axes", results: Sequence[Estimate], positions: Sequence[float], colours: Sequence[str]) -> None:
+    """Draw each result's interval as a thin, pale vertical bar at its position, behind what else is there."""
+    bars = [
+        (*one.interval, at, colour) for one, at, colour in zip(results, positions, colours, strict=True) if one.interval
+    ]
+    if bars:
+        low, high, at, colour = map(list, zip(*bars, strict=True))
+        axes.vlines(at, low, high, colors=colour, linewidth=1.2, alpha=0.3, zorder=1)

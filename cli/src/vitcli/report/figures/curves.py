@@ -1,12 +1,13 @@
 """Figure ``curves``: validation during training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
-from vitcli.report.figures.arm_style import look
-from vitcli.report.figures.canvas import canvas
-from vitcli.report.figures.end_labels import label_ends, label_lines
+from vitcli.records.metrics import read_arm_series
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import FONT, canvas, with_seeds
 from vitcli.report.summary import Summary
 from vitcli.statistics.curves import Curve, mean_curves
 
@@ -26,7 +27,7 @@ def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
         The caption; empty, and nothing is drawn, if there is no curve yet.
     """
     name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
-    found = {arm.name: mean_curves(arm, "epoch") for arm in ablation.arms}
+    found = {arm.name: mean_curves(read_arm_series(arm, "epoch")) for arm in ablation.arms}
     curves = {arm: named[name] for arm, named in found.items() if name in named}
     if not curves:
         return ""
@@ -58,7 +59,7 @@ def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded:
     from matplotlib.ticker import MaxNLocator
 
     for name, curve in curves.items():
-        style, every = look(order[name]), max(len(curve.x) // 5, 1)
+        style, every = arm_style(order[name]), max(len(curve.x) // 5, 1)
         axes.plot(
             curve.x, curve.mean, color=style.colour, linestyle=style.line, linewidth=1.6, marker=style.marker,
             markersize=5, markevery=(order[name] % every, every), zorder=2,
@@ -85,3 +86,46 @@ def _zoom(axes: "Axes", curves: list[Curve]) -> None:
     first, last = min(float(x[0]) for x in seen), max(float(x[-1]) for x in seen)
     padding = 0.03 * (last - first) or 0.5
     axes.set_xlim(first - padding, last + padding)
+
+
+def label_lines(curves: Mapping[str, Curve]) -> int:
+    """Lines of text that the names of all curves need, if each has as many as the longest."""
+    return len(curves) * max(with_seeds(name, curve.n).count("\n") + 1 for name, curve in curves.items())
+
+
+def label_ends(axes: "Axes", curves: Mapping[str, Curve], order: Mapping[str, int]) -> None:
+    """Write each curve's name right of the picture, with its marker, and a thin line from there to its end.
+
+    Args:
+        axes: With their final limits.
+        curves: Name -> what has been drawn.
+        order: Name -> its number among the arms, which decides how it looks.
+    """
+    low, high = axes.get_ylim()
+    inches = axes.get_window_extent().height / axes.figure.dpi
+    lines = label_lines(curves) / len(curves)
+    gap = min((0.06 + 0.155 * lines) / inches, 1 / len(curves)) * (high - low)
+    ends = sorted((float(curve.mean[-1]), name) for name, curve in curves.items())
+    heights = spread([end for end, _ in ends], gap, (low + gap / 2, high - gap / 2))
+    beside = axes.get_yaxis_transform()
+    for (end, name), height in zip(ends, heights, strict=True):
+        style, curve = arm_style(order[name]), curves[name]
+        axes.annotate(
+            "", xy=(float(curve.x[-1]), end), xytext=(1.03, height), textcoords=beside, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+        axes.plot([1.03], [height], style.marker, color=style.colour, markersize=6, transform=beside, clip_on=False)
+        text = with_seeds(name, curve.n)
+        axes.text(1.05, height, text, transform=beside, va="center", fontsize=FONT, linespacing=1.0)
+
+
+def spread(heights: list[float], gap: float, limits: tuple[float, float]) -> list[float]:
+    """Increasing heights, moved apart until neighbours are ``gap`` apart, inside the limits if they fit there."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else max(height, limits[0]))
+    ceiling = limits[1]
+    for index in range(len(placed) - 1, -1, -1):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed

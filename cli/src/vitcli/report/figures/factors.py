@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
-from vitcli.report.figures.arm_style import look
-from vitcli.report.figures.canvas import FONT, canvas_of
-from vitcli.report.figures.labels import fold
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import FONT, canvas_of, fold
 from vitcli.report.summary import Summary
 from vitcli.statistics.effects import Effect, effects
 
@@ -25,7 +24,8 @@ def draw_factors(ablation: Ablation, summary: Summary, stem: Path) -> str:
     Returns:
         The caption; empty, and nothing is drawn, if the arms do not come from factors.
     """
-    found = effects(ablation)
+    values = {arm.name: arm.values(ablation.metric.name) for arm in ablation.arms}
+    found = effects(values, ablation.levels)
     if not found:
         return ""
     columns = min(_COLUMNS, len(found))
@@ -54,7 +54,7 @@ def _panel(axes: "Axes", effect: Effect) -> None:
     at = {level: number for number, level in enumerate(effect.levels)}
     count = len(effect.lines)
     for index, line in enumerate(effect.lines):
-        style = look(index)
+        style = arm_style(index)
         # Side by side, so that intervals do not lie on each other.
         shift = 0.3 * ((index + 0.5) / count - 0.5)
         axes.errorbar(

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vitcli.records.ablation import Ablation
-from vitcli.records.load import PLAN
+from vitcli.records.ablation import ABLATION, MEANS, Ablation
+from vitcli.records.metrics import read_arm_series
 from vitcli.report.tensorboard.events import scalars, write_events
 from vitcli.statistics.curves import Curve, mean_curves
 
@@ -18,13 +18,13 @@ def write_means(ablation: Ablation) -> list[str]:
     A mean has the tag of its trials (``val/acc1``), so that Time Series lays the arms over each other, and once more its own
     beside the ends of its interval (``interval/val/acc1/...``), so that the charts of the layout look for no interval of a trial.
     """
-    wall_time = (ablation.directory / PLAN).stat().st_mtime
+    wall_time = (ablation.directory / ABLATION).stat().st_mtime
     tags: dict[str, None] = {}
     for arm in ablation.arms:
-        curves = mean_curves(arm, "step")
+        curves = mean_curves(read_arm_series(arm, "step"))
         events = [event for tag, curve in curves.items() for event in _events(tag, curve)]
         if events:
-            directory = ablation.directory / "mean" / arm.name
+            directory = ablation.directory / MEANS / arm.name
             write_events(directory, sorted(events, key=lambda event: event[0]), wall_time)
         tags |= dict.fromkeys(curves)
     return list(tags)

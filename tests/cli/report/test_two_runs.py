@@ -79,7 +79,7 @@ def test_the_table_says_what_is_identical_better_and_changed(two, capsys):
     assert "| 1.00 (5/5) | better |" in row
     assert sum("| identical |" in line for line in text.splitlines()) == 4
     assert "| commit | 1a2b3c4d5e | ffff0000ff |" in text
-    assert "Holm over 5 comparisons" in text
+    assert "corrected by Holm over 5 comparisons" in text
 
 
 def test_a_machine_that_differs_is_named_even_where_trials_do_not_tell(tmp_path, capsys):
@@ -97,7 +97,7 @@ def test_a_directory_that_mixes_versions_shows_all_of_them(two, capsys):
 
 def test_equal_conditions_are_said_to_be_equal(two, capsys):
     text = printed(capsys, two[0], two[0])
-    assert "Nothing that was recorded differs in code, packages, data or machine." in text
+    assert "No difference was recorded in code, packages, data or machine." in text
     assert text.count("identical") >= 5
 
 
@@ -107,7 +107,7 @@ def test_arms_of_one_name_and_two_configs_are_named(two, capsys):
     (two[1] / "ablation.json").write_text(json.dumps(plan))
     for seed in range(5):
         edit_result(two[1], "relu6", seed, id="changed")
-    assert "Config ids differ for relu6: arms of the same name" in " ".join(printed(capsys, *two).split())
+    assert "Config ids differ for relu6: these arms have the same name" in " ".join(printed(capsys, *two).split())
 
 
 def test_arms_of_one_directory_alone_are_named(tmp_path, capsys):

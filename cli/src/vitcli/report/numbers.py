@@ -11,12 +11,12 @@ ABSENT = "-"
 
 
 def decimals(summary: Summary) -> int:
-    """Decimals that give the median half-width two significant digits; 4 where there is no interval."""
+    """Return how many decimals give the median half-width two significant digits; 4 if there is no interval."""
     return decimals_of(row.result.half_width for row in summary.rows if row.result.half_width)
 
 
 def decimals_of(half_widths: Iterable[float]) -> int:
-    """Decimals that give the median of these half-widths two significant digits; 4 if there is none."""
+    """Return how many decimals give the median of these half-widths two significant digits; 4 if there is none."""
     widths = sorted(half_widths)
     if not widths:
         return 4
@@ -103,7 +103,7 @@ def mebibytes(number: int | None) -> str:
 
 
 def improvement(found: Improvement | None) -> str:
-    """``0.70 (3.5/5)``: the share, and the seeds won of all, a tie counting half; a dash without a comparison."""
+    """``0.70 (3.5/5)``: the share, and the seeds won of all, where a tie counts half; a dash without a comparison."""
     if found is None:
         return ABSENT
     return f"{found.share:.2f} ({found.wins + found.ties / 2:g}/{found.n})"

@@ -17,11 +17,12 @@ class Row:
     Args:
         arm: Its name.
         result: The main metric over the arm's done trials.
-        comparison: With the baseline; None for the baseline itself.
-        parameters, macs: As measured by the runner; None if they were not.
+        comparison: The comparison with the baseline; None for the baseline itself.
+        parameters: Number of learned parameters; None if it was not measured.
+        macs: Multiply-adds for one image; None if they were not measured.
         train_seconds: Mean training time of the done trials, in seconds; None without one.
         images_per_second: Training images over training seconds, all done trials together; None without one.
-        speed: Measured under equal conditions; None if it was not, or if another config of that name was.
+        speed: Speed measured under equal conditions; None if the arm was not measured as it is now.
     """
 
     arm: str
@@ -41,14 +42,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole table.
+    """All arms, and what they are compared by.
 
     Args:
-        metric: What ``Row.result`` measures.
-        baseline: Name of the arm compared with.
+        metric: The metric of ``Row.result``.
+        baseline: Name of the arm that the others are compared with.
         comparisons: Number of arms in Holm's correction.
         rows: In the arms' order.
-        warnings: Sentences about what makes the numbers doubtful, to be read before them.
+        warnings: Sentences about what makes the numbers doubtful; they come before the numbers.
     """
 
     metric: Metric
@@ -84,7 +85,7 @@ def summarise(ablation: Ablation) -> Summary:
 
 
 def speed_of(ablation: Ablation, arm: Arm) -> ArmSpeed | None:
-    """The speed measured for an arm; None if there is none, or if another config of that name was measured."""
+    """Return the speed measured for an arm; None if there is none, or if another config of that name was measured."""
     found = ablation.speed.arms.get(arm.name) if ablation.speed else None
     return found if found and found.id == arm.id else None
 

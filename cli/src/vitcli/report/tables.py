@@ -7,22 +7,22 @@ from vitcli.report.summary import Summary
 
 
 def results(summary: Summary) -> Table:
-    """One line per arm: its result, its difference from the baseline, and the verdict."""
+    """Return one line per arm: its result, its difference from the baseline, and the verdict."""
     return _table(summary, "results", RESULTS)
 
 
 def costs(summary: Summary) -> Table:
-    """One line per arm: size, work and time, and the measured speeds if there are any."""
+    """Return one line per arm: size, work and time, and the measured speeds if there are any."""
     return _table(summary, "cost", COST, *([SPEED] if summary.has_speed else []))
 
 
 def meaning(summary: Summary) -> str:
-    """What the intervals and p-values are; the page and the terminal say it below the table."""
+    """Return what the intervals and p-values mean, for the line below the table of results."""
     better = "larger" if summary.metric.direction == "max" else "smaller"
     compared = f"{summary.comparisons} comparison" + ("" if summary.comparisons == 1 else "s")
     return (
-        f"± is the 95 % t-interval over n seeds (difference: over the seeds shared with {summary.baseline}); "
-        f"p is of the paired t-test, Holm over {compared}; {better} {summary.metric.name} is better."
+        f"± is the 95 % t-interval over n seeds (for the difference, over the seeds shared with {summary.baseline}); "
+        f"p is from the paired t-test, corrected by Holm over {compared}; a {better} {summary.metric.name} is better."
     )
 
 

@@ -10,7 +10,7 @@ from vitcli.report import numbers
 from vitcli.report.blocks import Block, Heading, Paragraph, Table
 from vitcli.report.columns import CSV, RESULTS, Column, columns_of, ends, in_full, make_table
 from vitcli.report.formats.csv import lines
-from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, listed
+from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, join_words
 from vitcli.statistics.comparison import Comparison, Estimate, compare_pairs, estimate
 
 
@@ -20,9 +20,9 @@ class Pair:
 
     Args:
         arm: Its name.
-        first, second: The metric over the arm's done trials in each.
+        first, second: The metric over the arm's done trials in each directory.
         comparison: The second against the first, over the seeds that both have.
-        ids: Hash of the arm's config in each.
+        ids: Hash of the arm's config in each directory.
     """
 
     arm: str
@@ -106,7 +106,7 @@ def _pair(first: Arm, second: Arm, metric: str, comparison: Comparison) -> Pair:
 
 def _names(ablation: Ablation) -> str:
     names = [arm.name for arm in ablation.arms]
-    return listed(names) if len(names) <= 5 else f"{', '.join(names[:5])}, ..."
+    return join_words(names) if len(names) <= 5 else f"{', '.join(names[:5])}, ..."
 
 
 def _missing(ablation: Ablation, other: Ablation) -> tuple[str, ...]:
@@ -122,24 +122,24 @@ def _changes(first: Ablation, second: Ablation) -> list[tuple[str, str, str]]:
 
 
 def _conditions(ablation: Ablation) -> dict[str, str]:
-    """What the done trials say of code, data and device; what they do not say, the ablation's record does."""
+    """Return code, data and device as the done trials recorded them, and from the ablation's record what they lack."""
     found: dict[str, dict[str, None]] = {}
     for trial in (trial for arm in ablation.arms for trial in arm.done if trial.provenance):
         assert trial.provenance is not None
         for name, value in aspects(trial.provenance).items():
             found.setdefault(name, {})[value] = None
-    told = {name: " / ".join(values) for name, values in found.items()}
+    made_by = {name: " / ".join(values) for name, values in found.items()}
     recorded = {**ablation.versions, **{f"machine: {name}": value for name, value in ablation.machine.items()}}
     threads = sorted({trial.threads for arm in ablation.arms for trial in arm.done if trial.threads})
     return {
         **{name: str(value) for name, value in recorded.items()},
-        **told,
+        **made_by,
         "threads per trial": ", ".join(map(str, threads)),
     }
 
 
 def two_runs_content(found: TwoRuns) -> list[Block]:
-    """The table of arms, what it means, and under which conditions the two directories differ."""
+    """Return the table of arms, what it means, and under which conditions the two directories differ."""
     first, second = found.directories
     blocks: list[Block] = [
         Heading(f"{second} against {first}", 1),
@@ -150,27 +150,27 @@ def two_runs_content(found: TwoRuns) -> list[Block]:
     if changed:
         blocks.append(
             Paragraph(
-                f"Config ids differ for {listed(changed)}: arms of the same name, but not of the same configuration.",
+                f"Config ids differ for {join_words(changed)}: these arms have the same name but different configurations.",
                 "Not the same config.",
             )
         )
     for directory, names in zip(found.directories, found.only, strict=True):
         if names:
-            blocks.append(Paragraph(f"Only in {directory}: {listed(names)}."))
+            blocks.append(Paragraph(f"Only in {directory}: {join_words(names)}."))
     return [*blocks, _conditions_table(found)]
 
 
 def _arms_table(found: TwoRuns) -> Table:
-    """One line per common arm."""
+    """Return one line per common arm."""
     widths = [width for pair in found.pairs for width in (pair.first.half_width, pair.second.half_width) if width]
     columns = columns_of(COLUMNS, RESULTS)
     return make_table("arms in both", columns, found, found.pairs, numbers.decimals_of(widths), {})
 
 
 def _conditions_table(found: TwoRuns) -> Block:
-    """What differs in code, data, device and versions."""
+    """Return what differs in code, data, device and versions."""
     if not found.changes:
-        return Paragraph("Nothing that was recorded differs in code, packages, data or machine.")
+        return Paragraph("No difference was recorded in code, packages, data or machine.")
     header = ("differs", "first", "second")
     return Table("conditions that differ", header, frozenset(header), found.changes)
 
@@ -180,14 +180,15 @@ def _meaning(found: TwoRuns) -> str:
     compared = f"{found.comparisons} comparison" + ("" if found.comparisons == 1 else "s")
     return (
         f"{found.metric.name}: first is {found.directories[0]}, second is {found.directories[1]}; {better} is better. "
-        "Their columns are means over all seeds of each. The difference is second - first, paired over the n seeds that both "
-        f"have, ± its 95 % t-interval; p is of the paired t-test, Holm over {compared}; P(better) is the share of those "
-        "seeds in which the second is better, a tie counting half; identical: every one of them gave the same number."
+        "The columns first and second are means over all seeds of that directory. The difference is second - first over the "
+        f"n seeds that both have, ± its 95 % t-interval; p is from the paired t-test, corrected by Holm over {compared}. "
+        "P(better) is the share of the shared seeds in which the second is better (a tie counts half); identical means that "
+        "every shared seed gave the same number in both."
     )
 
 
 def two_runs_csv(found: TwoRuns) -> str:
-    """One line per common arm, full precision, empty where a number does not exist."""
+    """Return CSV: one line per common arm, with every digit, and empty cells where a number does not exist."""
     return lines(COLUMNS, found, found.pairs)
 
 

@@ -17,7 +17,9 @@ REPORT = "report.md"
 
 
 def write(directory: str | Path) -> Path:
-    """Write report.md, .html, .tex and .csv and the figures beside ablation.json; the ablation may be unfinished.
+    """Write report.md, report.html, report.tex, report.csv and the figures beside ablation.json.
+
+    The ablation may be unfinished.
 
     Returns:
         Path of report.md.

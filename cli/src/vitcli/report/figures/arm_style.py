@@ -1,4 +1,4 @@
-"""How an arm looks in every figure: a colour, a marker and a line style, so that colour is never the only difference."""
+"""The style of an arm in every figure: colour, marker and line, so that colour is never the only difference."""
 
 from dataclasses import dataclass
 
@@ -18,5 +18,5 @@ class ArmStyle:
 
 
 def arm_style(index: int) -> ArmStyle:
-    """The look of the ``index``-th arm; the three cycles have different lengths, so that 315 arms are told apart."""
+    """Return the style of the ``index``-th arm; the three cycles have different lengths, so that 315 arms differ."""
     return ArmStyle(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])

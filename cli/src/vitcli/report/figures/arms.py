@@ -13,7 +13,7 @@ def draw_arms(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw one line per arm, the first on top: a light dot per seed, the mean with its interval, the numbers at the right.
 
     Returns:
-        The caption; empty, and nothing is drawn, if there is no number yet.
+        The caption; it is empty, and nothing is drawn, if there is no number yet.
     """
     if not any(row.result.n for row in summary.rows):
         return ""
@@ -43,4 +43,4 @@ def draw_arms(ablation: Ablation, summary: Summary, stem: Path) -> str:
         axes.set_xlabel(
             f"{summary.metric.name}: seeds, mean and 95 % t-interval over n seeds; dashed: mean of {summary.baseline}"
         )
-    return "One dot per seed; the mean and its 95 % t-interval over n seeds; the dashed line is the baseline's mean."
+    return "Dots: seeds; markers: means with their 95 % t-interval over n seeds; dashed line: the baseline's mean."

@@ -25,7 +25,7 @@ _MARGIN = 0.12
 KINDS = (".png", ".svg")
 
 _LINE, _ROW = 0.165, 0.42
-"""Inches from one line of text to the next, and of a row with one or two lines of text."""
+"""Inches: the distance between two lines of text, and the height of a row with one or two lines."""
 LETTERS = 30
 """Most letters in a line of text."""
 
@@ -44,7 +44,7 @@ def canvas_of(stem: Path, height: float, rows: int, columns: int) -> "Iterator[l
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # A name with two dollar signs is no formula, and a letter that the font lacks is a box, not a warning for each time.
+    # A name with two dollar signs must not become a formula; a letter that the font lacks becomes a box without a warning.
     with rc_context({"text.parse_math": False, "svg.hashsalt": "vitcli"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
@@ -66,14 +66,14 @@ def remove(stem: Path) -> None:
 
 
 def _save(figure: "Figure", stem: Path) -> None:
-    # What sticks out of the figure is measured once, not once for each kind of file.
+    # The bounding box is computed once for both kinds of file.
     box = figure.get_tightbbox(figure.canvas.get_renderer()).padded(_MARGIN)  # type: ignore[attr-defined]
     figure.savefig(stem.with_name(stem.name + ".png"), bbox_inches=box, pil_kwargs={"compress_level": 4})
     figure.savefig(stem.with_name(stem.name + ".svg"), bbox_inches=box, metadata={"Date": None})
 
 
 def fold(name: str, width: int = LETTERS) -> str:
-    """The name in lines of at most ``width`` letters, broken after ``-``, ``_``, ``.``, ``,`` or a space where it can be."""
+    """Return the name in lines of at most ``width`` letters, broken after ``-``, ``_``, ``.``, ``,`` or a space if possible."""
     lines = [""]
     for part in re.findall(r"[^-_., ]*[-_., ]*", printable(name)):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
@@ -86,21 +86,21 @@ def fold(name: str, width: int = LETTERS) -> str:
 
 
 def with_seeds(name: str, seeds: int) -> str:
-    """The folded name with the number of seeds, which stays in one piece."""
+    """Return the folded name with the number of seeds, which stays in one piece."""
     folded, count = fold(name), f"(n = {seeds})"
     fits = len(folded.rsplit("\n", 1)[-1]) + len(count) < LETTERS
     return f"{folded}{' ' if fits else chr(10)}{count}"
 
 
 def heights(names: Sequence[str]) -> tuple[list[float], float]:
-    """The middle of each name's row, from the top and in inches, and the height of all rows together."""
+    """Return the middle of each name's row, in inches from the top, and the height of all rows together."""
     rows = [max(_ROW, 0.1 + _LINE * (name.count("\n") + 1)) for name in names]
     ends = list(accumulate(rows))
     return [end - row / 2 for end, row in zip(ends, rows, strict=True)], ends[-1] if ends else 0.0
 
 
 def draw_across(axes: "Axes", results: Sequence[Estimate], heights: Sequence[float], colours: Sequence[str]) -> None:
-    """Draw each result's interval as a horizontal bar at its height; one without an interval draws nothing."""
+    """Draw each result's interval as a horizontal bar at its height, all bars as one artist, because single ones are slow."""
     bars = [
         (*one.interval, at, colour) for one, at, colour in zip(results, heights, colours, strict=True) if one.interval
     ]

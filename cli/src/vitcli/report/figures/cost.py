@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BESIDE = 8
-"""Up to so many arms have their names beside their points; of more, only those on the front and the baseline."""
+"""Up to this many arms have their names beside their points; of more, only the baseline and those on the front."""
 MOST_NAMES = 20
-"""Up to so many arms have their names, those that are not beside their points in a key."""
+"""Up to this many arms are named; names that are not beside their points are in a legend."""
 UNNAMED = ArmStyle("0.65", "o", "-")
 _KEY_LINE = 0.2
-"""Inches of a line in the key."""
+"""Inches of a line in the legend."""
 
 _AROUND = np.deg2rad([0, 180, 90, 270, 30, 330, 150, 210, 60, 300, 120, 240])
 _DISTANCES = (9, 16, 26, 38, 52, 70, 90, 115, 145, 180)
-"""From the point, in points of 1/72 inch: the nearest free place is taken."""
+"""Distances of a name from its point, in units of 1/72 inch; the nearest free spot is taken."""
 _FAR = 20
-"""From here on, a line leads from the name to its point."""
+"""From this distance on, a line leads from the name to its point."""
 
 Box = tuple[float, float, float, float]
 
@@ -38,7 +38,7 @@ def draw_cost(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw the result against multiply-adds and, where it was measured, against latency.
 
     Returns:
-        The caption; empty, and nothing is drawn, if no arm has both a result and a cost.
+        The caption; it is empty, and nothing is drawn, if no arm has both a result and a cost.
     """
     macs = {row.arm: row.macs for row in summary.rows if row.macs is not None}
     unit, size = ("GMACs", 1e9) if max(macs.values(), default=0) >= 1e8 else ("million MACs", 1e6)
@@ -97,7 +97,7 @@ def _panel(
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     _limits(axes, rows, across)
-    # The front chooses its places first.
+    # The names on the front choose their spots first.
     named = sorted((row.arm for row in rows if row.arm in beside), key=lambda name: name not in best)
     others = np.array([*[point for name, point in points.items() if name not in named], *_along(steps)]).reshape(-1, 2)
     labels = [fold(f"{name} (baseline)" if name == summary.baseline else name, 26) for name in named]
@@ -121,7 +121,7 @@ def _write_key(axes: "Axes", arms: list[str], order: list[str]) -> None:
 
 
 def _along(steps: Floats) -> Iterator[Floats]:
-    """Points on the line of the front, close enough that no name fits between two."""
+    """Yield points on the line of the front, so close that no name fits between two."""
     for (x, y), (next_x, next_y) in pairwise(steps):
         for share in np.linspace(0, 1, 60):
             yield np.array([x + share * (next_x - x), y])
@@ -150,13 +150,13 @@ def _limits(axes: "Axes", rows: list[Row], costs: list[float]) -> None:
 
 
 def place_labels(axes: "Axes", points: Sequence[tuple[float, float]], names: Sequence[str], obstacles: Floats) -> None:
-    """Write each name at the nearest free place to its point; one that finds none is written over others rather than left out.
+    """Write each name at the free spot nearest to its point; a name without a free spot overlaps others.
 
     Args:
         axes: With their final limits and scales.
-        points: In data coordinates, one a name.
-        names: In the order in which they may choose.
-        obstacles: (n, 2) further points, in data coordinates, that no name may hide.
+        points: One per name, in data coordinates.
+        names: In the order in which they choose their spots.
+        obstacles: (n, 2) further points that no name may hide, in data coordinates.
     """
     figure = axes.figure
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -191,12 +191,12 @@ def place_labels(axes: "Axes", points: Sequence[tuple[float, float]], names: Seq
 def nearest_free(
     at: Floats, width: float, height: float, taken: Sequence[Box], frame: Box, unit: float
 ) -> tuple[Box, float]:
-    """The nearest box of this size around a point that is inside the frame and over nothing taken, and its distance."""
+    """Return the nearest box of this size around a point that is inside the frame and overlaps nothing, and its distance."""
     first: Box | None = None
     for distance in _DISTANCES:
         for angle in _AROUND:
             x, y = at + distance * unit * np.array([np.cos(angle), np.sin(angle)])
-            # The box touches that place with the corner or side that looks at the point.
+            # The box touches that position with the corner or side that faces the point.
             left = x - width * (0.5 - 0.5 * np.cos(angle))
             bottom = y - height * (0.5 - 0.5 * np.sin(angle))
             box = (float(left), float(bottom), float(left + width), float(bottom + height))
@@ -214,5 +214,5 @@ def overlap(one: Box, other: Box) -> bool:
 
 
 def _side(at: Floats, box: Box) -> tuple[float, float]:
-    """Where in the box, from (0, 0) to (1, 1), the line to the point starts."""
+    """Return where in the box, from (0, 0) to (1, 1), the line to the point starts."""
     return tuple(float(np.clip((at[axis] - box[axis]) / max(box[axis + 2] - box[axis], 1e-9), 0, 1)) for axis in (0, 1))  # type: ignore[return-value]

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_BANDS = 8
-"""With more arms, bands would hide each other: only the baseline and the arm that ends best have one."""
+"""With more arms than this, bands would hide each other: only the baseline and the arm that ends best have one."""
 MOST_NAMES = 20
-"""With more arms, only the baseline and the ten that end best have a name; the others are thin and grey."""
+"""With more arms than this, only the baseline and the ten that end best have a name; the others are thin and grey."""
 
 
 def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw the mean over seeds of each arm's validation metric, with its interval as a band.
 
     Returns:
-        The caption; empty, and nothing is drawn, if there is no curve yet.
+        The caption; it is empty, and nothing is drawn, if there is no curve yet.
     """
     name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
     found = {arm.name: mean_curves(read_arm_series(arm, "epoch")) for arm in ablation.arms}
@@ -47,12 +47,14 @@ def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
 
 
 def _caption(arms: int) -> str:
-    which = "" if arms <= MOST_BANDS else ", which only the baseline and the arm that ends best have here"
+    some = "" if arms <= MOST_BANDS else " (only for the baseline and the arm that ends best)"
     named = (
-        "" if arms <= MOST_NAMES else " The baseline and the ten arms that end best have names, the others are grey."
+        ""
+        if arms <= MOST_NAMES
+        else " Only the baseline and the ten arms that end best are named; the others are grey."
     )
-    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{which}; "
-    return f"{shown}scaled to the second half of training.{named}"
+    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{some}; "
+    return f"{shown}the axes are scaled to the second half of training.{named}"
 
 
 def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded: set[str]) -> None:
@@ -89,7 +91,7 @@ def _zoom(axes: "Axes", curves: list[Curve]) -> None:
 
 
 def label_lines(curves: Mapping[str, Curve]) -> int:
-    """Lines of text that the names of all curves need, if each has as many as the longest."""
+    """Return how many lines of text the names of all curves need if each takes as many as the longest."""
     return len(curves) * max(with_seeds(name, curve.n).count("\n") + 1 for name, curve in curves.items())
 
 
@@ -99,7 +101,7 @@ def label_ends(axes: "Axes", curves: Mapping[str, Curve], order: Mapping[str, in
     Args:
         axes: With their final limits.
         curves: Name -> what has been drawn.
-        order: Name -> its number among the arms, which decides how it looks.
+        order: Name -> its number among the arms, which decides its style.
     """
     low, high = axes.get_ylim()
     inches = axes.get_window_extent().height / axes.figure.dpi
@@ -120,7 +122,7 @@ def label_ends(axes: "Axes", curves: Mapping[str, Curve], order: Mapping[str, in
 
 
 def spread(heights: list[float], gap: float, limits: tuple[float, float]) -> list[float]:
-    """Increasing heights, moved apart until neighbours are ``gap`` apart, inside the limits if they fit there."""
+    """Return increasing heights, moved apart until neighbours are ``gap`` apart, and inside the limits if they fit."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else max(height, limits[0]))

@@ -8,7 +8,7 @@ from vitcli.report.figures.canvas import FONT, canvas, draw_across, heights, wit
 from vitcli.report.summary import Summary
 from vitcli.statistics.comparison import Verdict
 
-# The shape says it, and for who sees colours the colour says it again.
+# The shape is enough; the colour repeats it for readers who see colours.
 MARKS: dict[Verdict, tuple[str, str]] = {
     "better": ("^", "#0072B2"),
     "worse": ("v", "#D55E00"),
@@ -21,7 +21,7 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw one line per arm: a dot for each shared seed, the mean difference with its interval, and the verdict.
 
     Returns:
-        The caption; empty, and nothing is drawn, if no arm shares a seed with the baseline.
+        The caption; it is empty, and nothing is drawn, if no arm shares a seed with the baseline.
     """
     found = [(row, row.comparison) for row in summary.rows if row.comparison and row.comparison.seeds]
     if not found:
@@ -53,6 +53,6 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
         better = "right" if summary.metric.direction == "max" else "left"
         axes.set_xlabel(f"difference in {metric} from {summary.baseline}, seed by seed (better is to the {better})")
     return (
-        f"Difference from {summary.baseline}: one dot per shared seed, the mean and its 95 % t-interval (of this comparison "
+        f"Difference from {summary.baseline}: one dot per shared seed, the mean and its 95 % t-interval (for this comparison "
         "alone). Triangle up: better, triangle down: worse, circle: no evidence (Holm-corrected), cross: not compared."
     )

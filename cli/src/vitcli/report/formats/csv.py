@@ -10,12 +10,12 @@ from vitcli.report.summary import Summary
 
 
 def to_csv(summary: Summary) -> str:
-    """The text of report.csv, one line per arm."""
+    """Return the text of report.csv, one line per arm."""
     return lines(COLUMNS, summary, summary.rows)
 
 
 def lines(columns: Sequence[Column], whole: Any, rows: Sequence[Any]) -> str:
-    """A header and one line per row, of the columns that CSV has; for ``whole`` see ``Column.value``."""
+    """Return a header and one line per row, with the columns that CSV has; ``whole`` is what ``Column.value`` gets first."""
     shown = columns_of(columns, CSV)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

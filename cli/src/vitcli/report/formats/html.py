@@ -8,17 +8,17 @@ from pathlib import Path
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
 from vitcli.report.formats.printable import printable
 
-# Whatever slipped through: the browser runs no script and fetches nothing.
+# Should anything slip through the escaping, the browser still runs no script and fetches nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def to_html(title: str, content: Sequence[Block], directory: Path) -> str:
-    """The text of report.html.
+    """Return the text of report.html.
 
     Args:
-        title: Of the window.
-        content: What the page says.
-        directory: Where the figures lie, as SVG.
+        title: Title of the window.
+        content: The blocks of the page.
+        directory: The directory that holds the figures as SVG.
     """
     body = "\n".join(_block(block, directory) for block in content)
     return (

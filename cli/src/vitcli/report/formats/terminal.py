@@ -17,7 +17,7 @@ _STYLE = {"better": "green", "worse": "red", BASELINE: "dim"}
 
 
 def to_terminal(summary: Summary) -> Group:
-    """A table that fits in 80 columns, after the warnings; long names of arms are folded."""
+    """Return a table that fits in 80 columns, after the warnings; long names of arms are folded."""
     decimals, columns = numbers.decimals(summary), columns_of(COLUMNS, TERMINAL)
     table = _empty_table()
     table.caption, table.caption_justify = meaning(summary), "left"
@@ -33,7 +33,7 @@ def to_terminal(summary: Summary) -> Group:
 
 
 def blocks_to_terminal(content: Sequence[Block]) -> Group:
-    """Headings, paragraphs, warnings and tables; blocks of other kinds are left out, because they need a page."""
+    """Return headings, paragraphs, warnings and tables; blocks of other kinds are left out, because they need a page."""
     return Group(*[part for block in content for part in _block(block)])
 
 

@@ -1,4 +1,4 @@
-"""Runs called mean/<arm>: each curve averaged over the seeds, with its interval, and a layout that draws the intervals."""
+"""TensorBoard runs called mean/<arm>: each curve averaged over the seeds, and a layout that draws its interval."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def write_means(ablation: Ablation) -> list[str]:
     """Write ``<ablation>/mean/<arm>`` for every arm that has curves, and return the curves' tags.
 
-    A mean has the tag of its trials (``val/acc1``), so that Time Series lays the arms over each other, and once more its own
-    beside the ends of its interval (``interval/val/acc1/...``), so that the charts of the layout look for no interval of a trial.
+    Each mean is written twice. It has the tag of its trials (``val/acc1``), so that the Time Series tab draws all arms in one
+    chart. It also has a tag of its own beside the ends of its interval (``interval/val/acc1/...``), so that the charts with
+    intervals do not include the trials, which have none.
     """
     wall_time = (ablation.directory / ABLATION).stat().st_mtime
     tags: dict[str, None] = {}
@@ -41,7 +42,7 @@ def _events(tag: str, curve: Curve) -> "Iterable[tuple[int, Summary]]":
 
 
 def layout(tags: Iterable[str]) -> "Summary":
-    """What the Custom Scalars tab shows: one chart per tag, the mean of every arm with its interval as a band."""
+    """Return the layout of the Custom Scalars tab: one chart per tag, the mean of every arm with its interval as a band."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.plugins.custom_scalar import layout_pb2, metadata

@@ -11,7 +11,7 @@ from tests.cli.ablation_directory import make_ablation
 from tests.cli.chromium import Chromium
 from tests.cli.commands.test_dashboard import running
 from vitcli.commands.dashboard import VIEWS
-from vitcli.records.load import load
+from vitcli.records.ablation import load
 
 HPARAMS, MEANS, INTERVALS = VIEWS.values()
 

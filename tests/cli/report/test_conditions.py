@@ -17,8 +17,9 @@ from tests.cli.ablation_directory import (
     set_trial_provenance,
     write_speed,
 )
-from vitcli.records.load import load
-from vitcli.report import ReportError, summarise, to_csv, to_terminal, write_pages
+from vitcli.records.ablation import load
+from vitcli.records.json_files import RecordError
+from vitcli.report import summarise, to_csv, to_terminal, write_pages
 
 FORMATS = ("report.md", "report.html", "report.tex", "report.csv")
 
@@ -93,7 +94,7 @@ def test_a_trial_without_provenance_among_others_is_a_warning(runs):
 
 
 def test_a_report_without_any_provenance_says_so(runs):
-    assert "not recorded, so that a mixture of versions would not be seen" in page(runs)
+    assert "not recorded, so a mixture of versions would go unnoticed" in page(runs)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -123,7 +124,7 @@ def test_the_speed_columns_and_their_conditions_are_stated(runs):
     assert next(line for line in text.splitlines() if line.startswith("| relu6 | 123")).endswith(
         "| 4.25 | 1500 | 400 | 143 |"
     )
-    for said in ("On an x86 CPU with 2 threads in float32, 5 rounds", "batches of 64", "2026-01-02T03:04:05"):
+    for said in ("On an x86 CPU with 2 threads in float32, in 5 rounds", "batches of 64", "2026-01-02T03:04:05"):
         assert said in text
     assert float(rows(runs)["h_swish"]["latency_ms"]) == 4.25 + 0.5 * 2
 
@@ -137,7 +138,7 @@ def test_the_speed_of_another_config_is_left_out_and_the_report_says_so(runs):
     write_speed(runs)
     edit_speed(runs, "h_swish", id="another")
     text = page(runs)
-    assert "The speed in speed.json is of another config, and left out, for h_swish." in text
+    assert "speed.json holds the speed of another config for h_swish; it is left out." in text
     assert next(line for line in text.splitlines() if line.startswith("| h_swish | 123")).endswith("| - | - | - | - |")
     assert rows(runs)["h_swish"]["latency_ms"] == ""
 
@@ -155,7 +156,7 @@ def test_an_arm_whose_speed_was_not_measured_is_named(runs):
 def test_a_speed_that_is_no_number_is_one_sentence(runs, value, shown):
     write_speed(runs)
     edit_speed(runs, "relu6", latency_ms=value)
-    with pytest.raises(ReportError, match=rf"speed\.json: latency_ms must be a finite number, got {shown}\.$"):
+    with pytest.raises(RecordError, match=rf"speed\.json: latency_ms must be a finite number, got {shown}\.$"):
         load(runs)
 
 
@@ -169,7 +170,7 @@ def test_a_speed_that_is_no_number_is_one_sentence(runs, value, shown):
 )
 def test_a_plan_whose_additions_make_no_sense_is_one_sentence(runs, change, sentence):
     edit_plan(runs, **change)
-    with pytest.raises(ReportError, match=rf"ablation\.json: {sentence}$"):
+    with pytest.raises(RecordError, match=rf"ablation\.json: {sentence}$"):
         load(runs)
 
 
@@ -184,7 +185,7 @@ def test_the_budget_is_stated(runs):
 def test_continued_trials_are_stated(runs):
     edit_result(runs, "relu6", 0, resumed=[3, 9])
     edit_result(runs, "h_swish", 1, resumed=[])
-    assert "**continued trials**: relu6/seed0 after epoch 3 and 9\n" in page(runs)
+    assert "**continued trials**: relu6/seed0 after epochs 3 and 9\n" in page(runs)
 
 
 def test_arms_dropped_by_racing_are_stated_beside_the_table_with_the_rules_numbers(runs):
@@ -210,7 +211,7 @@ def test_a_failed_trial_shows_its_cause_and_the_last_lines_of_its_log(runs):
 def test_seeds_lost_to_failure_are_counted_beside_the_table(runs, name):
     edit_result(runs, "h_swish", 0, metrics={"test/acc1": float("nan")})
     text = page(runs, name).replace("\\_", "_")
-    assert "h_swish in 2 of 5 seeds. They are in no number; if an arm fails because it is unstable" in text
+    assert "h_swish in 2 of 5 seeds. They are excluded; if instability caused the failures" in text
 
 
 def test_a_report_that_has_none_of_the_additions_is_whole(tmp_path):

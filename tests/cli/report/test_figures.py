@@ -1,5 +1,3 @@
-import csv
-import itertools
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,7 +9,6 @@ import pytest
 
 from tests.cli.ablation_directory import (
     edit_plan,
-    edit_result,
     make_ablation,
     make_arms,
     make_grid,
@@ -19,17 +16,14 @@ from tests.cli.ablation_directory import (
     write_speed,
     write_trial,
 )
-from vitcli.records.load import load
-from vitcli.report import ReportError, summarise
-from vitcli.report.figures.arm_style import look
+from vitcli.records.ablation import load
+from vitcli.report import summarise
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import fold, heights, with_seeds
+from vitcli.report.figures.cost import nearest_free, overlap
+from vitcli.report.figures.curves import spread
 from vitcli.report.figures.differences import MARKS
-from vitcli.report.figures.end_labels import spread
-from vitcli.report.figures.labels import fold, heights, with_seeds
-from vitcli.report.figures.place_labels import nearest_free, overlap
 from vitcli.report.figures.write import write_figures
-from vitcli.statistics.curves import mean_curves
-from vitcli.statistics.effects import effects
-from vitcli.statistics.pareto import front
 
 
 @pytest.fixture
@@ -99,34 +93,6 @@ def test_drawing_does_without_pyplot_and_its_global_state(runs):
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "False\n"
 
 
-def test_the_mean_curve_is_the_mean_of_the_seeds_files(runs):
-    curve = mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"]
-    last = []
-    for seed in range(5):
-        with (runs / "relu6" / f"seed{seed}" / "metrics.csv").open() as file:
-            last.append([float(row["val/acc1"]) for row in csv.DictReader(file) if row["val/acc1"]][-1])
-    assert curve.mean[-1] == pytest.approx(np.mean(last))
-    assert (curve.n, curve.x[0], curve.x[-1]) == (5, 0, 23)
-    assert curve.half_width[-1] == pytest.approx(2.7764 * np.std(last, ddof=1) / np.sqrt(5), rel=1e-4)
-
-
-def test_the_mean_curve_ends_where_the_shortest_seed_ends(runs):
-    path = runs / "relu6" / "seed0" / "metrics.csv"
-    path.write_text("\n".join(path.read_text().splitlines()[:21]) + "\n")
-    assert mean_curves(load(runs).arm("relu6"), "epoch")["val/acc1"].x[-1] == 9
-
-
-def test_a_failed_trial_is_in_no_curve(runs):
-    assert mean_curves(load(runs).arm("h_swish"), "epoch")["val/acc1"].n == 4
-
-
-def test_a_file_of_curves_that_holds_text_is_one_sentence(runs):
-    path = runs / "relu6" / "seed0" / "metrics.csv"
-    path.write_text("epoch,step,val/acc1\n0,1,good\n")
-    with pytest.raises(ReportError, match=r"metrics\.csv: every cell must be empty or a number"):
-        mean_curves(load(runs).arm("relu6"), "epoch")
-
-
 def test_labels_are_moved_apart_and_stay_inside():
     placed = spread([0.5, 0.5, 0.51, 0.99], 0.1, (0.05, 0.95))
     assert all(later - earlier >= 0.1 - 1e-12 for earlier, later in pairwise(placed))
@@ -135,7 +101,7 @@ def test_labels_are_moved_apart_and_stay_inside():
 
 
 def test_neighbouring_arms_differ_in_colour_marker_and_line():
-    looks = [look(index) for index in range(60)]
+    looks = [arm_style(index) for index in range(60)]
     assert len(set(looks)) == 60
     for one, other in pairwise(looks):
         assert one.colour != other.colour
@@ -169,27 +135,6 @@ def test_the_cost_figure_has_a_panel_for_latency_where_it_was_measured(runs):
     assert text.count("relu6 (baseline)") == 2
 
 
-def test_arms_that_another_beats_in_cost_and_result_are_not_on_the_front():
-    points = {"cheap": (1.0, 0.8), "worse": (1.0, 0.7), "dear": (3.0, 0.9), "behind": (2.0, 0.75), "equal": (4.0, 0.9)}
-    assert front(points, "max") == ["cheap", "dear"]
-    losses = {name: (cost, 1 - result) for name, (cost, result) in points.items()}
-    assert front(losses, "min") == ["cheap", "dear"]
-
-
-def test_the_front_is_the_one_of_the_definition():
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        points = {str(i): tuple(rng.integers(0, 6, 2).astype(float)) for i in range(8)}
-        dominated = {
-            one
-            for (one, (cost, result)), (_, (c, r)) in itertools.product(points.items(), repeat=2)
-            if c <= cost and r >= result and (c, r) != (cost, result)
-        }
-        found = front(points, "max")
-        assert not set(found) & dominated
-        assert {points[name] for name in found} == {points[name] for name in points if name not in dominated}
-
-
 def test_a_name_is_put_where_nothing_lies_under_it():
     frame, taken = (0.0, 0.0, 400.0, 300.0), []
     for x, y in [(200, 150), (205, 152), (210, 148), (380, 150), (5, 290), (200, 140)]:
@@ -213,45 +158,6 @@ def test_the_factor_figure_has_a_panel_for_each_factor_with_its_levels(tmp_path)
 def test_without_factors_there_is_no_factor_figure(runs):
     assert "factors" not in draw(runs)
     assert not (runs / "factors.svg").exists()
-
-
-def test_two_factors_have_one_line_for_each_level_of_the_other(tmp_path):
-    ablation = load(make_grid(tmp_path, {"activation": ["relu", "gelu"], "attention": ["none", "eca", "se"]}))
-    activation, attention = effects(ablation)
-    assert [line.name for line in activation.lines] == ["none", "eca", "se"]
-    assert [line.name for line in attention.lines] == ["relu", "gelu"]
-    values = list(ablation.arm("gelu-eca").values("test/acc1").values())
-    assert activation.lines[1].levels["gelu"].mean == pytest.approx(np.mean(values), rel=1e-15)
-
-
-def test_many_factors_have_their_marginal_means_over_seeds_that_all_arms_have(tmp_path):
-    make_grid(tmp_path, {"a": ["0", "1"], "b": ["0", "1", "2"], "c": ["0", "1", "2"]}, seeds=4)
-    edit_result(tmp_path, "0-0-0", 3, status="failed", cause="", metrics={})
-    ablation = load(tmp_path)
-    (line,) = effects(ablation)[0].lines
-    ones = [arm.values("test/acc1") for arm in ablation.arms if ablation.levels[arm.name]["a"] == "1"]
-    by_seed = [np.mean([values[seed] for values in ones]) for seed in range(3)]
-    assert len(ones) == 9
-    assert line.levels["1"].n == 3
-    assert line.levels["1"].mean == pytest.approx(np.mean(by_seed), rel=1e-15)
-    assert line.levels["1"].sd == pytest.approx(np.std(by_seed, ddof=1), rel=1e-12)
-    assert effects(ablation)[0].held == "average over 9 combinations of the others"
-
-
-def test_one_factor_at_a_time_has_the_line_through_the_default_alone(tmp_path):
-    levels = {"d": {"a": "0", "b": "0"}, "a1": {"a": "1", "b": "0"}, "b1": {"a": "0", "b": "1"}}
-    ablation = load(make_arms(tmp_path, list(levels), 2, levels=levels))
-    for effect, other in zip(effects(ablation), ("a1", "b1"), strict=True):
-        (line,) = effect.lines
-        assert list(line.levels) == ["0", "1"]
-        expected = list(ablation.arm(other).values("test/acc1").values())
-        assert line.levels["1"].mean == pytest.approx(np.mean(expected), rel=1e-15)
-
-
-def test_an_arm_beside_the_factors_is_in_no_effect(tmp_path):
-    levels = {"x": {"a": "0"}, "y": {"a": "1"}}
-    ablation = load(make_arms(tmp_path, ["x", "y", "beside"], 2, levels=levels))
-    assert effects(ablation)[0].levels == ("0", "1")
 
 
 @pytest.mark.parametrize("name", ["$x$ and $\\alpha", "日本", "a" * 90, "\x1b[31mred", "<b>&", ""])

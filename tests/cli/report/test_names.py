@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.ablation_directory import make_finished_ablation
-from vitcli.records.load import load
-from vitcli.report.factors import factors
+from vitcli.records.ablation import load
 from vitcli.report.names import short_keys, short_value, short_values
+from vitcli.report.tensorboard.factors import factors
 
 BLOCK = "model.backbone.every"
 

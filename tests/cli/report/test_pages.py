@@ -12,10 +12,10 @@ import pytest
 
 from tests.cli.ablation_directory import edit_plan, edit_result, make_ablation, make_arms, write_speed
 from tests.cli.chromium import Chromium
-from vitcli.records.load import load
+from vitcli.records.ablation import load
 from vitcli.report import summarise, write, write_pages
 from vitcli.report.formats.printable import printable
-from vitcli.report.results import costs, results
+from vitcli.report.tables import costs, results
 
 HOSTILE = (
     "base", "<script>alert(1)<script>", "a&b_c%d$e#f{g}$h~i^j\\k", "*star*", "[bracket]", "naïve – 日本", "\"q\" 'p' `t`",

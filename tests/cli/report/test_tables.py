@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.ablation_directory import edit_result, make_ablation, write_plan, write_trial
-from vitcli.records.load import load
+from vitcli.records.ablation import load
 from vitcli.report import Summary, content, summarise, to_csv, to_markdown, to_terminal, write
 
 
@@ -50,7 +50,7 @@ def test_no_number_breaks_at_80_columns(runs):
 def test_the_table_says_what_its_intervals_are(runs):
     text = " ".join(" ".join(terminal(summarise(load(runs)), 100)).split())
     assert "95 % t-interval over n seeds" in text
-    assert "Holm over 4 comparisons" in text
+    assert "corrected by Holm over 4 comparisons" in text
 
 
 def test_the_csv_has_every_digit_and_nothing_where_there_is_no_number(runs):
@@ -82,7 +82,7 @@ def test_the_answer_says_what_is_better_worse_and_unknown_with_its_evidence(runs
         "h_swish_se4 is better than relu6 by 0.030 [0.026, 0.034] in test/acc1, p < 0.001 (Holm over 4 comparisons, 5 seeds).",
         "no_depthwise is worse than relu6 by 0.029",
         "No evidence of a difference from relu6 for h_swish (p = 1.00, 5 seeds), h_swish_eca (identical in all 5 seeds).",
-        "To see a difference of the size observed one would need about 183 seeds for h_swish.",
+        "To detect a difference of the observed size, one would need about 183 seeds for h_swish.",
     ):
         assert sentence in answer
 
@@ -99,7 +99,7 @@ def test_a_smaller_loss_is_called_better_by_a_positive_amount(runs):
     assert "h_swish_se4 is better than relu6 by 0.102" in text
     assert "[0.100, 0.104] in test/loss" in text
     assert "-0.102 [-0.104, -0.100]" in text
-    assert "smaller test/loss is better" in text
+    assert "a smaller test/loss is better" in text
 
 
 def test_the_report_names_every_trial_that_is_not_used_with_its_cause(runs):
@@ -133,6 +133,12 @@ def test_figures_are_linked_only_if_they_exist(runs):
     assert "](curves.png)" in text
 
 
+def test_an_arm_that_would_need_too_many_seeds_is_said_to_need_more_than_the_cap(runs):
+    set_accuracy(runs, "relu6", [0.80, 0.82, 0.81, 0.79, 0.80])
+    set_accuracy(runs, "h_swish", [0.82, 0.80, 0.83, 0.77, 0.801])
+    assert "more than 1000 seeds for h_swish" in report(runs)
+
+
 def test_a_bar_in_a_cause_does_not_break_the_table(runs):
     edit_result(runs, "h_swish", 3, cause="a | b\nc")
     assert "| h_swish/seed3 | failed | a \\| b c |" in report(runs)
@@ -151,7 +157,7 @@ def test_one_seed_has_means_and_no_verdict(tmp_path):
     for arm in ("relu6", "h_swish"):
         write_trial(tmp_path, arm, 0)
     text = report(tmp_path)
-    assert "Not compared yet, for want of two seeds shared with relu6: h_swish, h_swish_eca" in text
+    assert "Not compared yet, because fewer than two seeds are shared with relu6: h_swish, h_swish_eca" in text
     row = next(line for line in text.splitlines() if line.startswith("| h_swish |"))
     assert "±" not in row
     assert "not compared" in row

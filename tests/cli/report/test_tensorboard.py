@@ -22,8 +22,8 @@ from tests.cli.ablation_directory import (
     write_speed,
     write_trial,
 )
-from vitcli.records.load import load
-from vitcli.report import write, write_collection_view, write_summary_view
+from vitcli.records.ablation import load
+from vitcli.report import summarise, write, write_collection_view, write_summary_view
 
 STATUSES = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE, api_pb2.STATUS_RUNNING]
 
@@ -31,6 +31,11 @@ STATUSES = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILU
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     return make_ablation(tmp_path / "localvit_act")
+
+
+def write_view(directory: Path) -> None:
+    ablation = load(directory)
+    write_summary_view(ablation, summarise(ablation))
 
 
 class Board:
@@ -68,7 +73,7 @@ def values(row: api_pb2.SessionGroup) -> dict[str, float]:
 
 
 def test_there_is_one_row_per_arm_with_the_average_over_its_seeds(runs):
-    write_summary_view(runs)
+    write_view(runs)
     rows = Board(runs).rows()
     assert list(rows) == ["h_swish", "h_swish_eca", "h_swish_se4", "no_depthwise", "relu6"]
     for arm in load(runs).arms:
@@ -78,7 +83,7 @@ def test_there_is_one_row_per_arm_with_the_average_over_its_seeds(runs):
 
 
 def test_the_columns_are_the_factors_the_main_metric_the_others_and_the_cost(runs):
-    write_summary_view(runs)
+    write_view(runs)
     experiment = Board(runs).experiment()
     assert {info.name for info in experiment.hparam_infos} == {"arm", "activation", "channel_attention", "placement"}
     assert [info.name.tag for info in experiment.metric_infos] == [
@@ -87,7 +92,7 @@ def test_the_columns_are_the_factors_the_main_metric_the_others_and_the_cost(run
 
 
 def test_every_row_has_every_factor(runs):
-    write_summary_view(runs)
+    write_view(runs)
     factors = {
         arm: {name: value.string_value for name, value in row.hparams.items()}
         for arm, row in Board(runs).rows().items()
@@ -99,7 +104,7 @@ def test_every_row_has_every_factor(runs):
 
 
 def test_nothing_is_called_hp_metric(runs):
-    write_summary_view(runs)
+    write_view(runs)
     board = Board(runs)
     assert "test/acc1" in board.tags()
     assert "hp_metric" not in board.tags()
@@ -107,7 +112,7 @@ def test_nothing_is_called_hp_metric(runs):
 
 
 def test_a_failed_trial_is_a_failed_session_and_a_stale_one_is_none(runs):
-    write_summary_view(runs)
+    write_view(runs)
     rows = Board(runs).rows()
     statuses = {session.name: session.status for session in rows["h_swish"].sessions}
     assert statuses["h_swish/seed3"] == api_pb2.STATUS_FAILURE
@@ -117,13 +122,13 @@ def test_a_failed_trial_is_a_failed_session_and_a_stale_one_is_none(runs):
 
 def test_writing_again_after_more_trials_leaves_no_duplicate_and_nothing_stale(runs):
     shutil.rmtree(runs / "relu6" / "seed4")
-    write_summary_view(runs)
+    write_view(runs)
     files = len(list(runs.rglob("*.vitcli")))
     write_trial(runs, "relu6", 4)
     edit_result(runs, "h_swish_eca", 0, metrics={"test/acc1": 0.5})
     edit_result(runs, "h_swish_se4", 2, id="another")
-    write_summary_view(runs)
-    write_summary_view(runs)
+    write_view(runs)
+    write_view(runs)
     rows = Board(runs).rows()
     assert {arm: len(row.sessions) for arm, row in rows.items()} == {
         "relu6": 5, "h_swish": 5, "h_swish_eca": 5, "h_swish_se4": 4, "no_depthwise": 4,
@@ -136,23 +141,23 @@ def test_writing_again_after_more_trials_leaves_no_duplicate_and_nothing_stale(r
 
 def test_the_trials_own_files_are_left_alone(runs):
     before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
-    write_summary_view(runs)
-    write_summary_view(runs)
+    write_view(runs)
+    write_view(runs)
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_an_arm_removed_from_the_plan_disappears(runs):
-    write_summary_view(runs)
+    write_view(runs)
     plan = json.loads((runs / "ablation.json").read_text())
     del plan["arms"]["no_depthwise"]
     (runs / "ablation.json").write_text(json.dumps(plan))
-    write_summary_view(runs)
+    write_view(runs)
     assert "no_depthwise" not in Board(runs).rows()
     assert not (runs / "mean" / "no_depthwise").exists()
 
 
 def test_the_mean_runs_average_the_trials_curves_and_carry_the_interval(runs):
-    write_summary_view(runs)
+    write_view(runs)
     board = Board(runs)
     seeds = [board.curve(f"relu6/seed{k}", "val/acc1") for k in range(5)]
     mean = board.curve("mean/relu6", "val/acc1")
@@ -164,7 +169,7 @@ def test_the_mean_runs_average_the_trials_curves_and_carry_the_interval(runs):
 
 
 def test_the_layout_draws_a_band_for_tags_that_exist(runs):
-    write_summary_view(runs)
+    write_view(runs)
     board = Board(runs)
     event = board.data.Tensors(".", metadata.CONFIG_SUMMARY_TAG)[0]
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
@@ -179,7 +184,7 @@ def test_arms_of_the_same_name_in_two_ablations_are_not_averaged_together(tmp_pa
     first, second = (make_finished_ablation(tmp_path / name, seeds=(0, 1)) for name in ("first", "second"))
     for seed in (0, 1):
         edit_result(second, "relu6", seed, metrics={"test/acc1": 0.1, "test/extra": 2.0})
-    write_collection_view(tmp_path, [first, second])
+    write_collection_view(tmp_path, [load(first), load(second)])
     board = Board(tmp_path)
     found = {group.name: values(group) for group in board.groups()}
     assert len(found) == 10
@@ -192,7 +197,7 @@ def test_the_factors_of_a_design_are_columns_and_an_arm_beside_them_has_a_dash(t
     names = {"relu-none": ("relu", "none"), "gelu-none": ("gelu", "none"), "gelu-se": ("gelu", "se")}
     levels = {arm: {"activation": one, "attention": other} for arm, (one, other) in names.items()}
     make_arms(tmp_path, [*levels, "beside"], 2, levels=levels)
-    write_summary_view(tmp_path)
+    write_view(tmp_path)
     board = Board(tmp_path)
     assert {info.name for info in board.experiment().hparam_infos} == {"arm", "activation", "attention"}
     found = {arm: [row.hparams[name].string_value for name in levels["gelu-se"]] for arm, row in board.rows().items()}
@@ -201,7 +206,7 @@ def test_the_factors_of_a_design_are_columns_and_an_arm_beside_them_has_a_dash(t
 
 def test_a_resolved_key_with_a_factors_name_gives_way_to_the_factor(runs):
     edit_plan(runs, levels={arm.name: {"activation": f"level of {arm.name}"} for arm in load(runs).arms})
-    write_summary_view(runs)
+    write_view(runs)
     rows = Board(runs).rows()
     assert rows["h_swish"].hparams["activation"].string_value == "level of h_swish"
     assert set(rows["h_swish"].hparams) == {"arm", "activation", "channel_attention", "placement"}
@@ -209,7 +214,7 @@ def test_a_resolved_key_with_a_factors_name_gives_way_to_the_factor(runs):
 
 def test_the_report_is_there_as_text_without_its_figures(runs):
     write(runs)
-    write_summary_view(runs)
+    write_view(runs)
     (event,) = Board(runs).data.Tensors(".", "report")
     text = event.tensor_proto.string_val[0].decode()
     assert text.startswith("# localvit_act\n")
@@ -219,7 +224,7 @@ def test_the_report_is_there_as_text_without_its_figures(runs):
 
 def test_the_figures_are_there_as_images_of_their_size(runs):
     write(runs)
-    write_summary_view(runs)
+    write_view(runs)
     board = Board(runs)
     for name in ("arms", "differences", "cost", "curves"):
         (event,) = board.data.Tensors(".", f"figures/{name}")
@@ -230,13 +235,13 @@ def test_the_figures_are_there_as_images_of_their_size(runs):
 
 def test_pages_of_two_ablations_are_told_apart(tmp_path):
     directories = [make_finished_ablation(tmp_path / name, seeds=(0, 1)) for name in ("first", "second")]
-    write_collection_view(tmp_path, directories)
+    write_collection_view(tmp_path, [load(directory) for directory in directories])
     assert {"first/report", "second/report"} <= set(Board(tmp_path).data.Runs()["."]["tensors"])
 
 
 def test_latency_is_a_column_where_it_was_measured(runs):
     write_speed(runs)
-    write_summary_view(runs)
+    write_view(runs)
     board = Board(runs)
     assert board.experiment().metric_infos[-1].name.tag == "cost/latency_ms"
     assert values(board.rows()["h_swish"])["cost/latency_ms"] == pytest.approx(5.25)

@@ -21,8 +21,8 @@ from tests.cli.ablation_directory import (
 )
 from vitcli.commands.compare import main
 from vitcli.config.errors import ConfigError
-from vitcli.records.load import load
-from vitcli.report.two_runs import across
+from vitcli.records.ablation import load
+from vitcli.report import compare_runs
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 
 def test_arms_are_paired_by_seed_with_scipys_p_value_and_holms_correction(two):
-    found = across(load(two[0]), load(two[1]))
+    found = compare_runs(load(two[0]), load(two[1]))
     pair = next(pair for pair in found.pairs if pair.arm == "h_swish")
     before, after = (list(load(directory).arm("h_swish").values("test/acc1").values()) for directory in two)
     assert pair.comparison.difference.mean == pytest.approx(np.mean(np.subtract(after, before)))
@@ -59,7 +59,7 @@ def test_a_larger_loss_is_worse(two):
             edit_result(directory, "relu6", seed, metrics={"test/loss": 0.5 + 0.001 * seed * (directory == two[0])})
     for seed in range(5):
         edit_result(two[1], "relu6", seed, metrics={"test/loss": 0.7 + 0.002 * seed})
-    (pair,) = (pair for pair in across(load(two[0]), load(two[1])).pairs if pair.arm == "relu6")
+    (pair,) = (pair for pair in compare_runs(load(two[0]), load(two[1])).pairs if pair.arm == "relu6")
     assert pair.comparison.verdict == "worse"
     assert pair.comparison.improvement.share == 0.0
 
@@ -67,7 +67,7 @@ def test_a_larger_loss_is_worse(two):
 def test_only_seeds_that_both_have_are_compared(two):
     edit_result(two[1], "h_swish", 2, status="failed", cause="", metrics={})
     edit_plan(two[0], seeds=[0, 1, 2, 3])
-    (pair,) = (pair for pair in across(load(two[0]), load(two[1])).pairs if pair.arm == "h_swish")
+    (pair,) = (pair for pair in compare_runs(load(two[0]), load(two[1])).pairs if pair.arm == "h_swish")
     assert pair.comparison.seeds == (0, 1, 3)
     assert (pair.first.n, pair.second.n) == (4, 4)
 
@@ -79,7 +79,7 @@ def test_the_table_says_what_is_identical_better_and_changed(two, capsys):
     assert "| 1.00 (5/5) | better |" in row
     assert sum("| identical |" in line for line in text.splitlines()) == 4
     assert "| commit | 1a2b3c4d5e | ffff0000ff |" in text
-    assert "Holm over 5 comparisons" in text
+    assert "corrected by Holm over 5 comparisons" in text
 
 
 def test_a_machine_that_differs_is_named_even_where_trials_do_not_tell(tmp_path, capsys):
@@ -97,7 +97,7 @@ def test_a_directory_that_mixes_versions_shows_all_of_them(two, capsys):
 
 def test_equal_conditions_are_said_to_be_equal(two, capsys):
     text = printed(capsys, two[0], two[0])
-    assert "Nothing that was recorded differs in code, packages, data or machine." in text
+    assert "No difference was recorded in code, packages, data or machine." in text
     assert text.count("identical") >= 5
 
 
@@ -107,7 +107,7 @@ def test_arms_of_one_name_and_two_configs_are_named(two, capsys):
     (two[1] / "ablation.json").write_text(json.dumps(plan))
     for seed in range(5):
         edit_result(two[1], "relu6", seed, id="changed")
-    assert "Config ids differ for relu6: arms of the same name" in " ".join(printed(capsys, *two).split())
+    assert "Config ids differ for relu6: these arms have the same name" in " ".join(printed(capsys, *two).split())
 
 
 def test_arms_of_one_directory_alone_are_named(tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_arms_of_one_directory_alone_are_named(tmp_path, capsys):
 
 def test_the_csv_has_every_digit(two, capsys):
     rows = {row["arm"]: row for row in csv.DictReader(io.StringIO(printed(capsys, *two, "--format", "csv")))}
-    found = {pair.arm: pair for pair in across(load(two[0]), load(two[1])).pairs}
+    found = {pair.arm: pair for pair in compare_runs(load(two[0]), load(two[1])).pairs}
     assert float(rows["h_swish"]["difference"]) == found["h_swish"].comparison.difference.mean
     assert float(rows["h_swish"]["p_holm"]) == found["h_swish"].comparison.p_holm
     assert rows["relu6"]["first_id"] == rows["relu6"]["second_id"]

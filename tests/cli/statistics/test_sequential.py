@@ -9,7 +9,7 @@ from scipy import stats
 from vitcli.ablation.entries import StopEarly
 from vitcli.ablation.spec import read_spec
 from vitcli.config.errors import ConfigError
-from vitcli.statistics.sequential import dropped
+from vitcli.statistics.sequential import arms_to_stop
 
 
 def by_seed(values) -> dict[int, float]:
@@ -24,7 +24,9 @@ BASE = [0.80, 0.81, 0.79, 0.80, 0.82]
 
 
 def test_an_arm_far_behind_is_dropped_with_the_numbers_of_the_rule():
-    found = dropped(arms(base=BASE[:3], bad=[0.600, 0.611, 0.592], good=[0.80, 0.82, 0.78]), "base", "max", 3, 0.05, 5)
+    found = arms_to_stop(
+        arms(base=BASE[:3], bad=[0.600, 0.611, 0.592], good=[0.80, 0.82, 0.78]), "base", "max", 3, 0.05, 5
+    )
     assert list(found) == ["bad"]
     p_value = stats.ttest_rel([0.600, 0.611, 0.592], BASE[:3], alternative="less").pvalue
     assert found["bad"] == (
@@ -35,22 +37,22 @@ def test_an_arm_far_behind_is_dropped_with_the_numbers_of_the_rule():
 
 def test_a_smaller_value_is_better_where_the_direction_says_so():
     values = arms(base=BASE[:3], low=[0.600, 0.611, 0.592], high=[1.001, 1.009, 0.992])
-    assert list(dropped(values, "base", "min", 3, 0.05, 5)) == ["high"]
-    assert list(dropped(values, "base", "max", 3, 0.05, 5)) == ["low"]
+    assert list(arms_to_stop(values, "base", "min", 3, 0.05, 5)) == ["high"]
+    assert list(arms_to_stop(values, "base", "max", 3, 0.05, 5)) == ["low"]
 
 
 def test_the_baseline_is_never_dropped():
-    assert dropped(arms(base=[0.1, 0.11, 0.12], best=[0.9, 0.92, 0.91]), "base", "max", 3, 0.05, 5) == {}
+    assert arms_to_stop(arms(base=[0.1, 0.11, 0.12], best=[0.9, 0.92, 0.91]), "base", "max", 3, 0.05, 5) == {}
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_there_is_no_look_before_its_seeds_are_there(n):
-    assert dropped(arms(base=BASE[:n], bad=[0.1, 0.11][:n]), "base", "max", 3, 0.05, 5) == {}
+    assert arms_to_stop(arms(base=BASE[:n], bad=[0.1, 0.11][:n]), "base", "max", 3, 0.05, 5) == {}
 
 
 def test_there_is_no_look_after_the_last_seed_which_leaves_nothing_to_save():
     behind = [0.9, 0.7, 0.75, 0.70, 0.70]
-    assert dropped(arms(base=BASE, noisy=behind), "base", "max", 4, 0.9, 5) == dropped(
+    assert arms_to_stop(arms(base=BASE, noisy=behind), "base", "max", 4, 0.9, 5) == arms_to_stop(
         arms(base=BASE[:4], noisy=behind[:4]), "base", "max", 4, 0.9, 5
     )
 
@@ -59,16 +61,16 @@ def test_what_is_dropped_does_not_depend_on_which_trials_ended_first():
     rng = np.random.default_rng(3)
     shared = rng.normal(size=8)
     whole = {f"arm{i}": by_seed(shared + rng.normal(-0.7 * i, 0.4, 8)) for i in range(5)}
-    final = dropped(whole, "arm0", "max", 3, 0.2, 8)
+    final = arms_to_stop(whole, "arm0", "max", 3, 0.2, 8)
     assert 1 < len(final) < 5
     for _ in range(50):
         seen = {arm: {s: v for s, v in one.items() if rng.random() < 0.8} for arm, one in whole.items()}
-        assert set(dropped(seen, "arm0", "max", 3, 0.2, 8)) <= set(final)
+        assert set(arms_to_stop(seen, "arm0", "max", 3, 0.2, 8)) <= set(final)
 
 
 def test_a_dropped_arm_that_has_more_seeds_stays_dropped():
     values = arms(base=BASE, bad=[0.600, 0.611, 0.592, 0.99, 0.99])
-    assert list(dropped(values, "base", "max", 3, 0.05, 6)) == ["bad"]
+    assert list(arms_to_stop(values, "base", "max", 3, 0.05, 6)) == ["bad"]
 
 
 def test_a_failed_trial_leaves_its_pair_out_and_a_missing_one_is_waited_for():
@@ -76,14 +78,14 @@ def test_a_failed_trial_leaves_its_pair_out_and_a_missing_one_is_waited_for():
     base = by_seed(BASE[:4])
     assert (
         "after 4 of 6 seeds: -0.199 against base in the mean of 3 pairs"
-        in (dropped({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6)["bad"])
+        in (arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6)["bad"])
     )
     del bad[1]
-    assert dropped({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6) == {}
+    assert arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6) == {}
 
 
 def test_equal_differences_have_no_spread_to_test_against():
-    assert dropped(arms(base=BASE[:3], bad=[v - 0.5 for v in BASE[:3]]), "base", "max", 3, 0.05, 5) == {}
+    assert arms_to_stop(arms(base=BASE[:3], bad=[v - 0.5 for v in BASE[:3]]), "base", "max", 3, 0.05, 5) == {}
 
 
 def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_level():
@@ -94,7 +96,7 @@ def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_
         values = {f"arm{i}": by_seed(shared + rng.normal(size=6)) for i in range(4)}
         # One arm is truly behind: dropping it is right and leaves fewer in the race.
         values["behind"] = by_seed(shared + rng.normal(-4, 1, size=6))
-        wrong += bool(set(dropped(values, "arm0", "max", 3, level, 6)) - {"behind"})
+        wrong += bool(set(arms_to_stop(values, "arm0", "max", 3, level, 6)) - {"behind"})
     assert wrong / runs <= level + 3 * math.sqrt(level * (1 - level) / runs)
     assert wrong > 0
 
@@ -104,7 +106,7 @@ def test_a_difference_of_many_standard_deviations_is_seen_at_the_first_look_more
     for _ in range(200):
         shared = rng.normal(size=3)
         values = {"base": by_seed(shared + rng.normal(0, 0.1, 3)), "bad": by_seed(shared - 2 + rng.normal(0, 0.1, 3))}
-        seen += bool(dropped(values, "base", "max", 3, 0.05, 5))
+        seen += bool(arms_to_stop(values, "base", "max", 3, 0.05, 5))
     assert seen > 150
 
 

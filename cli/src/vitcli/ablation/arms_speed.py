@@ -6,17 +6,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.worker import Worker, settle
-from vitcli.records.json_files import read_json, write_json
+from vitcli.records.json_files import write_json
+from vitcli.records.speed import SPEED, measured_arms
 
 LOG = "speed.log"
 
 
 def is_measured(plan: Plan) -> bool:
     """Whether every chosen arm was measured as it is now."""
-    known = (read_json(plan.directory / SPEED) or {}).get("arms", {})
+    known = measured_arms(plan.directory) or {}
     return all(known.get(arm, {}).get("id") == plan.arms[arm].id for arm in plan.spec.chosen)
 
 
@@ -36,7 +36,7 @@ def measure_arms(plan: Plan, timed: str = "") -> str:
         "ids": {arm: plan.arms[arm].id for arm in plan.spec.chosen},
         "baseline": plan.spec.baseline,
         "timed": timed,
-        "known": (read_json(plan.directory / SPEED) or {}).get("arms", {}),
+        "known": measured_arms(plan.directory) or {},
     }
     worker = Worker(_measure, job, plan.places[0], plan.directory / LOG)
     try:

@@ -6,13 +6,10 @@ from typing import Any
 
 from vitcli.ablation.entries import Budget
 from vitcli.config.errors import ConfigError
-from vitcli.records.json_files import read_json
+from vitcli.records.speed import SPEED, measured_arms
 
 EPOCHS = "trainer.max_epochs"
 """What a budget sets in every arm."""
-
-SPEED = "speed.json"
-"""The file beside the arms that ``vitcli speed`` writes."""
 
 
 def equal_epochs(epochs: int, baseline: str, cost: Mapping[str, float]) -> dict[str, int]:
@@ -79,8 +76,8 @@ def measured_seconds(directory: Path, file: str) -> tuple[dict[str, float], dict
     Raises:
         ConfigError: Nothing has been measured.
     """
-    arms = (read_json(directory / SPEED) or {}).get("arms")
-    if not isinstance(arms, Mapping):
+    arms = measured_arms(directory)
+    if arms is None:
         raise ConfigError(
             f"{file}: ablation.budget is 'training_time', but {directory / SPEED} is missing; "
             f"run vitcli speed {file} first."

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.ablation.budget import SPEED, trained_epochs
+from vitcli.ablation.budget import trained_epochs
 from vitcli.ablation.planned import Plan, PlannedArm
-from vitcli.records.json_files import read_json
+from vitcli.records.speed import measured_arms
+from vitcli.records.trial import read_result
 
 
 def measured_speeds(plan: Plan) -> dict[str, dict[str, Any]]:
     """Return what ``vitcli speed`` measured of each arm; what it measured of another configuration is left out."""
-    arms = (read_json(plan.directory / SPEED) or {}).get("arms")
-    found = arms if isinstance(arms, Mapping) else {}
+    found = measured_arms(plan.directory) or {}
     return {name: found[name] for name, arm in plan.arms.items() if name in found and found[name].get("id") == arm.id}
 
 
@@ -20,7 +20,7 @@ def trial_seconds(plan: Plan, name: str, done: list[int], speed: Mapping[str, An
     took = [
         seconds
         for seed in done
-        if (seconds := (read_json(plan.trial_directory(name, seed) / "result.json") or {}).get("train_seconds"))
+        if (seconds := (read_result(plan.trial_directory(name, seed)) or {}).get("train_seconds"))
     ]
     if took:
         return float(sum(took)) / len(took)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from vitcli.ablation.budget import SPEED, budgeted, measured_seconds, refuse_other_speed, refuse_unmeasured
+from vitcli.ablation.budget import budgeted, measured_seconds, refuse_other_speed, refuse_unmeasured
 from vitcli.ablation.check_metric import refuse_metric, refuse_unscored
 from vitcli.ablation.draft import Draft, base_config, resolve_arms
 from vitcli.ablation.epoch_steps import epoch_steps
@@ -17,6 +17,7 @@ from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
 from vitcli.measure.cost import CostCounter
+from vitcli.records.speed import SPEED
 
 __all__ = ["base_config", "make_plan"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from vitcli.ablation.budget import trained_epochs
 from vitcli.ablation.spec import AblationSpec
+from vitcli.records.trial import trial_directory
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Plan:
 
     def trial_directory(self, arm: str, seed: int) -> Path:
         """Return where a trial lives."""
-        return self.directory / arm / f"seed{seed}"
+        return trial_directory(self.directory, arm, seed)
 
     def trial_config(self, arm: str, seed: int) -> dict[str, Any]:
         """Return the configuration of one trial: the arm's, with its seed for weights, order and augmentation."""

@@ -3,8 +3,7 @@
 import math
 
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.state import RESULT
-from vitcli.records.json_files import read_json
+from vitcli.records.trial import read_result, result_status
 
 
 def stopped_arms(plan: Plan) -> dict[str, str]:
@@ -12,20 +11,23 @@ def stopped_arms(plan: Plan) -> dict[str, str]:
     rule = plan.spec.stop_early
     if rule is None:
         return {}
-    from vitcli.statistics.sequential import dropped
+    from vitcli.statistics.sequential import arms_to_stop
 
     metric = plan.spec.metric
     values = {
         arm: _values(plan, arm, metric.name) for arm in {plan.spec.baseline: None, **dict.fromkeys(plan.spec.chosen)}
     }
-    return dropped(values, plan.spec.baseline, metric.direction, rule.after, rule.level, plan.spec.seeds)
+    return arms_to_stop(values, plan.spec.baseline, metric.direction, rule.after, rule.level, plan.spec.seeds)
 
 
 def _values(plan: Plan, arm: str, metric: str) -> dict[int, float]:
-    """Seed -> value, NaN for a trial that failed; a seed without a result of this configuration is absent."""
+    """Return seed -> value, NaN for a trial that has ended without one; a trial that has not ended is absent."""
     values = {}
     for seed in range(plan.spec.seeds):
-        result = read_json(plan.trial_directory(arm, seed) / RESULT) or {}
-        if result.get("id") == plan.arms[arm].id:
-            values[seed] = float((result.get("metrics") or {}).get(metric, math.nan))
+        result = read_result(plan.trial_directory(arm, seed)) or {}
+        status, _ = result_status(result, plan.arms[arm].id)
+        if status == "done":
+            values[seed] = float(result["metrics"].get(metric, math.nan))
+        elif status in ("failed", "not finite"):
+            values[seed] = math.nan
     return values

@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from vitcli.ablation.state import MACHINE, is_done, is_failed, make_room, record
 from vitcli.ablation.worker import ALIVE, plan_in_worker, start_server
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.records.json_files import write_json
+from vitcli.records.ablation import Ablation, Arm, Metric, load, save
+from vitcli.records.conditions import Budget
+from vitcli.records.json_files import RecordError
 from vitcli.training.provenance import packages, processor
 
-ABLATION = "ablation.json"
 INTERRUPTED = 130
 REFUSED = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
 LAST_WORDS = 30.0
@@ -61,7 +63,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         dropped = stopped_arms(plan)
         todo = [(arm, seed) for arm, seed in trials if (arm, seed) not in settled and arm not in dropped]
         written = record(plan, command, min(launcher.places, max(1, len(todo))), threads)
-        write_json(plan.directory / ABLATION, {**written, "dropped": dropped})
+        save(replace(written, dropped=dropped))
         if done:
             console.print(f"{len(done)} of {len(trials)} trials are done already and are skipped.", highlight=False)
         if kept:
@@ -69,7 +71,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
             console.print(said, highlight=False, soft_wrap=True)
         failed, interrupted = _run_trials(plan, todo, done, kept, launcher, console)
         dropped = stopped_arms(plan)
-        write_json(plan.directory / ABLATION, {**written, "dropped": dropped})
+        save(replace(written, dropped=dropped))
         if not interrupted and isinstance(launcher, LocalLauncher):
             _measure_speed(plan, console)
         _report(plan.directory, console)
@@ -82,27 +84,33 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     return 1 if failed or kept else 0
 
 
-def record(plan: Plan, command: str, workers: int, threads: int) -> dict[str, Any]:
-    """Return the content of ablation.json."""
+def record(plan: Plan, command: str, workers: int, threads: int) -> Ablation:
+    """Return what ablation.json says of a plan."""
     spec = plan.spec
-    return {
-        "format": 1,
-        "name": plan.name,
-        "question": plan.question,
-        "source": spec.source,
-        "baseline": spec.baseline,
-        "metric": {"name": spec.metric.name, "direction": spec.metric.direction},
-        "seeds": list(range(spec.seeds)),
-        "command": command,
-        "versions": packages(),
-        "machine": {"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "workers": workers},
-        "arms": {
-            name: {"id": arm.id, "difference": arm.difference, "parameters": arm.parameters, "macs": arm.macs}
+    return Ablation(
+        directory=plan.directory,
+        name=plan.name,
+        question=plan.question,
+        source=spec.source,
+        baseline=spec.baseline,
+        metric=Metric(spec.metric.name, spec.metric.direction),
+        seeds=tuple(range(spec.seeds)),
+        command=command,
+        versions=packages(),
+        machine={"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "workers": workers},
+        arms=tuple(
+            Arm(
+                name,
+                arm.id,
+                {key: (pair[0], pair[1]) for key, pair in arm.difference.items()},
+                arm.parameters,
+                arm.macs,
+            )
             for name, arm in plan.arms.items()
-        },
-        "levels": plan.levels,
-        "budget": plan.budget,
-    }
+        ),
+        levels=plan.levels,
+        budget=Budget(**plan.budget),
+    )
 
 
 def _run_trials(
@@ -187,15 +195,16 @@ def _measure_speed(plan: Plan, console: Console) -> None:
 
 
 def _report(directory: Path, console: Console) -> None:
-    from vitcli.records.load import load
-    from vitcli.report import ReportError, summarise, to_terminal, write, write_summary_view
+    from vitcli.report import summarise, to_terminal, write_figures, write_pages, write_summary_view
 
     try:
         with console.status("writing the report ..."):
-            path = write(directory)
-            write_summary_view(directory)
-        console.print(to_terminal(summarise(load(directory))))
-    except ReportError as error:
+            ablation = load(directory)
+            summary = summarise(ablation)
+            path = write_pages(ablation, summary, write_figures(ablation, summary))
+            write_summary_view(ablation, summary)
+        console.print(to_terminal(summary))
+    except RecordError as error:
         raise ConfigError(str(error)) from error
     console.print(f"Report: {path}", highlight=False, soft_wrap=True)
     console.print(f"Dashboard: vitcli dashboard {directory}", highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from vitcli.ablation.planned import Plan
 from vitcli.ablation.state import is_done, is_failed
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments
-from vitcli.report.names import short_keys, short_values
+from vitcli.report import short_keys, short_values
 
 FORMS = ("table", "json")
 EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds"}

@@ -9,9 +9,7 @@ from vitcli.ablation import entries
 from vitcli.ablation.entries import Budget, Metric, StopEarly
 from vitcli.ablation.factors import expand_factors
 from vitcli.config.errors import ConfigError, nearest, refuse_non_finite
-
-REPORTED = "mean"
-"""The folder beside the arms that the report writes."""
+from vitcli.records.ablation import MEANS
 
 MOST_TRIALS = 100_000
 """Arms times seeds at most: more is a slip."""
@@ -191,7 +189,7 @@ def _arms(arms: Any, places: Mapping[str, str], place: str) -> dict[str, dict[st
     folders: dict[str, str] = {}
     for name, change in arms.items():
         at = places.get(f"arms.{name}", places.get("factors", place))
-        if name == REPORTED:
+        if name == MEANS:
             raise ConfigError(
                 f"{at}: ablation.arms has an arm named {name!r}, a folder of the report; name it otherwise."
             )

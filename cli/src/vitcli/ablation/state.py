@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import math
 import os
 import signal
 from datetime import UTC, datetime
@@ -11,8 +10,15 @@ from typing import Any
 
 from vitcli.ablation.planned import Plan
 from vitcli.records.json_files import drafts, read_json, write_json
+from vitcli.records.trial import (
+    RESULT,
+    failed_result,
+    read_result,
+    result_end,
+    result_head,
+    result_status,
+)
 
-RESULT = "result.json"
 BEGUN = "trial.json"
 """Whose directory it is and how often the trial was started: there from a trial's first second on."""
 LOG = "log.txt"
@@ -27,20 +33,14 @@ MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errn
 
 
 def is_done(plan: Plan, arm: str, seed: int) -> bool:
-    """Whether a trial's result.json says that it is done, with finite metrics, and belongs to this very configuration."""
-    result = read_json(plan.trial_directory(arm, seed) / RESULT) or {}
-    metrics = result.get("metrics")
-    whole = isinstance(metrics, dict) and all(isinstance(v, int | float) and math.isfinite(v) for v in metrics.values())
-    return whole and result.get("status") == "done" and result.get("id") == plan.arms[arm].id
+    """Whether a trial is done; see ``records.trial.result_status``."""
+    return result_status(read_result(plan.trial_directory(arm, seed)), plan.arms[arm].id)[0] == "done"
 
 
 def is_failed(plan: Plan, arm: str, seed: int) -> bool:
     """Whether this very configuration failed of itself; a trial that the machine interrupted did not."""
-    result = read_json(plan.trial_directory(arm, seed) / RESULT) or {}
-    cause = str(result.get("cause", ""))
-    return (
-        result.get("status") == "failed" and result.get("id") == plan.arms[arm].id and not cause.startswith(INTERRUPTED)
-    )
+    status, cause = result_status(read_result(plan.trial_directory(arm, seed)), plan.arms[arm].id)
+    return status == "failed" and not cause.startswith(INTERRUPTED)
 
 
 def make_room(plan: Plan, arm: str, seed: int) -> None:
@@ -70,22 +70,15 @@ def record_end(plan: Plan, arm: str, seed: int, cause: str) -> dict[str, Any]:
     path = plan.trial_directory(arm, seed) / RESULT
     result: dict[str, Any] | None = read_json(path)
     if result is None:
-        head = {"format": 1, "arm": arm, "seed": seed, "id": plan.arms[arm].id}
         path.parent.mkdir(parents=True, exist_ok=True)
-        result = {**head, **failure(path.parent, cause)}
+        result = {**result_head(arm, seed, plan.arms[arm].id), **failure(path.parent, cause)}
         write_json(path, result)
     return result
 
 
 def failure(directory: Path, cause: str) -> dict[str, Any]:
     """Return what is recorded of a trial that failed: the cause, the epochs before each of its further starts, the log's end."""
-    return {
-        "status": "failed",
-        "cause": cause,
-        "resumed": starts(directory)[1:],
-        "log": last_lines(directory / LOG),
-        "finished_at": now(),
-    }
+    return {**failed_result(cause), **result_end(starts(directory)[1:], now(), last_lines(directory / LOG))}
 
 
 def starts(directory: Path) -> list[int]:

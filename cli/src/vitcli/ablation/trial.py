@@ -12,10 +12,12 @@ from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from vitcli.ablation.state import BEGUN, RESULT, cause_of, failure, now, starts
+from vitcli.ablation.state import BEGUN, cause_of, failure, now, starts
 from vitcli.records.json_files import write_json
+from vitcli.records.metrics import METRICS
+from vitcli.records.trial import RESULT, done_result, result_end, result_head
 from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
-from vitcli.training.metrics_file import METRICS, is_whole
+from vitcli.training.metrics_file import is_whole
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.run import fit_and_test
 
@@ -53,11 +55,11 @@ def run_trial(
     Raises:
         SystemExit: result.json cannot be written; see ``how_it_ended``.
     """
-    head = {"format": 1, "arm": arm, "seed": seed, "id": identity}
+    head = result_head(arm, seed, identity)
     try:
         past = _take_up(directory, head)
         found = fit_and_test(config, directory, (_Report(tell),), past)
-        result = {**head, "status": "done", **found, "resumed": starts(directory)[1:], "finished_at": now()}
+        result = {**head, **done_result(**found), **result_end(starts(directory)[1:], now())}
     except Exception as error:
         with contextlib.suppress(OSError):  # a log that takes no more must not hide the cause
             traceback.print_exc()

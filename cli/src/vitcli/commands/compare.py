@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.words import take_format
-from vitcli.records.load import load
-from vitcli.report import ReportError, to_markdown
-from vitcli.report.formats.terminal import blocks_to_terminal
-from vitcli.report.two_runs import across
-from vitcli.report.two_runs_text import across_content, across_csv
+from vitcli.records.ablation import load
+from vitcli.records.json_files import RecordError
+from vitcli.report import blocks_to_terminal, compare_runs, to_markdown, two_runs_content, two_runs_csv
 
 FORMATS = ("table", "markdown", "csv")
 
@@ -34,15 +32,15 @@ def main(argv: Sequence[str]) -> int:
             "command line: compare needs two directories, for example vitcli compare runs/before runs/after."
         )
     try:
-        found = across(load(words[0]), load(words[1]))
-    except ReportError as error:
+        found = compare_runs(load(words[0]), load(words[1]))
+    except RecordError as error:
         raise ConfigError(str(error)) from error
     if form == "csv":
-        print(across_csv(found), end="")
+        print(two_runs_csv(found), end="")
     elif form == "markdown":
-        print(to_markdown(across_content(found)), end="")
+        print(to_markdown(two_runs_content(found)), end="")
     else:
         from rich.console import Console
 
-        Console().print(blocks_to_terminal(across_content(found)))
+        Console().print(blocks_to_terminal(two_runs_content(found)))
     return 0

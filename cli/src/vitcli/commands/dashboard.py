@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from vitcli.records.load import PLAN
-from vitcli.report import ReportError, write_collection_view, write_summary_view
-from vitcli.report.tensorboard.events import EVENT_FILES
+from vitcli.records.ablation import ABLATION, load
+from vitcli.records.json_files import RecordError
+from vitcli.report import EVENT_FILES, summarise, write_collection_view, write_summary_view
 
 HOST = "127.0.0.1"
 VIEWS = {
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
             print(f"  {what:22}{address}{where}")
         sys.stdout.flush()
         threading.Event().wait()
-    except ReportError as error:
+    except RecordError as error:
         print(f"vitcli dashboard: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -57,18 +57,19 @@ def refresh(directory: Path) -> Literal["ablation", "run"]:
         What the directory holds.
 
     Raises:
-        ReportError: The directory holds neither an ablation nor a run, or an ablation that cannot be read.
+        RecordError: The directory holds neither an ablation nor a run, or an ablation that cannot be read.
     """
-    if (directory / PLAN).exists():
-        write_summary_view(directory)
+    if (directory / ABLATION).exists():
+        ablation = load(directory)
+        write_summary_view(ablation, summarise(ablation))
         return "ablation"
-    below = sorted(path.parent for pattern in ("*", "*/*") for path in directory.glob(f"{pattern}/{PLAN}"))
+    below = sorted(path.parent for pattern in ("*", "*/*") for path in directory.glob(f"{pattern}/{ABLATION}"))
     if below:
-        write_collection_view(directory, below)
+        write_collection_view(directory, [load(one) for one in below])
         return "ablation"
     if not any(directory.rglob(EVENT_FILES)):
-        raise ReportError(
-            f"{directory}: neither an ablation ({PLAN}) nor a run (TensorBoard event files) is in it; "
+        raise RecordError(
+            f"{directory}: neither an ablation ({ABLATION}) nor a run (TensorBoard event files) is in it; "
             "give the directory that vitcli fit wrote, e.g. runs/<name>."
         )
     return "run"
@@ -78,7 +79,7 @@ def serve(directory: Path, port: int | None) -> str:
     """Start TensorBoard in a background thread and return its address.
 
     Raises:
-        ReportError: The port is taken.
+        RecordError: The port is taken.
     """
     from tensorboard import program
 
@@ -89,4 +90,4 @@ def serve(directory: Path, port: int | None) -> str:
         try:
             return str(board.launch())
         except program.TensorBoardServerException as error:
-            raise ReportError(f"{HOST}:{port}: {error.msg}; leave --port out to take a free one.") from None
+            raise RecordError(f"{HOST}:{port}: {error.msg}; leave --port out to take a free one.") from None

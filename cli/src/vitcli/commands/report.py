@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.words import take_format
-from vitcli.records.load import load
-from vitcli.report import Picture, ReportError, summarise, to_terminal, write_figures, write_pages
+from vitcli.records.ablation import load
+from vitcli.records.json_files import RecordError
+from vitcli.report import Picture, summarise, to_terminal, write_figures, write_pages
 
 FORMATS = ("all", "terminal")
 NO_FIGURES = "--no-figures"
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         if form == "all":
             pictures: list[Picture] = write_figures(ablation, summary) if figures else []
             print(f"Report: {write_pages(ablation, summary, pictures)}")
-    except ReportError as error:
+    except RecordError as error:
         raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(

@@ -4,13 +4,13 @@ from rich.console import Console
 from rich.table import Table
 
 from vitcli.ablation.arms_speed import measure_arms
-from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.spec import merge_sections, read_spec
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
+from vitcli.records.speed import SPEED
 
 COLUMNS = {
     "train_images_per_second": ("training images/s", "{:,.0f}", 1.0),

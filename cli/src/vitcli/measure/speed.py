@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from vitcli.config.lightning_cli import VitCLI
+from vitcli.records.speed import speed_record
 from vitcli.training.provenance import processor
 from vitcli.training.run import expected_warnings
 
@@ -70,13 +71,8 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
         for name in names[turn:] + names[:turn]:
             numbers, conditions = _round(configs[name], _Stopwatch(watched=0 if number else 1))
             found[name].append(numbers)
-    return {
-        "format": 1,
-        **conditions,
-        "rounds": rounds,
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "arms": {name: {"id": ids[name], **_medians(found[name])} for name in names},
-    }
+    arms = {name: {"id": ids[name], **_medians(found[name])} for name in names}
+    return speed_record(conditions, rounds, datetime.now(UTC).isoformat(timespec="seconds"), arms)
 
 
 def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float], dict[str, Any]]:

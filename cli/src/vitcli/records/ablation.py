@@ -1,14 +1,19 @@
-"""What a finished or half-finished ablation consists of: frozen records, and no knowledge of files."""
+"""ablation.json, the record of a whole ablation, finished or not: frozen records, and their way to the file and back."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from vitcli.records.conditions import Budget, Provenance, Speed
+from vitcli.records.conditions import Budget, read_budget
+from vitcli.records.json_files import FORMAT, RecordError, get, get_optional, read_record, write_json
+from vitcli.records.speed import Speed, read_speed
+from vitcli.records.trial import RESULT, Trial, read_trial
 
-Status = Literal["done", "failed", "not finite", "stale", "unfinished", "dropped", "unplanned"]
-Direction = Literal["max", "min"]
+ABLATION = "ablation.json"
+MEANS = "mean"
+"""The folder beside the arms' folders that holds the curves averaged over the seeds; no arm can have this name."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class Metric:
     """The metric that decides: its name, and whether a larger (``max``) or a smaller (``min``) value is better."""
 
     name: str
-    direction: Direction
+    direction: Literal["max", "min"]
 
     @property
     def sign(self) -> int:
@@ -25,56 +30,15 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training run: one arm with one seed.
-
-    Only a trial whose ``status`` is ``done`` enters a statistic; all others are listed in the report with their ``cause``.
-
-    Args:
-        arm, seed: Which trial it is.
-        directory: Where it lies.
-        status: ``done``; ``failed`` (its result says so); ``not finite`` (the main metric is absent, NaN or infinite);
-            ``stale`` (made by another resolved config than the arm's); ``unfinished`` (no result yet); ``dropped`` (no result,
-            because racing stopped the arm); ``unplanned`` (a result under an arm or seed that the plan does not have).
-        cause: Why it is not ``done``, in words; empty for ``done``.
-        epochs: Epochs trained.
-        metrics: Final values by name, e.g. ``test/acc1``; may hold NaN.
-        train_seconds, train_images: Seconds spent in training and images seen in it.
-        threads: CPU threads it ran with.
-        provenance: Which code, data and device made it; None if that was not recorded.
-        resumed: Epochs that were done already at each continuation; empty if it ran in one go.
-        log: Last lines of its log, if it failed.
-    """
-
-    arm: str
-    seed: int
-    directory: Path
-    status: Status
-    cause: str = ""
-    epochs: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    train_seconds: float = 0.0
-    train_images: int = 0
-    threads: int = 0
-    provenance: Provenance | None = None
-    resumed: tuple[int, ...] = ()
-    log: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """``<arm>/seed<k>``, as its directory is called."""
-        return f"{self.arm}/seed{self.seed}"
-
-
-@dataclass(frozen=True)
 class Arm:
     """One variant of the ablation with its planned trials.
 
     Args:
-        name: As in the ablation's file.
+        name: Its name in the ablation's file.
         id: Hash of its resolved config.
         difference: Resolved key -> (value in the baseline, value in this arm).
-        parameters, macs: Learned numbers, and multiply-adds for one image; None if they were not measured.
+        parameters: Number of learned parameters; None if it was not measured.
+        macs: Multiply-adds for one image; None if they were not measured.
         trials: One per planned seed, in the plan's order, whatever their status.
     """
 
@@ -83,7 +47,7 @@ class Arm:
     difference: Mapping[str, tuple[Any, Any]]
     parameters: int | None
     macs: int | None
-    trials: tuple[Trial, ...]
+    trials: tuple[Trial, ...] = ()
 
     @property
     def done(self) -> tuple[Trial, ...]:
@@ -97,21 +61,25 @@ class Arm:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One question with its arms, as the runner recorded it.
+    """One question with its arms.
 
     Args:
-        directory: Where the records lie.
-        name, question, source: What is asked, and which paper's table asks it.
+        directory: Where the records are.
+        name: Name of the ablation.
+        question: What is asked.
+        source: Which paper's table asks it.
         baseline: Name of the arm that the others are compared with.
         metric: The metric that decides.
         seeds: The planned seeds; the same for every arm, so that differences are paired.
-        command, versions, machine: How it was run.
+        command: The command that ran it.
+        versions: Package -> version.
+        machine: Property of the machine -> value.
         arms: In the file's order.
-        unplanned: Results found under an arm or seed that the plan does not have.
-        levels: Arm -> factor -> level, of the arms that were made from factors.
-        budget: What every arm may spend; None if the plan does not tell.
+        levels: Arm -> factor -> level, for the arms that were made from factors.
+        budget: What every arm may spend; None if that was not recorded.
         dropped: Arm -> why racing stopped it.
-        speed: Speeds measured under equal conditions; None if none were.
+        unplanned: Results found under an arm or seed that the plan does not have.
+        speed: Speeds measured under equal conditions; None if none were measured.
     """
 
     directory: Path
@@ -125,10 +93,10 @@ class Ablation:
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
     arms: tuple[Arm, ...]
-    unplanned: tuple[Trial, ...]
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     budget: Budget | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
+    unplanned: tuple[Trial, ...] = ()
     speed: Speed | None = None
 
     def arm(self, name: str) -> Arm:
@@ -137,7 +105,7 @@ class Ablation:
 
     @property
     def not_used(self) -> tuple[Trial, ...]:
-        """Every trial that is in no statistic, in the arms' order, the unplanned ones last."""
+        """Every trial that no statistic uses, in the arms' order, the unplanned ones last."""
         planned = (trial for arm in self.arms for trial in arm.trials if trial.status != "done")
         return (*planned, *self.unplanned)
 
@@ -146,3 +114,125 @@ class Ablation:
         """The main metric, then every other metric that a done trial has."""
         names = dict.fromkeys(name for arm in self.arms for trial in arm.done for name in trial.metrics)
         return tuple(dict.fromkeys([self.metric.name, *names]))
+
+
+def save(ablation: Ablation) -> None:
+    """Write ablation.json into the ablation's directory; trials and speeds are in files of their own.
+
+    Raises:
+        OSError: The file cannot be written; an older one stays.
+    """
+    content = {
+        "format": FORMAT,
+        "name": ablation.name,
+        "question": ablation.question,
+        "source": ablation.source,
+        "baseline": ablation.baseline,
+        "metric": asdict(ablation.metric),
+        "seeds": list(ablation.seeds),
+        "command": ablation.command,
+        "versions": dict(ablation.versions),
+        "machine": dict(ablation.machine),
+        "arms": {
+            arm.name: {
+                "id": arm.id,
+                "difference": {key: list(pair) for key, pair in arm.difference.items()},
+                "parameters": arm.parameters,
+                "macs": arm.macs,
+            }
+            for arm in ablation.arms
+        },
+        "levels": ablation.levels,
+        "budget": None if ablation.budget is None else asdict(ablation.budget),
+        "dropped": dict(ablation.dropped),
+    }
+    write_json(ablation.directory / ABLATION, content)
+
+
+def load(directory: str | Path) -> Ablation:
+    """Read an ablation, finished or not.
+
+    Args:
+        directory: ``runs/<name>``, which holds ``ablation.json`` and ``<arm>/seed<k>/result.json``.
+
+    Raises:
+        RecordError: A file is missing, cut short, of another format, or in another trial's directory.
+    """
+    root = Path(directory)
+    path = root / ABLATION
+    content = read_record(path)
+    planned = Ablation(
+        directory=root,
+        name=get(content, "name", str, path),
+        question=str(content.get("question", "")),
+        source=str(content.get("source", "")),
+        baseline=get(content, "baseline", str, path),
+        metric=_metric(content, path),
+        seeds=tuple(get(content, "seeds", list, path)),
+        command=str(content.get("command", "")),
+        versions=content.get("versions", {}),
+        machine=content.get("machine", {}),
+        arms=tuple(_arm(name, arm, path) for name, arm in get(content, "arms", dict, path).items()),
+        levels=_levels(content, path),
+        budget=read_budget(content, path),
+        dropped={name: str(why) for name, why in (get_optional(content, "dropped", dict, path) or {}).items()},
+    )
+    names = [arm.name for arm in planned.arms]
+    if planned.baseline not in names:
+        raise RecordError(f"{path}: the baseline {planned.baseline} is not one of the arms {', '.join(names)}.")
+    return replace(
+        planned,
+        arms=tuple(replace(arm, trials=_trials(planned, arm)) for arm in planned.arms),
+        unplanned=_unplanned(planned),
+        speed=read_speed(root),
+    )
+
+
+def _metric(content: dict[str, Any], path: Path) -> Metric:
+    record = get(content, "metric", dict, path)
+    direction = get(record, "direction", str, path)
+    if direction not in ("max", "min"):
+        raise RecordError(f"{path}: the metric's direction must be max or min, got {direction}.")
+    return Metric(get(record, "name", str, path), cast(Literal["max", "min"], direction))
+
+
+def _arm(name: str, record: Any, path: Path) -> Arm:
+    if not isinstance(record, dict):
+        raise RecordError(f"{path}: the arm {name} must be an object, got {record!r}.")
+    difference = {key: _pair(key, pair, path) for key, pair in get(record, "difference", dict, path).items()}
+    return Arm(name, get(record, "id", str, path), difference, record.get("parameters"), record.get("macs"))
+
+
+def _pair(key: str, pair: Any, path: Path) -> tuple[Any, Any]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise RecordError(f"{path}: the difference in {key} must be [baseline's value, arm's value], got {pair!r}.")
+    return pair[0], pair[1]
+
+
+def _levels(content: dict[str, Any], path: Path) -> dict[str, dict[str, str]]:
+    record = get_optional(content, "levels", dict, path) or {}
+    found = {arm: get(record, arm, dict, path) for arm in record}
+    return {arm: {str(factor): str(level) for factor, level in levels.items()} for arm, levels in found.items()}
+
+
+def _trials(ablation: Ablation, arm: Arm) -> tuple[Trial, ...]:
+    """Return the arm's trial of every planned seed; without a result, those of an arm that racing stopped are dropped."""
+    found = [read_trial(ablation.directory, arm.name, seed, arm.id, ablation.metric.name) for seed in ablation.seeds]
+    if arm.name not in ablation.dropped:
+        return tuple(found)
+    cause = "racing stopped the arm before this seed"
+    return tuple(
+        replace(trial, status="dropped", cause=cause) if trial.status == "unfinished" else trial for trial in found
+    )
+
+
+def _unplanned(ablation: Ablation) -> tuple[Trial, ...]:
+    planned = {(arm.name, seed) for arm in ablation.arms for seed in ablation.seeds}
+    found = []
+    for path in sorted(ablation.directory.glob(f"*/seed*/{RESULT}")):
+        match = re.fullmatch(r"seed(\d+)", path.parent.name)
+        arm = path.parent.parent.name
+        if match and (arm, int(match[1])) not in planned:
+            cause = f"{ABLATION} has no such arm or seed"
+            found.append(Trial(arm, int(match[1]), path.parent, "unplanned", cause))
+    return tuple(found)

@@ -1,16 +1,20 @@
-"""Under which conditions trials ran and speeds were measured: frozen records, and no knowledge of files."""
+"""What a trial was made with, and what every arm may spend: frozen records that are parts of the JSON files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vitcli.records.json_files import get, get_number, get_optional
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which code, data and device made one trial.
+    """The code, data and device that made one trial.
 
     Args:
-        commit: Of the repository; None outside of one.
-        dirty: Hash of the changes that were not committed; None if there were none.
+        commit: Commit of the repository; None outside of a repository.
+        dirty: Hash of the uncommitted changes; None if there were none.
         versions: Package -> version.
         data: Fingerprint of the data; None if it was not taken.
         device: Model of the CPU or GPU.
@@ -29,47 +33,39 @@ class Budget:
 
     Args:
         equal: What is equal in all arms: ``epochs``, ``training_time`` or ``macs``.
-        epochs: Arm -> the epochs that this comes to.
+        epochs: Arm -> the number of epochs that this amounts to.
     """
 
     equal: str
     epochs: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class ArmSpeed:
-    """One arm's speed, measured under the conditions of its ``Speed``.
+def read_provenance(result: dict[str, Any], path: Path) -> Provenance | None:
+    """Return the provenance in a trial's result; None if the result has none.
 
-    Args:
-        id: Hash of the config that was measured.
-        train_images_per_second, inference_images_per_second: Throughput of a whole batch.
-        latency_ms: Milliseconds for one image alone.
-        peak_memory_bytes: Of a training step.
-        step_seconds: Seconds for a training step.
+    Raises:
+        RecordError: A value has the wrong type.
     """
+    record = get_optional(result, "provenance", dict, path)
+    if record is None:
+        return None
+    return Provenance(
+        commit=get_optional(record, "commit", str, path),
+        dirty=get_optional(record, "dirty", str, path),
+        versions={str(name): str(version) for name, version in (record.get("versions") or {}).items()},
+        data=get_optional(record, "data", str, path),
+        device=str(record.get("device") or ""),
+    )
 
-    id: str
-    train_images_per_second: float
-    inference_images_per_second: float
-    latency_ms: float
-    peak_memory_bytes: int
-    step_seconds: float
 
+def read_budget(plan: dict[str, Any], path: Path) -> Budget | None:
+    """Return the budget in an ablation's record; None if the record has none.
 
-@dataclass(frozen=True)
-class Speed:
-    """Speeds of the arms, measured in turns on one device.
-
-    Args:
-        device, threads, batch_size, precision, rounds: The conditions, equal for all arms.
-        measured_at: Date and time.
-        arms: Arm -> what was measured.
+    Raises:
+        RecordError: A value has the wrong type.
     """
-
-    device: str
-    threads: int
-    batch_size: int
-    precision: str
-    rounds: int
-    measured_at: str
-    arms: Mapping[str, ArmSpeed]
+    record = get_optional(plan, "budget", dict, path)
+    if record is None:
+        return None
+    epochs = get_optional(record, "epochs", dict, path) or {}
+    return Budget(get(record, "equal", str, path), {arm: int(get_number(epochs, arm, path)) for arm in epochs})

@@ -1,24 +1,27 @@
-"""The report of an ablation: read the runner's records, compare the arms, write tables, pages, figures and a TensorBoard view.
+"""The report of an ablation: compare the arms, and write tables, pages, figures and a TensorBoard view.
 
-Nothing here imports torch: a report is made in seconds, on a machine that may have no torch at all.
+This module is the room's face: other rooms import from here. Nothing below imports torch: a report is made in seconds, on a
+machine that may have no torch at all.
 """
 
-from vitcli.records.ablation import Ablation, Arm, Metric, Trial
-from vitcli.records.json_records import ReportError
-from vitcli.records.load import load
 from vitcli.report.blocks import Picture
 from vitcli.report.content import content
+from vitcli.report.figures.canvas import FONT
 from vitcli.report.figures.write import write_figures
+from vitcli.report.formats.csv import to_csv
 from vitcli.report.formats.html import to_html
 from vitcli.report.formats.latex import to_latex
 from vitcli.report.formats.markdown import to_markdown
+from vitcli.report.formats.terminal import blocks_to_terminal, to_terminal
+from vitcli.report.names import short_keys, short_values
 from vitcli.report.summary import Row, Summary, summarise
-from vitcli.report.tables import to_csv, to_terminal
+from vitcli.report.tensorboard.events import EVENT_FILES
 from vitcli.report.tensorboard.view import write_collection_view, write_summary_view
+from vitcli.report.two_runs import compare_runs, two_runs_content, two_runs_csv
 from vitcli.report.write import write, write_pages
 
 __all__ = [
-    "Ablation", "Arm", "Metric", "Picture", "ReportError", "Row", "Summary", "Trial",
-    "content", "load", "summarise", "to_csv", "to_html", "to_latex", "to_markdown", "to_terminal",
-    "write", "write_collection_view", "write_figures", "write_pages", "write_summary_view",
+    "EVENT_FILES", "FONT", "Picture", "Row", "Summary", "blocks_to_terminal", "compare_runs", "content", "short_keys",
+    "short_values", "summarise", "to_csv", "to_html", "to_latex", "to_markdown", "to_terminal", "two_runs_content",
+    "two_runs_csv", "write", "write_collection_view", "write_figures", "write_pages", "write_summary_view",
 ]  # fmt: skip

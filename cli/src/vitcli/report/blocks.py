@@ -1,4 +1,4 @@
-"""What a page of the report consists of, before it is Markdown, HTML or LaTeX; every text in it is plain text."""
+"""The parts of a page before they become Markdown, HTML or LaTeX; all texts are plain text."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One paragraph, after a word or two that say what it is."""
+    """One paragraph; ``lead`` is a word or two before it that say what it is about."""
 
     text: str
     lead: str = ""
@@ -29,7 +29,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Warnings:
-    """Sentences that must be read before any number."""
+    """Sentences that the reader must see before any number."""
 
     sentences: tuple[str, ...]
 
@@ -39,10 +39,10 @@ class Table:
     """Rows under a header.
 
     Args:
-        name: What the rows are, for those who cannot see them.
-        header: One heading a column.
-        words: Headings of the columns that hold words; the others hold numbers.
-        rows: As many cells as headings.
+        name: What the rows are, for readers who cannot see the table.
+        header: One heading per column.
+        words: Headings of the columns that hold words; the other columns hold numbers.
+        rows: Each has as many cells as there are headings.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that lies beside the report as ``name``.png and ``name``.svg."""
+    """A figure, which is beside the report as ``name``.png and ``name``.svg."""
 
     name: str
     caption: str
@@ -61,14 +61,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list; each item is what it is about and what there is to say."""
+    """A list; each item has a lead, which says what it is about, and a text."""
 
     items: tuple[tuple[str, str | Code], ...]
 
 
 @dataclass(frozen=True)
 class Log:
-    """The last lines of a log, and whose."""
+    """The last lines of a log; ``title`` says whose log it is."""
 
     title: str
     lines: tuple[str, ...]

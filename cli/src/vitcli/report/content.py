@@ -1,21 +1,21 @@
-"""What the report says, section by section; the writers of Markdown, HTML and LaTeX only decide how it looks."""
+"""What the report says, section by section; the modules of ``formats`` decide only how it looks."""
 
 from collections.abc import Iterator, Sequence
 
 from vitcli.records.ablation import Ablation
 from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
-from vitcli.report.conclusion import answer
-from vitcli.report.results import costs, meaning, results
+from vitcli.report.conclusion import conclusion
 from vitcli.report.summary import Summary
+from vitcli.report.tables import costs, meaning, results
 
 
 def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -> list[Block]:
-    """The whole report.
+    """Return the whole report.
 
     Args:
-        ablation: What it is about.
-        summary: Of it.
+        ablation: The ablation that is reported.
+        summary: The summary of that ablation.
         pictures: The figures that have been drawn.
     """
     return [
@@ -23,9 +23,9 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
         *([Paragraph(ablation.question)] if ablation.question else []),
         *([Paragraph(f"Source: {ablation.source}.")] if ablation.source else []),
         *([Warnings(summary.warnings)] if summary.warnings else []),
-        Paragraph(answer(summary), "Answer."),
+        Paragraph(conclusion(summary), "Answer."),
         *_unfinished(ablation),
-        *tables(ablation, summary),
+        *number_blocks(ablation, summary),
         *pictures,
         Heading("What differs from the baseline", 2),
         _differences(ablation),
@@ -38,54 +38,55 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
     ]
 
 
-def tables(ablation: Ablation, summary: Summary) -> list[Block]:
-    """The numbers: results and costs, and what they are."""
+def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
+    """Return the tables of results and costs, each followed by what its numbers mean."""
     return [
         results(summary),
         Paragraph(f"{meaning(summary)} {CHANCE}"),
         *([Paragraph(lost, "Lost seeds.")] if (lost := methods.lost_seeds(ablation)) else []),
-        *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_early(ablation)) else []),
+        *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_arms(ablation)) else []),
         costs(summary),
         Paragraph(COSTS),
-        *([Paragraph(measured, "Measured speed.")] if (measured := methods.measured(ablation, summary)) else []),
+        *([Paragraph(measured, "Measured speed.")] if (measured := methods.speed_conditions(ablation)) else []),
     ]
 
 
 CHANCE = (
-    "sd is the standard deviation over seeds; P(better) is the share of the shared seeds in which the arm beats the baseline, "
-    "a tie counting half, and estimates how likely it would with one more seed (its interval is in report.csv)."
+    "sd is the standard deviation over seeds. P(better) is the share of the shared seeds in which the arm beats the baseline "
+    "(a tie counts half); it estimates the probability that the arm wins with one more seed, and report.csv has its interval."
 )
 COSTS = (
-    "Parameters and multiply-adds (MACs, GMACs are thousands of millions) are of one model and one image; "
-    "training s is the mean time of one trial, training images/s is over all of its trials, as they ran."
+    "Parameters are counted for one model and multiply-adds (MACs; a GMAC is a thousand million) for one image. "
+    "Training s is the mean training time of a trial, and training images/s the throughput of all trials of the arm; "
+    "trials may have shared the machine."
 )
 LIMITS = Bullets((
     (
         "95 % t-interval over n seeds",
-        "if the training were repeated with n new seeds many times, 95 % of the intervals made this "
-        "way would hold the arm's true mean. It speaks of the variation between seeds on this data and this split, of nothing "
-        "else: not of other data sets, sizes or schedules.",
+        "if the training were repeated many times with n new seeds each, 95 % of the intervals made this way would contain "
+        "the arm's true mean. The interval covers only the variation between seeds on this data and this split. It says "
+        "nothing about other data sets, sizes or schedules.",
     ),
     (
         "Compare arms by the difference column",
-        "not by whether their intervals overlap: seeds are shared by the arms, so that the difference is known better than "
-        "either value. Its interval is for that one comparison; p is corrected (Holm) for all of them together, so that an "
-        'interval can exclude 0 where the verdict is "no evidence".',
+        "not by whether their intervals overlap. The arms share their seeds, so the difference is known more precisely than "
+        "either value. The interval of a difference is for that comparison alone, but p is corrected (Holm) for all "
+        'comparisons together. An interval can therefore exclude 0 although the verdict is "no evidence".',
     ),
     (
         '"No evidence" is not "no difference"',
-        "with few seeds only large differences can be seen. The number of seeds needed (paired t-test, 80 % power, two-sided "
-        "5 % shared by the comparisons) takes the observed difference for the true one and is rough.",
+        "few seeds can show only large differences. The number of seeds needed (paired t-test, 80 % power, two-sided "
+        "5 % divided by the number of comparisons) is rough, because it assumes that the observed difference is the true one.",
     ),
     (
         "P(better) is a count",
-        "with 2, 3 or 5 seeds all won, its exact 95 % interval still reaches down to 0.16, 0.29 and 0.48. It says how often, "
-        "not by how much, and decides no verdict.",
+        "even if all of 2, 3 or 5 seeds are won, its exact 95 % interval reaches down to 0.16, 0.29 or 0.48. It says how "
+        "often an arm wins, not by how much, and no verdict depends on it.",
     ),
     (
         "The t-interval assumes that seeds vary about normally",
-        "with n = 2 it is 9.0 standard deviations to each side, with n = 3 it is 2.5, with n = 5 it is 1.2; "
-        "below 3 seeds treat everything here as a rehearsal.",
+        "it extends 9.0 standard deviations to each side with n = 2, 2.5 with n = 3, and 1.2 with n = 5. "
+        "With fewer than 3 seeds, treat every number here as a rehearsal.",
     ),
 ))  # fmt: skip
 

@@ -1,19 +1,19 @@
-"""How the ablation was carried out: code, data and devices, budgets, continued and stopped trials, and how speed was measured."""
+"""How the ablation was carried out: code, data and devices, budgets, interrupted and stopped trials, and measured speeds."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
-from vitcli.records.ablation import Ablation, Trial
-from vitcli.records.load_conditions import SPEED
+from vitcli.records.ablation import Ablation
+from vitcli.records.speed import SPEED
+from vitcli.records.trial import Trial
 from vitcli.report.blocks import Code
-from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, listed
-from vitcli.report.summary import Summary
+from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, join_words
 
 _EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds spent in training"}
 
 
 def facts(ablation: Ablation) -> dict[str, str | Code]:
-    """What was done, by name; empty texts are facts that are not known."""
+    """Return what was done, by name; the text of a fact that is not known is empty."""
     done = [trial for arm in ablation.arms for trial in arm.done]
     threads = sorted({trial.threads for trial in done if trial.threads})
     return {
@@ -30,40 +30,42 @@ def facts(ablation: Ablation) -> dict[str, str | Code]:
     }
 
 
-def stopped_early(ablation: Ablation) -> str:
-    """Which arms racing stopped and why; empty if none."""
+def stopped_arms(ablation: Ablation) -> str:
+    """Return which arms racing stopped and why; empty if there are none."""
     stopped = [f"{arm}: {why.rstrip('.')}." for arm, why in ablation.dropped.items()]
     if not stopped:
         return ""
-    rule = "These arms were dropped before all their seeds had run, so that they have fewer; their intervals, p-values and "
-    return rule + "P(better) do not account for that choice. " + " ".join(stopped)
+    selection = (
+        "Racing stopped these arms before all their seeds had run. Their intervals, p-values and P(better) do not "
+    )
+    return selection + "account for this selection. " + " ".join(stopped)
 
 
 def lost_seeds(ablation: Ablation) -> str:
-    """Which arms have trials that failed or gave no finite number, and what that does to their means; empty if none."""
+    """Return which arms have trials that failed or gave no finite number, and what that does to their means."""
     lost = {arm.name: sum(trial.status in ("failed", "not finite") for trial in arm.trials) for arm in ablation.arms}
     if not any(lost.values()):
         return ""
-    counts = listed([f"{arm} in {number} of {len(ablation.seeds)} seeds" for arm, number in lost.items() if number])
-    return f"Failed or not finite: {counts}. They are in no number; if an arm fails because it is unstable, its mean flatters it."
+    counts = join_words([f"{arm} in {number} of {len(ablation.seeds)} seeds" for arm, number in lost.items() if number])
+    return f"Failed or not finite: {counts}. They are excluded; if instability caused the failures, the arm's mean is optimistic."
 
 
-def measured(ablation: Ablation, summary: Summary) -> str:
-    """Under which conditions the speeds were measured, and which arms have none; empty if nothing was measured."""
+def speed_conditions(ablation: Ablation) -> str:
+    """Return how the speeds were measured, and which arms have none; empty if nothing was measured."""
     speed = ablation.speed
     if speed is None:
         return ""
     changed = [arm.name for arm in ablation.arms if arm.name in speed.arms and speed.arms[arm.name].id != arm.id]
     absent = [arm.name for arm in ablation.arms if arm.name not in speed.arms]
     sentences = [
-        f"On {speed.device} with {_count(speed.threads, 'thread')} in {speed.precision}, {_count(speed.rounds, 'round')} "
-        f"over the arms in turns{f', {speed.measured_at}' if speed.measured_at else ''}; latency is of one image alone, "
-        f"images/s are of batches of {speed.batch_size}, peak memory is of a training step."
+        f"On {speed.device} with {_count(speed.threads, 'thread')} in {speed.precision}, in {_count(speed.rounds, 'round')} "
+        f"that each measured all arms{f' ({speed.measured_at})' if speed.measured_at else ''}. Latency is for a single image, "
+        f"images/s are for batches of {speed.batch_size}, and peak memory is that of a training step."
     ]
     if changed:
-        sentences.append(f"The speed in {SPEED} is of another config, and left out, for {listed(changed)}.")
+        sentences.append(f"{SPEED} holds the speed of another config for {join_words(changed)}; it is left out.")
     if absent:
-        sentences.append(f"No speed was measured for {listed(absent)}.")
+        sentences.append(f"No speed was measured for {join_words(absent)}.")
     return " ".join(sentences)
 
 
@@ -76,17 +78,17 @@ def _budget(ablation: Ablation) -> str:
     if len(by_epochs) == 1:
         each = f" ({_count(next(iter(by_epochs)), 'epoch')} for every arm)"
     else:
-        each = "; ".join(f"{_count(epochs, 'epoch')} for {listed(arms)}" for epochs, arms in by_epochs.items())
+        each = "; ".join(f"{_count(epochs, 'epoch')} for {join_words(arms)}" for epochs, arms in by_epochs.items())
         each = f": {each}" if each else ""
     return f"equal {_EQUAL.get(ablation.budget.equal, ablation.budget.equal)} in all arms{each}"
 
 
 def _provenance(done: list[Trial]) -> dict[str, str]:
-    told = [aspects(trial.provenance) for trial in done if trial.provenance]
-    if not told:
-        return {"code and data of each trial": f"{NOT_RECORDED}, so that a mixture of versions would not be seen"}
+    recorded = [aspects(trial.provenance) for trial in done if trial.provenance]
+    if not recorded:
+        return {"code and data of each trial": f"{NOT_RECORDED}, so a mixture of versions would go unnoticed"}
     found: dict[str, dict[str, None]] = defaultdict(dict)
-    for one in told:
+    for one in recorded:
         for aspect, value in one.items():
             found[aspect][value] = None
     texts = {aspect: " / ".join(values) for aspect, values in found.items()}
@@ -97,7 +99,10 @@ def _provenance(done: list[Trial]) -> dict[str, str]:
 
 def _continued(ablation: Ablation) -> str:
     resumed = [trial for arm in ablation.arms for trial in arm.trials if trial.resumed]
-    return "; ".join(f"{trial.name} after epoch {listed([str(epoch) for epoch in trial.resumed])}" for trial in resumed)
+    return "; ".join(
+        f"{trial.name} after {'epoch' if len(trial.resumed) == 1 else 'epochs'} {join_words([*map(str, trial.resumed)])}"
+        for trial in resumed
+    )
 
 
 def _pairs(items: Iterable[tuple[str, object]]) -> str:

@@ -1,17 +1,18 @@
-"""Whether the trials behind the numbers share code, packages, data and device, and which of them do not."""
+"""Warnings: the trials behind the numbers were made with different code, packages, data or devices."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from vitcli.records.ablation import Ablation, Trial
+from vitcli.records.ablation import Ablation
 from vitcli.records.conditions import Provenance
+from vitcli.records.trial import Trial
 
 NOT_RECORDED = "not recorded"
 _NAMED = 12
 
 
 def aspects(provenance: Provenance) -> dict[str, str]:
-    """What was the case, by name: commit, uncommitted changes, data, device, and the version of each package."""
+    """Return what made a trial, by name: commit, uncommitted changes, data, device, and the version of each package."""
     return {
         "commit": short(provenance.commit),
         "uncommitted changes": short(provenance.dirty) if provenance.dirty else "none",
@@ -22,55 +23,58 @@ def aspects(provenance: Provenance) -> dict[str, str]:
 
 
 def short(fingerprint: str | None) -> str:
-    """Ten digits of a hash tell it from any other."""
+    """Return the first ten digits of a hash, which are enough to identify it."""
     return fingerprint[:10] if fingerprint else NOT_RECORDED
 
 
-def mixing(ablation: Ablation) -> tuple[str, ...]:
-    """One sentence for each way in which the used trials fall into groups; aspects that fall into the same groups share it."""
+def mixed_conditions(ablation: Ablation) -> tuple[str, ...]:
+    """Return one sentence for each way in which the used trials split into groups.
+
+    Aspects that split the trials in the same way share a sentence.
+    """
     used = [trial for arm in ablation.arms for trial in arm.done]
-    told = {trial.name: aspects(trial.provenance) for trial in used if trial.provenance}
-    if not told:
+    recorded = {trial.name: aspects(trial.provenance) for trial in used if trial.provenance}
+    if not recorded:
         return ()
     sentences = []
-    if untold := [trial for trial in used if not trial.provenance]:
-        sentences.append(f"Code, data and device are {NOT_RECORDED} for {which(untold, used)}.")
+    if without := [trial for trial in used if not trial.provenance]:
+        sentences.append(f"Code, data and device are {NOT_RECORDED} for {name_trials(without, used)}.")
     by_split: dict[tuple[int, ...], list[str]] = defaultdict(list)
-    for aspect in dict.fromkeys(aspect for found in told.values() for aspect in found):
-        values = [found.get(aspect, "absent") for found in told.values()]
+    for aspect in dict.fromkeys(aspect for found in recorded.values() for aspect in found):
+        values = [found.get(aspect, "absent") for found in recorded.values()]
         numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
         if len(numbers) > 1:
             by_split[tuple(numbers[value] for value in values)].append(aspect)
     trials = [trial for trial in used if trial.provenance]
-    sentences += [_sentence(split, names, trials, told) for split, names in by_split.items()]
+    sentences += [_sentence(split, names, trials, recorded) for split, names in by_split.items()]
     return tuple(sentences)
 
 
-def which(some: Sequence[Trial], of: Sequence[Trial]) -> str:
-    """``relu6 (all), h_swish (seeds 0, 3)``; a long list is cut."""
+def name_trials(some: Sequence[Trial], of: Sequence[Trial]) -> str:
+    """Return ``relu6 (all), h_swish (seeds 0, 3)``; a long list is cut."""
     all_of, found = _by_arm(of), []
     for arm, seeds in _by_arm(some).items():
-        listed = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
-        found.append(f"{arm} ({'all' if seeds == all_of[arm] else listed})")
+        shown = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
+        found.append(f"{arm} ({'all' if seeds == all_of[arm] else shown})")
     more = len(found) - _NAMED
     return ", ".join(found[:_NAMED]) + (f" and {more} more arms" if more > 0 else "")
 
 
 def _sentence(
-    split: tuple[int, ...], names: Sequence[str], trials: Sequence[Trial], told: Mapping[str, Mapping[str, str]]
+    split: tuple[int, ...], names: Sequence[str], trials: Sequence[Trial], recorded: Mapping[str, Mapping[str, str]]
 ) -> str:
     groups: dict[int, list[Trial]] = defaultdict(list)
     for number, trial in zip(split, trials, strict=True):
         groups[number].append(trial)
     parts = []
     for group in sorted(groups.values(), key=len, reverse=True):
-        values = ", ".join(f"{name} {told[group[0].name].get(name, 'absent')}" for name in names)
-        parts.append(f"{values} in {len(group)} of {len(trials)}: {which(group, trials)}")
-    return f"The trials used differ in {listed(names)} ({'; '.join(parts)})."
+        values = ", ".join(f"{name} {recorded[group[0].name].get(name, 'absent')}" for name in names)
+        parts.append(f"{values} in {len(group)} of {len(trials)}: {name_trials(group, trials)}")
+    return f"The trials used differ in {join_words(names)} ({'; '.join(parts)})."
 
 
-def listed(words: Sequence[str]) -> str:
-    """``a, b and c``."""
+def join_words(words: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 

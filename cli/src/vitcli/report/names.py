@@ -9,10 +9,10 @@ _SAY_NOTHING = ("op",)
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
-    """Resolved key -> its shortest ending, in whole components, that no other key has.
+    """Return resolved key -> its shortest ending, in whole components, that no other key has.
 
-    ``class_path`` and ``init_args`` are how a class is spelled, not what the key is about, and are left out; an ending that
-    starts with ``op`` takes one component more, because every branch has an ``op``.
+    ``class_path`` and ``init_args`` are left out, because they belong to the spelling of a class and not to its meaning. An
+    ending that starts with ``op`` takes one more component, because every branch has an ``op``.
     """
     parts = {key: tuple(part for part in key.split(".") if part not in _SPELLING) or (key,) for key in keys}
     if len(set(parts.values())) < len(parts):
@@ -29,7 +29,7 @@ def _shortest(own: tuple[str, ...], others: list[tuple[str, ...]]) -> str:
 
 
 def short_values(values: Iterable[Any]) -> list[str]:
-    """One short text per value; class paths lose their package unless two different values would then look the same."""
+    """Return one short text per value; class paths lose their package unless two different values would then look the same."""
     values = list(values)
     texts = [short_value(value) for value in values]
     distinct = len({_canonical(value) for value in values})
@@ -37,7 +37,7 @@ def short_values(values: Iterable[Any]) -> list[str]:
 
 
 def short_value(value: Any) -> str:
-    """``torch.nn.Hardswish`` -> ``Hardswish``; ``class_path`` with ``init_args`` -> ``Name(arg=value)``."""
+    """Return a short text: ``torch.nn.Hardswish`` -> ``Hardswish``; ``class_path`` with ``init_args`` -> ``Name(arg=value)``."""
     if isinstance(value, Mapping):
         arguments = value.get("init_args", {}) if "class_path" in value else value
         inner = ", ".join(f"{key}={short_value(item)}" for key, item in (arguments or {}).items())

@@ -11,45 +11,51 @@ ABSENT = "-"
 
 
 def decimals(summary: Summary) -> int:
-    """Decimals that give the median half-width two significant digits; 4 where there is no interval."""
+    """Return how many decimals give the median half-width two significant digits; 4 if there is no interval."""
     return decimals_of(row.result.half_width for row in summary.rows if row.result.half_width)
 
 
 def decimals_of(half_widths: Iterable[float]) -> int:
-    """Decimals that give the median of these half-widths two significant digits; 4 if there is none."""
+    """Return how many decimals give the median of these half-widths two significant digits; 4 if there is none."""
     widths = sorted(half_widths)
     if not widths:
         return 4
     return min(max(1 - math.floor(math.log10(widths[len(widths) // 2])), 0), 6)
 
 
-def value(number: float | None, places: int) -> str:
+def value(number: float | None, decimals: int) -> str:
     """``0.8312``, or a dash."""
-    return ABSENT if number is None else f"{number:.{places}f}"
+    return ABSENT if number is None else f"{number:.{decimals}f}"
 
 
-def with_half_width(estimate: Estimate, places: int) -> str:
+def with_half_width(estimate: Estimate, decimals: int) -> str:
     """``0.8312 ± 0.0057``; the mean alone where there is no interval."""
     if estimate.half_width is None:
-        return value(estimate.mean, places)
-    return f"{estimate.mean:.{places}f} ± {estimate.half_width:.{places}f}"
+        return value(estimate.mean, decimals)
+    return f"{estimate.mean:.{decimals}f} ± {estimate.half_width:.{decimals}f}"
 
 
-def signed(number: float | None, places: int) -> str:
+def signed(number: float | None, decimals: int) -> str:
     """``+0.0312``, or a dash."""
-    return ABSENT if number is None else f"{number:+.{places}f}"
+    return ABSENT if number is None else f"{number:+.{decimals}f}"
 
 
-def signed_with_half_width(estimate: Estimate, places: int) -> str:
+def signed_with_half_width(estimate: Estimate, decimals: int) -> str:
     """``+0.0312 ± 0.0191``, for differences."""
     if estimate.half_width is None:
-        return signed(estimate.mean, places)
-    return f"{estimate.mean:+.{places}f} ± {estimate.half_width:.{places}f}"
+        return signed(estimate.mean, decimals)
+    return f"{estimate.mean:+.{decimals}f} ± {estimate.half_width:.{decimals}f}"
 
 
-def interval(ends: tuple[float, float] | None, places: int) -> str:
+def interval(ends: tuple[float, float] | None, decimals: int) -> str:
     """``[0.012, 0.050]``, or a dash."""
-    return ABSENT if ends is None else f"[{ends[0]:.{places}f}, {ends[1]:.{places}f}]"
+    return ABSENT if ends is None else f"[{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]"
+
+
+def signed_with_interval(estimate: Estimate, decimals: int) -> str:
+    """``+0.0312 [0.012, 0.050]``; the mean alone where there is no interval."""
+    mean = signed(estimate.mean, decimals)
+    return mean if estimate.interval is None else f"{mean} {interval(estimate.interval, decimals)}"
 
 
 def p_value(number: float | None) -> str:
@@ -91,18 +97,18 @@ def rate(number: float | None) -> str:
     return ABSENT if number is None else _three_digits(number)
 
 
-def mebibytes(number: int) -> str:
+def mebibytes(number: int | None) -> str:
     """``151`` for 158 million bytes."""
-    return _three_digits(number / 2**20)
+    return ABSENT if number is None else _three_digits(number / 2**20)
 
 
 def improvement(found: Improvement | None) -> str:
-    """``0.70 (3.5/5)``: the share, and the seeds won of all, a tie counting half; a dash without a comparison."""
+    """``0.70 (3.5/5)``: the share, and the seeds won of all, where a tie counts half; a dash without a comparison."""
     if found is None:
         return ABSENT
     return f"{found.share:.2f} ({found.wins + found.ties / 2:g}/{found.n})"
 
 
 def _three_digits(number: float) -> str:
-    places = 2 if number < 9.995 else 1 if number < 99.95 else 0
-    return f"{number:.{places}f}"
+    decimals = 2 if number < 9.995 else 1 if number < 99.95 else 0
+    return f"{number:.{decimals}f}"

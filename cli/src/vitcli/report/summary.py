@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from vitcli.records.ablation import Ablation, Arm, Metric
-from vitcli.records.conditions import ArmSpeed
-from vitcli.report.mixed_conditions import mixing
+from vitcli.records.speed import ArmSpeed
+from vitcli.report.mixed_conditions import mixed_conditions
 from vitcli.statistics.comparison import Comparison, Estimate, compare, estimate
+
+BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,12 @@ class Row:
     Args:
         arm: Its name.
         result: The main metric over the arm's done trials.
-        comparison: With the baseline; None for the baseline itself.
-        parameters, macs: As measured by the runner; None if they were not.
+        comparison: The comparison with the baseline; None for the baseline itself.
+        parameters: Number of learned parameters; None if it was not measured.
+        macs: Multiply-adds for one image; None if they were not measured.
         train_seconds: Mean training time of the done trials, in seconds; None without one.
         images_per_second: Training images over training seconds, all done trials together; None without one.
-        speed: Measured under equal conditions; None if it was not, or if another config of that name was.
+        speed: Speed measured under equal conditions; None if the arm was not measured as it is now.
     """
 
     arm: str
@@ -31,17 +34,22 @@ class Row:
     images_per_second: float | None
     speed: ArmSpeed | None
 
+    @property
+    def verdict(self) -> str:
+        """``baseline`` for the baseline itself, else the comparison's verdict."""
+        return BASELINE if self.comparison is None else self.comparison.verdict
+
 
 @dataclass(frozen=True)
 class Summary:
-    """The whole table.
+    """All arms, and what they are compared by.
 
     Args:
-        metric: What ``Row.result`` measures.
-        baseline: Name of the arm compared with.
+        metric: The metric of ``Row.result``.
+        baseline: Name of the arm that the others are compared with.
         comparisons: Number of arms in Holm's correction.
         rows: In the arms' order.
-        warnings: Sentences about what makes the numbers doubtful, to be read before them.
+        warnings: Sentences about what makes the numbers doubtful; they come before the numbers.
     """
 
     metric: Metric
@@ -72,12 +80,12 @@ def summarise(ablation: Ablation) -> Summary:
             _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name), speed_of(ablation, arm))
             for arm in ablation.arms
         ),
-        warnings=mixing(ablation),
+        warnings=mixed_conditions(ablation),
     )
 
 
 def speed_of(ablation: Ablation, arm: Arm) -> ArmSpeed | None:
-    """The speed measured for an arm; None if there is none, or if another config of that name was measured."""
+    """Return the speed measured for an arm; None if there is none, or if another config of that name was measured."""
     found = ablation.speed.arms.get(arm.name) if ablation.speed else None
     return found if found and found.id == arm.id else None
 

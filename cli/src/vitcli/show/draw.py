@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitcli.report.figures.canvas import FONT
+from vitcli.report import FONT
 from vitcli.show.levels import DOT, ELSEWHERE, LEVELS, QUERY, levels
 from vitcli.show.measure import Sight
 from vitcli.show.terminal import summary

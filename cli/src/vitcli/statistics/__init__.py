@@ -1,1 +1,1 @@
-"""The statistics of an ablation: arrays in, numbers out; no files and no torch."""
+"""The statistics of an ablation: numbers in, numbers out; no files, no records and no torch. See docs/statistics.md."""

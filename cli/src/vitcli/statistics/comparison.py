@@ -7,10 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from vitcli.records.ablation import Direction
 from vitcli.statistics import significance
 from vitcli.statistics.improvement import Improvement, improvement
 from vitcli.statistics.significance import Floats, SeedsNeeded
+
+Direction = Literal["max", "min"]
+"""Whether a larger (``max``) or a smaller (``min``) value is better."""
 
 Verdict = Literal["better", "worse", "no evidence", "not compared"]
 
@@ -46,11 +48,12 @@ class Comparison:
     Args:
         seeds: Those seeds.
         difference: Estimate of arm - baseline, in the metric's own unit and sign; without an interval where ``p_value`` is None.
-        p_value: Of the paired t-test; None where it is not defined (n < 2, or all differences equal and not zero).
+        p_value: Two-sided p-value of the paired t-test; None where it is not defined (n < 2, or all differences equal and
+            not zero).
         p_holm: The same, Holm-corrected over the compared arms.
         verdict: ``better`` or ``worse`` if ``p_holm`` is at most 5 %, ``no evidence`` if it is larger or not defined,
             ``not compared`` without two common seeds.
-        seeds_needed: To see a difference of the observed size.
+        seeds_needed: Number of seeds that would show a difference of the observed size.
         improvement: How often the arm beats the baseline; None without two common seeds.
     """
 
@@ -64,7 +67,7 @@ class Comparison:
 
 
 def estimate(values: Sequence[float] | Floats) -> Estimate:
-    """Mean, standard deviation and interval of one arm's values, one a seed."""
+    """Return mean, standard deviation and interval of one arm's values, which are one per seed."""
     array = np.asarray(values, dtype=np.float64)
     if array.size < 2:
         return Estimate(array.size, float(array[0]) if array.size else None, None, None)
@@ -77,7 +80,7 @@ def compare(arms: Mapping[str, Mapping[int, float]], baseline: str, direction: D
 
     Args:
         arms: Arm -> seed -> finite value; the baseline among them.
-        baseline: Its name.
+        baseline: Name of the baseline.
         direction: Whether larger (``max``) or smaller (``min``) is better.
 
     Returns:

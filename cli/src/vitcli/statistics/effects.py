@@ -1,24 +1,24 @@
-"""What the levels of each factor do: results of arms that differ in that factor alone."""
+"""What the levels of each factor do, from arms that differ in that factor alone."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from vitcli.records.ablation import Ablation
 from vitcli.statistics.comparison import Estimate, estimate
 
 MOST_LINES = 6
-"""With more combinations of the other factors, their average is shown instead of each."""
+"""With more combinations of the other factors than this, their average is shown instead of each."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Results along the levels of one factor, everything else held.
+    """Results along the levels of one factor, with the other factors held.
 
     Args:
-        name: The levels of the other factors; empty if there is no other factor, or if it is their average.
-        levels: Level -> result; those that were run.
+        name: The levels of the other factors; empty if there is no other factor, or if the line is an average over them.
+        levels: Level -> result, for the levels that were run.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Effect:
-    """One factor and lines along its levels.
+    """One factor with lines along its levels.
 
     Args:
         factor: Its name.
@@ -42,35 +42,41 @@ class Effect:
     lines: tuple[Line, ...]
 
 
-def effects(ablation: Ablation) -> list[Effect]:
-    """One effect per factor that has two levels or more with a result, whatever the design."""
-    factors = dict.fromkeys(factor for levels in ablation.levels.values() for factor in levels)
-    found = [_effect(ablation, factor, list(factors)) for factor in factors]
+def effects(values: Mapping[str, Mapping[int, float]], levels: Mapping[str, Mapping[str, str]]) -> list[Effect]:
+    """Return one effect for each factor that has at least two levels with a result, whatever the design.
+
+    Args:
+        values: Arm -> seed -> value, in the arms' order.
+        levels: Arm -> factor -> level; arms that were not made from factors are absent.
+    """
+    factors = list(dict.fromkeys(factor for of in levels.values() for factor in of))
+    found = [_effect(values, levels, factor, factors) for factor in factors]
     return [effect for effect in found if effect.lines]
 
 
-def _effect(ablation: Ablation, factor: str, factors: list[str]) -> Effect:
-    lines: dict[tuple[str, ...], dict[str, dict[int, float]]] = defaultdict(dict)
-    levels: dict[str, None] = {}
-    for arm in ablation.arms:
-        of = ablation.levels.get(arm.name, {})
-        values = arm.values(ablation.metric.name)
-        if factor in of and values:
-            levels[of[factor]] = None
-            lines[tuple(level for other, level in of.items() if other != factor)][of[factor]] = values
+def _effect(
+    values: Mapping[str, Mapping[int, float]], levels: Mapping[str, Mapping[str, str]], factor: str, factors: list[str]
+) -> Effect:
+    lines: dict[tuple[str, ...], dict[str, Mapping[int, float]]] = defaultdict(dict)
+    seen: dict[str, None] = {}
+    for arm, by_seed in values.items():
+        of = levels.get(arm, {})
+        if factor in of and by_seed:
+            seen[of[factor]] = None
+            lines[tuple(level for other, level in of.items() if other != factor)][of[factor]] = by_seed
     whole = {others: line for others, line in lines.items() if len(line) > 1}
-    if len(whole) > MOST_LINES and (average := _average(list(whole.values()), list(levels))):
+    if len(whole) > MOST_LINES and (average := _average(list(whole.values()), list(seen))):
         held, averaged = average
-        return Effect(factor, held, tuple(levels), (averaged,))
-    drawn = tuple(
-        Line(", ".join(others), {level: estimate(list(line[level].values())) for level in levels if level in line})
+        return Effect(factor, held, tuple(seen), (averaged,))
+    each = tuple(
+        Line(", ".join(others), {level: estimate(list(line[level].values())) for level in seen if level in line})
         for others, line in whole.items()
     )
-    return Effect(factor, ", ".join(name for name in factors if name != factor), tuple(levels), drawn)
+    return Effect(factor, ", ".join(name for name in factors if name != factor), tuple(seen), each)
 
 
-def _average(lines: list[dict[str, dict[int, float]]], levels: list[str]) -> tuple[str, Line] | None:
-    """Marginal means: for each seed the average over the lines that have every level, then mean and interval over seeds."""
+def _average(lines: list[dict[str, Mapping[int, float]]], levels: list[str]) -> tuple[str, Line] | None:
+    """Return the marginal means: the average over the lines that have every level, seed by seed, then over the seeds."""
     complete = [line for line in lines if line.keys() == set(levels)]
     if not complete:
         return None

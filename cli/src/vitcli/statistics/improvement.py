@@ -12,8 +12,11 @@ class Improvement:
     """The probability that an arm beats the baseline with a new seed, estimated by counting.
 
     Args:
-        wins, ties, n: Seeds in which the arm is better, seeds in which both are equal, and all seeds that both have.
-        low, high: Ends of its exact 95 % interval (Clopper and Pearson); a tie is lost at the low end and won at the high one.
+        wins: Number of seeds in which the arm is better.
+        ties: Number of seeds in which both are equal.
+        n: Number of seeds that both have.
+        low, high: Ends of the exact 95 % interval (Clopper and Pearson); a tie counts as lost at the low end and as won at the
+            high end.
     """
 
     wins: int
@@ -24,18 +27,18 @@ class Improvement:
 
     @property
     def share(self) -> float:
-        """Seeds won over all seeds, a tie counting half."""
+        """The number of seeds won divided by the number of all seeds; a tie counts half."""
         return (self.wins + self.ties / 2) / self.n
 
 
 def improvement(gains: Floats) -> Improvement:
     """Count the seeds won.
 
-    No assumption about how results vary is made but that seeds are independent; the price is an interval that is wide with
-    few seeds: five wins of five leave every probability above 0.48 possible.
+    The count assumes only that seeds are independent. The price is an interval that is wide with few seeds: after five wins
+    of five, every probability above 0.48 is still possible.
 
     Args:
-        gains: (n,) with n >= 1; arm - baseline for each seed, turned so that a positive number is better.
+        gains: (n,) with n >= 1; the difference arm - baseline of each seed, with its sign changed if smaller values are better.
 
     Raises:
         ValueError: There is no seed.

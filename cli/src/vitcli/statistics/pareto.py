@@ -1,12 +1,15 @@
-"""Which arms no other arm beats in both result and cost."""
+"""The Pareto front: the arms that no other arm beats in both result and cost."""
 
 from collections.abc import Mapping
 
-from vitcli.records.ablation import Direction
+from vitcli.statistics.comparison import Direction
 
 
 def front(points: Mapping[str, tuple[float, float]], direction: Direction) -> list[str]:
-    """The names on the front, cheapest first: none is both dearer and no better than another.
+    """Return the names on the front, cheapest first.
+
+    A point is on the front if no other one is cheaper and at least as good, or equally cheap and better. Of points that are
+    equal in both, one is named.
 
     Args:
         points: Name -> (cost, result).

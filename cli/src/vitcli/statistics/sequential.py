@@ -1,16 +1,15 @@
-"""Stopping arms that are behind: which arms need no further seeds, decided by the values that there are."""
+"""Racing: which arms are clearly worse than the baseline and need no further seeds, from the values so far."""
 
 import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from vitcli.records.ablation import Direction
-from vitcli.statistics.comparison import Comparison, compare
+from vitcli.statistics.comparison import Comparison, Direction, compare
 from vitcli.statistics.significance import holm
 
 
-def dropped(
+def arms_to_stop(
     values: Mapping[str, Mapping[int, float]],
     baseline: str,
     direction: Direction,
@@ -18,30 +17,30 @@ def dropped(
     level: float,
     seeds: int,
 ) -> dict[str, str]:
-    """Return the arms that are significantly worse than the baseline, each with a sentence that says by which numbers.
+    """Return the arms that are significantly worse than the baseline, each with a sentence that gives the numbers.
 
     There is a look after each of the first ``after``, ``after + 1``, ..., ``seeds - 1`` seeds: ``seeds - after`` looks. Each
     tests every arm that is still in the race with a one-sided paired t-test (is the arm worse than the baseline?) on the seeds
-    up to there, and drops those whose p-value, corrected by Holm over the arms in the race, is at most ``level`` / looks.
+    up to there, and stops those whose p-value, corrected by Holm over the arms in the race, is at most ``level`` / looks.
 
-    Error: the chance that any arm that is not worse than the baseline is dropped at any look is at most ``level``, however the
-    arms' results hang together, as far as differences vary normally over seeds. The first such drop can happen at each look; at
-    that look all arms that are not worse are still in the race, so that Holm bounds its chance by ``level`` / looks, and the
-    looks add up. It holds for a number of seeds and arms that is fixed beforehand: with more of them the thresholds are others.
+    Error: the chance that any arm that is not worse than the baseline is stopped at any look is at most ``level``, whatever the
+    correlation between the arms, provided that differences vary normally over seeds. The first such mistake can happen at any
+    look; at that look all arms that are not worse are still in the race, so that Holm bounds its chance by ``level`` / looks, and
+    the looks add up. The numbers of seeds and arms must be fixed beforehand, because the thresholds depend on them.
 
-    The baseline is never dropped. Arms are compared with it and not with the best arm so far, because that is the comparison
-    that the report makes, and an arm may trail the best and be an answer.
+    The baseline is never stopped. Arms are compared with it and not with the best arm so far, because that is the comparison
+    that the report makes, and an arm that trails the best may still be the answer to the question.
 
-    A look at n seeds uses the values of seeds 0 .. n - 1 alone, and an arm that lacks one of them waits with it. So what is
-    dropped does not depend on the order in which trials end: values that come later never bring an arm back.
+    A look at n seeds uses only the values of seeds 0 .. n - 1, and an arm that lacks one of them is not tested at that look.
+    Which arms are stopped therefore does not depend on the order in which trials end: later values never bring an arm back.
 
     Args:
-        values: Arm -> seed -> value; a trial that failed has NaN and its pair is left out, one that has not ended is absent.
+        values: Arm -> seed -> value. A trial that failed has NaN, and its pair is left out; one that has not ended is absent.
         baseline: The arm compared with.
         direction: Whether larger (``max``) or smaller (``min``) is better.
         after: Seeds before the first look, at least 3.
-        level: Chance of dropping any arm by mistake.
-        seeds: All seeds that are planned.
+        level: Chance of stopping any arm by mistake.
+        seeds: Number of planned seeds.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979; the
         looks share the level as in Bonferroni's inequality.

@@ -15,13 +15,13 @@ SEED_CAP = 1000
 
 
 def mean_interval(values: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, sample standard deviation and half-width of the 95 % t-interval, over the last axis.
+    """Return mean, sample standard deviation and half-width of the 95 % t-interval, over the last axis.
 
     Args:
         values: (..., n) with n >= 2.
 
     Raises:
-        ValueError: n < 2: one value says nothing about the spread.
+        ValueError: n < 2, because one value says nothing about the spread.
     """
     from scipy import special
 
@@ -33,13 +33,13 @@ def mean_interval(values: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def t_test(differences: Floats) -> Floats:
-    """Two-sided p-value of the paired t-test, over the last axis.
+    """Return the two-sided p-value of the paired t-test, over the last axis.
 
-    Where all differences are equal the test is not defined: the p-value is 1 if they are all zero (nothing differs) and NaN
-    otherwise (with no spread, t is infinite whatever the number of seeds, which would call two equal numbers a proof).
+    If all differences are equal, the test is not defined. The p-value is then 1 if they are all zero (nothing differs) and
+    NaN otherwise: without a spread t is infinite for any number of seeds, and two equal differences would count as proof.
 
     Args:
-        differences: (..., n) with n >= 2, one difference a seed.
+        differences: (..., n) with n >= 2, one difference per seed.
     """
     from scipy import special
 
@@ -54,7 +54,9 @@ def t_test(differences: Floats) -> Floats:
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's step-down adjustment over the last axis: comparing with 5 % keeps the familywise error at 5 %.
+    """Adjust p-values by Holm's step-down procedure over the last axis.
+
+    Comparing the adjusted values with 5 % keeps the chance of one or more false alarms at 5 %.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
     """
@@ -66,7 +68,13 @@ def holm(p_values: Floats) -> Floats:
 
 
 def power(effect: float, seeds: Floats, level: float = ALPHA) -> Floats:
-    """Chance that a two-sided paired t-test sees a difference of ``effect`` standard deviations of the differences."""
+    """Return the chance that a two-sided paired t-test detects a difference.
+
+    Args:
+        effect: The difference, in standard deviations of the paired differences.
+        seeds: (...) numbers of seeds.
+        level: Level of the test.
+    """
     from scipy import special
 
     df, shift = seeds - 1, abs(effect) * np.sqrt(seeds)
@@ -77,18 +85,18 @@ def power(effect: float, seeds: Floats, level: float = ALPHA) -> Floats:
 
 
 def seeds_needed(difference: float, sd: float, comparisons: int = 1) -> SeedsNeeded:
-    """Smallest number of seeds that sees this paired difference in 80 % of repetitions, by exact search.
+    """Return the smallest number of seeds that detects this paired difference in 80 % of repetitions, by exact search.
 
-    The test is two-sided at 5 % over the number of comparisons: what Holm's procedure asks of the smallest of their p-values,
-    and never less than it asks of another.
+    The test is two-sided at 5 % divided by the number of comparisons. This is the level that Holm's procedure asks of the
+    smallest p-value; it asks no less of any other.
 
     Args:
         difference: Mean of the paired differences.
-        sd: Their standard deviation.
-        comparisons: How many are corrected for.
+        sd: Standard deviation of the paired differences.
+        comparisons: Number of comparisons that Holm's procedure corrects for.
 
     Returns:
-        The number; ``over the cap`` beyond 1000; ``not defined`` if there is no difference or no spread to plan with.
+        The number; ``over the cap`` if it exceeds 1000; ``not defined`` if the difference or the spread is 0.
     """
     if difference == 0 or sd == 0:
         return "not defined"

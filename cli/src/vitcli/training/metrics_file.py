@@ -10,8 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from vitcli.records.json_files import write_text
-
-METRICS = "metrics.csv"
+from vitcli.records.metrics import METRICS
 
 
 def kept_rows(path: Path, epochs: int) -> list[dict[str, str]]:

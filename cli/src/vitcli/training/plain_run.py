@@ -12,7 +12,8 @@ from vitcli.ablation.plan import base_config
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import resolve
 from vitcli.measure.cost import checked_cost
-from vitcli.records.json_files import write_json
+from vitcli.records.json_files import FORMAT, write_json
+from vitcli.records.trial import RESULT, done_result, failed_result
 from vitcli.training.run import expected_warnings, fit_and_test, prepare
 
 
@@ -33,10 +34,10 @@ def run(subcommand: str, arguments: Arguments) -> int:
         try:
             result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
         except ArithmeticError as error:
-            write_json(directory / "result.json", {"format": 1, "status": "failed", "cause": str(error)})
+            write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
             print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
             return 1
-        write_json(directory / "result.json", {"format": 1, "status": "done", **result})
+        write_json(directory / RESULT, {"format": FORMAT, **done_result(**result)})
         print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     else:
         if subcommand == "predict":

@@ -14,9 +14,10 @@ from lightning.pytorch import Callback
 
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.records.json_files import write_text
+from vitcli.records.metrics import METRICS
 from vitcli.training.checkpoints import LastCheckpoint, Saved
 from vitcli.training.event_files import EventFiles
-from vitcli.training.metrics_file import METRICS, MetricsFile, kept_rows
+from vitcli.training.metrics_file import MetricsFile, kept_rows
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.seeds import StepStreams
 

@@ -1,4 +1,4 @@
-"""How an arm looks in every figure: a colour, a marker and a line style, so that colour is never the only difference."""
+"""The style of an arm in every figure: colour, marker and line, so that colour is never the only difference."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ _LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), ":")
 
 
 @dataclass(frozen=True)
-class Look:
+class ArmStyle:
     """What matplotlib calls color, marker and linestyle."""
 
     colour: str
@@ -17,6 +17,6 @@ class Look:
     line: str | tuple[int, tuple[int, ...]]
 
 
-def look(index: int) -> Look:
-    """The look of the ``index``-th arm; the three cycles have different lengths, so that 315 arms are told apart."""
-    return Look(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])
+def arm_style(index: int) -> ArmStyle:
+    """Return the style of the ``index``-th arm; the three cycles have different lengths, so that 315 arms differ."""
+    return ArmStyle(_COLOURS[index % len(_COLOURS)], _MARKERS[index % len(_MARKERS)], _LINES[index % len(_LINES)])

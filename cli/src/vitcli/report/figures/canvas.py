@@ -1,10 +1,18 @@
-"""An empty picture: its size, its fonts, and its way to a file. matplotlib's object API only, no pyplot and no global state."""
+"""What all figures share: an empty picture and its way to a file, names that fold, and intervals.
 
+Only matplotlib's object API is used: no pyplot and no global state.
+"""
+
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vitcli.report.formats.printable import printable
+from vitcli.statistics.comparison import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +23,11 @@ FONT = 10.0
 WIDTH, _DPI = 8.0, 150
 _MARGIN = 0.12
 KINDS = (".png", ".svg")
+
+_LINE, _ROW = 0.165, 0.42
+"""Inches: the distance between two lines of text, and the height of a row with one or two lines."""
+LETTERS = 30
+"""Most letters in a line of text."""
 
 
 @contextmanager
@@ -31,7 +44,7 @@ def canvas_of(stem: Path, height: float, rows: int, columns: int) -> "Iterator[l
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # A name with two dollar signs is no formula, and a letter that the font lacks is a box, not a warning for each time.
+    # A name with two dollar signs must not become a formula; a letter that the font lacks becomes a box without a warning.
     with rc_context({"text.parse_math": False, "svg.hashsalt": "vitcli"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
@@ -53,7 +66,56 @@ def remove(stem: Path) -> None:
 
 
 def _save(figure: "Figure", stem: Path) -> None:
-    # What sticks out of the figure is measured once, not once for each kind of file.
+    # The bounding box is computed once for both kinds of file.
     box = figure.get_tightbbox(figure.canvas.get_renderer()).padded(_MARGIN)  # type: ignore[attr-defined]
     figure.savefig(stem.with_name(stem.name + ".png"), bbox_inches=box, pil_kwargs={"compress_level": 4})
     figure.savefig(stem.with_name(stem.name + ".svg"), bbox_inches=box, metadata={"Date": None})
+
+
+def fold(name: str, width: int = LETTERS) -> str:
+    """Return the name in lines of at most ``width`` letters, broken after ``-``, ``_``, ``.``, ``,`` or a space if possible."""
+    lines = [""]
+    for part in re.findall(r"[^-_., ]*[-_., ]*", printable(name)):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        for letter in part:
+            if len(lines[-1]) >= width and not letter.isspace():
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(line.strip() for line in lines)
+
+
+def with_seeds(name: str, seeds: int) -> str:
+    """Return the folded name with the number of seeds, which stays in one piece."""
+    folded, count = fold(name), f"(n = {seeds})"
+    fits = len(folded.rsplit("\n", 1)[-1]) + len(count) < LETTERS
+    return f"{folded}{' ' if fits else chr(10)}{count}"
+
+
+def heights(names: Sequence[str]) -> tuple[list[float], float]:
+    """Return the middle of each name's row, in inches from the top, and the height of all rows together."""
+    rows = [max(_ROW, 0.1 + _LINE * (name.count("\n") + 1)) for name in names]
+    ends = list(accumulate(rows))
+    return [end - row / 2 for end, row in zip(ends, rows, strict=True)], ends[-1] if ends else 0.0
+
+
+def draw_across(axes: "Axes", results: Sequence[Estimate], heights: Sequence[float], colours: Sequence[str]) -> None:
+    """Draw each result's interval as a horizontal bar at its height, all bars as one artist, because single ones are slow."""
+    bars = [
+        (*one.interval, at, colour) for one, at, colour in zip(results, heights, colours, strict=True) if one.interval
+    ]
+    if not bars:
+        return
+    low, high, at, colour = map(list, zip(*bars, strict=True))
+    axes.hlines(at, low, high, colors=colour, linewidth=2, zorder=2)
+    axes.scatter([*low, *high], at * 2, c=colour * 2, marker="|", s=50, linewidths=1.2, zorder=2)
+
+
+def draw_upright(axes: "Axes", results: Sequence[Estimate], positions: Sequence[float], colours: Sequence[str]) -> None:
+    """Draw each result's interval as a thin, pale vertical bar at its position, behind what else is there."""
+    bars = [
+        (*one.interval, at, colour) for one, at, colour in zip(results, positions, colours, strict=True) if one.interval
+    ]
+    if bars:
+        low, high, at, colour = map(list, zip(*bars, strict=True))
+        axes.vlines(at, low, high, colors=colour, linewidth=1.2, alpha=0.3, zorder=1)

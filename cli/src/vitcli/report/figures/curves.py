@@ -1,12 +1,13 @@
 """Figure ``curves``: validation during training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
-from vitcli.report.figures.arm_style import look
-from vitcli.report.figures.canvas import canvas
-from vitcli.report.figures.end_labels import label_ends, label_lines
+from vitcli.records.metrics import read_arm_series
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import FONT, canvas, with_seeds
 from vitcli.report.summary import Summary
 from vitcli.statistics.curves import Curve, mean_curves
 
@@ -14,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_BANDS = 8
-"""With more arms, bands would hide each other: only the baseline and the arm that ends best have one."""
+"""With more arms than this, bands would hide each other: only the baseline and the arm that ends best have one."""
 MOST_NAMES = 20
-"""With more arms, only the baseline and the ten that end best have a name; the others are thin and grey."""
+"""With more arms than this, only the baseline and the ten that end best have a name; the others are thin and grey."""
 
 
 def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw the mean over seeds of each arm's validation metric, with its interval as a band.
 
     Returns:
-        The caption; empty, and nothing is drawn, if there is no curve yet.
+        The caption; it is empty, and nothing is drawn, if there is no curve yet.
     """
     name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
-    found = {arm.name: mean_curves(arm, "epoch") for arm in ablation.arms}
+    found = {arm.name: mean_curves(read_arm_series(arm, "epoch")) for arm in ablation.arms}
     curves = {arm: named[name] for arm, named in found.items() if name in named}
     if not curves:
         return ""
@@ -46,19 +47,21 @@ def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
 
 
 def _caption(arms: int) -> str:
-    which = "" if arms <= MOST_BANDS else ", which only the baseline and the arm that ends best have here"
+    some = "" if arms <= MOST_BANDS else " (only for the baseline and the arm that ends best)"
     named = (
-        "" if arms <= MOST_NAMES else " The baseline and the ten arms that end best have names, the others are grey."
+        ""
+        if arms <= MOST_NAMES
+        else " Only the baseline and the ten arms that end best are named; the others are grey."
     )
-    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{which}; "
-    return f"{shown}scaled to the second half of training.{named}"
+    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{some}; "
+    return f"{shown}the axes are scaled to the second half of training.{named}"
 
 
 def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded: set[str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for name, curve in curves.items():
-        style, every = look(order[name]), max(len(curve.x) // 5, 1)
+        style, every = arm_style(order[name]), max(len(curve.x) // 5, 1)
         axes.plot(
             curve.x, curve.mean, color=style.colour, linestyle=style.line, linewidth=1.6, marker=style.marker,
             markersize=5, markevery=(order[name] % every, every), zorder=2,
@@ -85,3 +88,46 @@ def _zoom(axes: "Axes", curves: list[Curve]) -> None:
     first, last = min(float(x[0]) for x in seen), max(float(x[-1]) for x in seen)
     padding = 0.03 * (last - first) or 0.5
     axes.set_xlim(first - padding, last + padding)
+
+
+def label_lines(curves: Mapping[str, Curve]) -> int:
+    """Return how many lines of text the names of all curves need if each takes as many as the longest."""
+    return len(curves) * max(with_seeds(name, curve.n).count("\n") + 1 for name, curve in curves.items())
+
+
+def label_ends(axes: "Axes", curves: Mapping[str, Curve], order: Mapping[str, int]) -> None:
+    """Write each curve's name right of the picture, with its marker, and a thin line from there to its end.
+
+    Args:
+        axes: With their final limits.
+        curves: Name -> what has been drawn.
+        order: Name -> its number among the arms, which decides its style.
+    """
+    low, high = axes.get_ylim()
+    inches = axes.get_window_extent().height / axes.figure.dpi
+    lines = label_lines(curves) / len(curves)
+    gap = min((0.06 + 0.155 * lines) / inches, 1 / len(curves)) * (high - low)
+    ends = sorted((float(curve.mean[-1]), name) for name, curve in curves.items())
+    heights = spread([end for end, _ in ends], gap, (low + gap / 2, high - gap / 2))
+    beside = axes.get_yaxis_transform()
+    for (end, name), height in zip(ends, heights, strict=True):
+        style, curve = arm_style(order[name]), curves[name]
+        axes.annotate(
+            "", xy=(float(curve.x[-1]), end), xytext=(1.03, height), textcoords=beside, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+        axes.plot([1.03], [height], style.marker, color=style.colour, markersize=6, transform=beside, clip_on=False)
+        text = with_seeds(name, curve.n)
+        axes.text(1.05, height, text, transform=beside, va="center", fontsize=FONT, linespacing=1.0)
+
+
+def spread(heights: list[float], gap: float, limits: tuple[float, float]) -> list[float]:
+    """Return increasing heights, moved apart until neighbours are ``gap`` apart, and inside the limits if they fit."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else max(height, limits[0]))
+    ceiling = limits[1]
+    for index in range(len(placed) - 1, -1, -1):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
-from vitcli.report.figures.arm_style import look
-from vitcli.report.figures.canvas import FONT, canvas_of
-from vitcli.report.figures.labels import fold
+from vitcli.report.figures.arm_style import arm_style
+from vitcli.report.figures.canvas import FONT, canvas_of, fold
 from vitcli.report.summary import Summary
 from vitcli.statistics.effects import Effect, effects
 
@@ -16,16 +15,17 @@ if TYPE_CHECKING:
 
 _COLUMNS = 2
 _PANEL, _LINE = 2.8, 0.17
-"""Inches of a panel's height, and from one line of text to the next."""
+"""Inches: the height of a panel, and the distance between two lines of text."""
 
 
 def draw_factors(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw one panel per factor: its levels from left to right, one line for each combination of the other factors.
 
     Returns:
-        The caption; empty, and nothing is drawn, if the arms do not come from factors.
+        The caption; it is empty, and nothing is drawn, if the arms do not come from factors.
     """
-    found = effects(ablation)
+    values = {arm.name: arm.values(ablation.metric.name) for arm in ablation.arms}
+    found = effects(values, ablation.levels)
     if not found:
         return ""
     columns = min(_COLUMNS, len(found))
@@ -45,8 +45,8 @@ def draw_factors(ablation: Ablation, summary: Summary, stem: Path) -> str:
         for axes in all_axes:
             axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     return (
-        "Each factor's levels, with mean and 95 % t-interval over n seeds; one line for each combination of the other factors, "
-        "or their average for each seed where there are many. Lines that are not parallel show factors that depend on each other."
+        "The levels of each factor, with mean and 95 % t-interval over n seeds; one line for each combination of the other "
+        "factors or, if there are many, their average. Lines that are not parallel indicate factors that interact."
     )
 
 
@@ -54,7 +54,7 @@ def _panel(axes: "Axes", effect: Effect) -> None:
     at = {level: number for number, level in enumerate(effect.levels)}
     count = len(effect.lines)
     for index, line in enumerate(effect.lines):
-        style = look(index)
+        style = arm_style(index)
         # Side by side, so that intervals do not lie on each other.
         shift = 0.3 * ((index + 0.5) / count - 0.5)
         axes.errorbar(
@@ -84,11 +84,11 @@ def _level_names(effect: Effect) -> list[str]:
 
 
 def _ticks(effect: Effect) -> float:
-    """Inches that the names of the levels take below the panel."""
+    """Return the inches that the names of the levels take below the panel."""
     return 0.15 + _LINE * max(name.count("\n") + 1 for name in _level_names(effect))
 
 
 def _key(effect: Effect) -> float:
-    """Inches that the key to the lines takes below them; 0 if a single line needs none."""
+    """Return the inches that the legend takes below the panel; 0 if there is a single line without a name."""
     names = [fold(line.name, 36) for line in effect.lines if line.name]
     return 0.3 + sum(0.03 + _LINE * (name.count("\n") + 1) for name in names) if names else 0.0

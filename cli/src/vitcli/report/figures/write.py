@@ -1,4 +1,4 @@
-"""The pictures of the report and what they show."""
+"""All figures of the report."""
 
 from vitcli.records.ablation import Ablation
 from vitcli.report.blocks import Picture

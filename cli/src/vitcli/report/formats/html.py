@@ -7,19 +7,18 @@ from pathlib import Path
 
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
 from vitcli.report.formats.printable import printable
-from vitcli.report.formats.style import STYLE
 
-# Whatever slipped through: the browser runs no script and fetches nothing.
+# Should anything slip through the escaping, the browser still runs no script and fetches nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def to_html(title: str, content: Sequence[Block], directory: Path) -> str:
-    """The text of report.html.
+    """Return the text of report.html.
 
     Args:
-        title: Of the window.
-        content: What the page says.
-        directory: Where the figures lie, as SVG.
+        title: Title of the window.
+        content: The blocks of the page.
+        directory: The directory that holds the figures as SVG.
     """
     body = "\n".join(_block(block, directory) for block in content)
     return (
@@ -27,7 +26,7 @@ def to_html(title: str, content: Sequence[Block], directory: Path) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -78,3 +77,36 @@ def _cell(cell: str | Code) -> str:
 
 def _text(text: str) -> str:
     return escape(printable(text), quote=True)
+
+
+# Dark on light or light on dark, as the reader's device has it, and readable on a phone.
+_STYLE = """
+:root { color-scheme: light dark; --text: #1a1a1a; --page: #fff; --soft: #5a5a5a; --line: #d5d5d5; --head: #f3f3f3;
+  --warn: #fff3d6; --edge: #b36b00; }
+@media (prefers-color-scheme: dark) { :root { --text: #e8e8e8; --page: #16181b; --soft: #a8a8a8; --line: #3c4046;
+  --head: #22252a; --warn: #3a2c0d; --edge: #e0a030; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.6rem; line-height: 1.2; }
+h2 { font-size: 1.2rem; margin-top: 2rem; }
+.warning { background: var(--warn); border-left: 5px solid var(--edge); padding: .7rem 1rem; margin: 1rem 0; }
+.warning ul { margin: .3rem 0 0; padding-left: 1.2rem; }
+.wide { overflow-x: auto; margin: 1rem 0; }
+.wide:focus-visible { outline: 2px solid var(--edge); }
+table { border-collapse: collapse; font-size: .9rem; width: max-content; }
+th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+thead th { background: var(--head); font-weight: 600; max-width: 7.5rem; vertical-align: bottom; overflow-wrap: normal; }
+tbody th { font-weight: 600; max-width: 16rem; position: sticky; left: 0; background: var(--page); }
+td { max-width: 26rem; }
+@media (max-width: 40rem) { tbody th { max-width: 8.5rem; } td { max-width: 15rem; } }
+tbody .number { white-space: nowrap; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { margin: 1.5rem 0; }
+figure .wide { background: #fff; border-radius: 6px; padding: .4rem; margin: 0; }
+figure img { display: block; max-width: 100%; min-width: 36rem; height: auto; margin: 0 auto; }
+figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
+code, pre { font: .85em/1.4 ui-monospace, monospace; }
+pre { overflow-x: auto; background: var(--head); padding: .6rem; }
+@media print { .wide { overflow: visible; } figure { break-inside: avoid; } }
+"""

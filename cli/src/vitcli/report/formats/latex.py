@@ -13,11 +13,11 @@ _HEAD = r"""% Tables of the ablation report; needs \usepackage{booktabs} and not
 
 
 def to_latex(content: Sequence[Block]) -> str:
-    """The text of report.tex: warnings, tables and what their numbers are; other blocks of the report are left out."""
+    """Return the text of report.tex: warnings, tables and what their numbers are; other blocks of the report are left out."""
     return _HEAD + "\n".join(filter(None, map(_block, content)))
 
 
-# Eight columns are about as wide as a page even so; what is set in the braces stays in them.
+# Even so, eight columns fill the width of a page. The settings end with the braces.
 _NARROW = r"\noindent{\footnotesize\setlength{\tabcolsep}{3pt}"
 
 
@@ -48,7 +48,7 @@ def _table(table: Table) -> str:
 
 
 def _heading(name: str, side: str) -> str:
-    """One line per word, so that a column is as wide as its numbers."""
+    """Return the heading with one line per word, so that a column is only as wide as its numbers."""
     words = [_text(word) for word in name.split()]
     stacked = "\\\\".join(words)
     return f"\\shortstack[{side}]{{{stacked}}}" if len(words) > 1 else "".join(words)

@@ -8,7 +8,7 @@ from vitcli.report.formats.printable import printable
 
 
 def to_markdown(content: Sequence[Block]) -> str:
-    """The text of report.md."""
+    """Return the text of report.md."""
     return "\n\n".join(_block(block) for block in content) + "\n"
 
 
@@ -51,5 +51,5 @@ def _plain(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", " ".join(printable(text).split()))
 
 
-# What would turn text into something else: an element, emphasis, code, or the second half of a link.
+# Characters that would turn text into an element, emphasis, code, or the second half of a link.
 _MARKUP = re.compile(r"<(?=[A-Za-z/!?])|[`*\\]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=\])\(")

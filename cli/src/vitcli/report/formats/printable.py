@@ -1,4 +1,4 @@
-"""Text that any page can hold: logs bring the colours of terminals, and names may bring anything."""
+"""Text that is safe on any page: logs contain the colours of terminals, and names may contain anything."""
 
 import re
 
@@ -6,6 +6,6 @@ _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.")
 
 
 def printable(text: str) -> str:
-    """One line without what a terminal would obey; other characters that cannot be shown become a question mark."""
+    """Return one line without terminal commands; other characters that cannot be shown become a question mark."""
     kept = _TERMINAL.sub("", text).expandtabs(4)
     return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in kept)

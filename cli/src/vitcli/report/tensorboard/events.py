@@ -1,4 +1,4 @@
-"""Writing and deleting the report's own TensorBoard event files, told apart from the trials' by their suffix."""
+"""Writing and deleting the report's own TensorBoard event files; a suffix distinguishes them from the trials'."""
 
 import itertools
 import os
@@ -44,7 +44,7 @@ _NUMBERS = itertools.count()
 
 
 def scalars(values: Mapping[str, float]) -> "Summary":
-    """One summary that holds several scalars."""
+    """Return one summary that holds several scalars."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])

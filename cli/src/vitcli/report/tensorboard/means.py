@@ -1,10 +1,10 @@
-"""Runs called mean/<arm>: each curve averaged over the seeds, with its interval, and a layout that draws the intervals."""
+"""TensorBoard runs called mean/<arm>: each curve averaged over the seeds, and a layout that draws its interval."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vitcli.records.ablation import Ablation
-from vitcli.records.load import PLAN
+from vitcli.records.ablation import ABLATION, MEANS, Ablation
+from vitcli.records.metrics import read_arm_series
 from vitcli.report.tensorboard.events import scalars, write_events
 from vitcli.statistics.curves import Curve, mean_curves
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 def write_means(ablation: Ablation) -> list[str]:
     """Write ``<ablation>/mean/<arm>`` for every arm that has curves, and return the curves' tags.
 
-    A mean has the tag of its trials (``val/acc1``), so that Time Series lays the arms over each other, and once more its own
-    beside the ends of its interval (``interval/val/acc1/...``), so that the charts of the layout look for no interval of a trial.
+    Each mean is written twice. It has the tag of its trials (``val/acc1``), so that the Time Series tab draws all arms in one
+    chart. It also has a tag of its own beside the ends of its interval (``interval/val/acc1/...``), so that the charts with
+    intervals do not include the trials, which have none.
     """
-    wall_time = (ablation.directory / PLAN).stat().st_mtime
+    wall_time = (ablation.directory / ABLATION).stat().st_mtime
     tags: dict[str, None] = {}
     for arm in ablation.arms:
-        curves = mean_curves(arm, "step")
+        curves = mean_curves(read_arm_series(arm, "step"))
         events = [event for tag, curve in curves.items() for event in _events(tag, curve)]
         if events:
-            directory = ablation.directory / "mean" / arm.name
+            directory = ablation.directory / MEANS / arm.name
             write_events(directory, sorted(events, key=lambda event: event[0]), wall_time)
         tags |= dict.fromkeys(curves)
     return list(tags)
@@ -41,7 +42,7 @@ def _events(tag: str, curve: Curve) -> "Iterable[tuple[int, Summary]]":
 
 
 def layout(tags: Iterable[str]) -> "Summary":
-    """What the Custom Scalars tab shows: one chart per tag, the mean of every arm with its interval as a band."""
+    """Return the layout of the Custom Scalars tab: one chart per tag, the mean of every arm with its interval as a band."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.plugins.custom_scalar import layout_pb2, metadata

@@ -8,7 +8,7 @@ from vitcli.report.blocks import Log, Picture
 from vitcli.report.content import content
 from vitcli.report.figures.write import DRAWERS
 from vitcli.report.formats.markdown import to_markdown
-from vitcli.report.summary import summarise
+from vitcli.report.summary import Summary as ReportSummary
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 TEXT = "report"
 
 
-def page_summaries(ablation: Ablation, prefix: str) -> "list[tuple[int, Summary]]":
+def page_summaries(ablation: Ablation, report: ReportSummary, prefix: str) -> "list[tuple[int, Summary]]":
     """(step, summary) of the report's text as it is now, and of the figures that lie in the ablation's directory.
 
     Args:
         ablation: What they are about.
-        prefix: Of every tag, to tell ablations apart.
+        report: The summary of the ablation.
+        prefix: How every tag begins, to tell ablations apart.
     """
     figures = [path for name in DRAWERS if (path := ablation.directory / f"{name}.png").exists()]
     images = [(0, _image(path, f"{prefix}figures/{path.stem}")) for path in figures]
-    return [(0, _text(ablation, f"{prefix}{TEXT}")), *images]
+    return [(0, _text(ablation, report, f"{prefix}{TEXT}")), *images]
 
 
-def _text(ablation: Ablation, tag: str) -> "Summary":
+def _text(ablation: Ablation, report: ReportSummary, tag: str) -> "Summary":
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.plugins.text import metadata
 
-    blocks = [block for block in content(ablation, summarise(ablation), []) if not isinstance(block, Picture | Log)]
+    blocks = [block for block in content(ablation, report, []) if not isinstance(block, Picture | Log)]
     tensor = TensorProto(dtype="DT_STRING", string_val=[to_markdown(blocks).encode()])
     described = metadata.create_summary_metadata(display_name=tag, description="")
     return Summary(value=[Summary.Value(tag=tag, metadata=described, tensor=tensor)])

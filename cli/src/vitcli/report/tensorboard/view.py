@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitcli.records.ablation import Ablation, Arm, Trial
-from vitcli.records.load import PLAN, RESULT, load
-from vitcli.report.factors import Factor, factors
-from vitcli.report.summary import speed_of
+from vitcli.records.ablation import ABLATION, Ablation, Arm
+from vitcli.records.trial import RESULT, Trial
+from vitcli.report.summary import Summary as ReportSummary
+from vitcli.report.summary import speed_of, summarise
 from vitcli.report.tensorboard.events import delete_own, scalars, write_events
+from vitcli.report.tensorboard.factors import Factor, factors
 from vitcli.report.tensorboard.means import layout, write_means
 from vitcli.report.tensorboard.pages import page_summaries
 
@@ -19,45 +20,37 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 
-def write_summary_view(directory: str | Path) -> None:
-    """Write or refresh the view of one ablation, for ``tensorboard --logdir runs/<name>``.
-
-    Raises:
-        ReportError: The directory cannot be read.
-    """
-    root = Path(directory)
-    _write_view(root, [load(root)])
+def write_summary_view(ablation: Ablation, summary: ReportSummary) -> None:
+    """Write or refresh the view of one ablation, for ``tensorboard --logdir runs/<name>``."""
+    _write_view(ablation.directory, [ablation], [summary])
 
 
-def write_collection_view(parent: str | Path, directories: Sequence[Path]) -> None:
+def write_collection_view(parent: str | Path, ablations: Sequence[Ablation]) -> None:
     """Write or refresh one view of several ablations, for ``tensorboard --logdir runs``.
 
-    TensorBoard shows the columns of one experiment only, whichever it finds first; the parent gets the columns of all of them,
-    and the ablations none of their own.
+    TensorBoard shows the columns of one experiment only, whichever it finds first. Therefore the parent gets the columns of
+    all ablations, and the ablations get none of their own.
 
     Args:
-        parent: A directory above all ``directories``.
-        directories: The ablations' directories.
-
-    Raises:
-        ReportError: One of them cannot be read.
+        parent: A directory above the directories of all ablations.
+        ablations: What is shown.
     """
-    _write_view(Path(parent), [load(directory) for directory in directories])
+    _write_view(Path(parent), ablations, [summarise(ablation) for ablation in ablations])
 
 
-def _write_view(root: Path, ablations: Sequence[Ablation]) -> None:
+def _write_view(root: Path, ablations: Sequence[Ablation], reports: Sequence[ReportSummary]) -> None:
     delete_own(root)
     table = factors(ablations)
     tags: dict[str, None] = {}
     for ablation in ablations:
         for arm in ablation.arms:
             for trial in arm.trials:
-                if trial.status in ("done", "failed", "not finite"):
+                if trial.status in ("done", "failed", "not finite", "no metric"):
                     _write_session(ablation, arm, trial, table[ablation.name, arm.name])
         tags |= dict.fromkeys(write_means(ablation))
     written = [(0, _experiment(ablations, list(table.values())))]
-    for ablation in ablations:
-        written += page_summaries(ablation, f"{ablation.name}/" if len(ablations) > 1 else "")
+    for ablation, report in zip(ablations, reports, strict=True):
+        written += page_summaries(ablation, report, f"{ablation.name}/" if len(ablations) > 1 else "")
     if tags:
         written.append((0, layout(sorted(tags, key=lambda tag: (tag.startswith("train/"), tag)))))
     write_events(root, written, _wall_time(ablations))
@@ -115,4 +108,4 @@ def _session_end(trial: Trial, ended: float) -> "Summary":
 
 
 def _wall_time(ablations: Sequence[Ablation]) -> float:
-    return max((ablation.directory / PLAN).stat().st_mtime for ablation in ablations)
+    return max((ablation.directory / ABLATION).stat().st_mtime for ablation in ablations)

@@ -1,12 +1,14 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.cli.ablation_directory import SEEDS, edit_result, make_ablation, write_plan, write_trial
-from vitcli.records.load import load
-from vitcli.report import ReportError
+from vitcli.records.ablation import load, save
+from vitcli.records.conditions import Budget
+from vitcli.records.json_files import RecordError
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_metric_that_is_not_finite_is_listed_and_not_used(runs, value):
 def test_a_result_without_the_main_metric_is_listed_and_not_used(runs):
     edit_result(runs, "relu6", 1, metrics={"test/loss": 0.5})
     trial = next(trial for trial in load(runs).not_used if trial.name == "relu6/seed1")
-    assert (trial.status, trial.cause) == ("not finite", "the result has no test/acc1")
+    assert (trial.status, trial.cause) == ("no metric", "the result has no test/acc1")
 
 
 def test_a_trial_without_a_result_is_unfinished(tmp_path):
@@ -69,8 +71,19 @@ def test_a_result_that_the_plan_does_not_have_is_listed_and_not_used(runs):
     assert sorted(load(runs).arm("relu6").values("test/acc1")) == [0, 1, 2]
 
 
+def test_a_record_that_is_saved_is_read_again_as_it_was(runs):
+    ablation = replace(
+        load(runs),
+        levels={"h_swish": {"activation": "h_swish"}},
+        budget=Budget("macs", {"relu6": 24, "h_swish": 12}),
+        dropped={"no_depthwise": "stopped after 4 of 5 seeds"},
+    )
+    save(ablation)
+    assert load(runs) == ablation
+
+
 def test_a_missing_plan_is_one_sentence_that_names_the_file(tmp_path):
-    with pytest.raises(ReportError, match=r"ablation\.json: no such file; give the directory of an ablation"):
+    with pytest.raises(RecordError, match=r"ablation\.json: no such file; give the directory of an ablation"):
         load(tmp_path)
 
 
@@ -78,7 +91,7 @@ def test_a_missing_plan_is_one_sentence_that_names_the_file(tmp_path):
 def test_a_file_cut_short_is_one_sentence_that_names_it(runs, name):
     path = runs / name
     path.write_text(path.read_text()[:40])
-    with pytest.raises(ReportError, match=r"not readable as JSON") as caught:
+    with pytest.raises(RecordError, match=r"not readable as JSON") as caught:
         load(runs)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -97,7 +110,7 @@ def test_a_file_cut_short_is_one_sentence_that_names_it(runs, name):
 def test_a_plan_that_makes_no_sense_is_one_sentence(runs, change, sentence):
     path = runs / "ablation.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ReportError) as caught:
+    with pytest.raises(RecordError) as caught:
         load(runs)
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
@@ -105,5 +118,5 @@ def test_a_plan_that_makes_no_sense_is_one_sentence(runs, change, sentence):
 
 def test_a_result_copied_into_another_trials_directory_is_an_error(runs):
     edit_result(runs, "relu6", 1, seed=0)
-    with pytest.raises(ReportError, match="the result is of relu6/seed0, but lies in relu6/seed1"):
+    with pytest.raises(RecordError, match="the result is of relu6/seed0, but lies in relu6/seed1"):
         load(runs)

@@ -1,4 +1,4 @@
-"""The factors of an ablation as a rectangular table: every arm has a value for every resolved key in which some arm differs."""
+"""The factors of ablations as a table without gaps, as TensorBoard's HParams tab wants it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ ABSENT = "-"
 
 
 def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Factor]]:
-    """(ablation, arm) -> short factor name -> value, the arm's own name among them.
+    """Return (ablation, arm) -> short factor name -> value; the arm's own name is one of the factors.
 
-    Factors that arms were made from come first, under their own names and levels; an arm beside them has the level ``-``.
-    Resolved keys follow, but for those that have a factor's name: the factor says it better.
+    The factors that arms were made from come first, with their own names and levels; an arm that was not made from them has
+    the level ``-``. The resolved keys in which some arm differs follow, except those that have the name of a factor.
 
     An arm that does not differ in a key has the baseline's value. An ablation in which no arm differs in a key leaves it out,
-    because its records do not say what the value is. A factor whose values are not all numbers or all truth values is text.
+    because its records do not say what the value is. Values that are neither all numbers nor all truth values become text.
     """
     keys = dict.fromkeys(key for ablation in ablations for arm in ablation.arms for key in arm.difference)
     names = {key: name if name != ARM else key for key, name in short_keys(keys).items()}
@@ -33,9 +33,9 @@ def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Fa
     for key, name in names.items():
         if any(name in of for of in designed.values()):
             continue
-        values = {place: value for ablation in ablations for place, value in _column(ablation, key).items()}
-        for place, value in zip(values, _alike(list(values.values())), strict=True):
-            found[place][name] = value
+        values = {arm: value for ablation in ablations for arm, value in _column(ablation, key).items()}
+        for arm_key, value in zip(values, _alike(list(values.values())), strict=True):
+            found[arm_key][name] = value
     return found
 
 

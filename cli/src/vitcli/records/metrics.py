@@ -1,0 +1,47 @@
+"""metrics.csv: what a run logged while it trained."""
+
+import csv
+import math
+from collections import defaultdict
+from pathlib import Path
+from typing import Literal
+
+from vitcli.records.ablation import Arm
+from vitcli.records.json_files import RecordError
+
+METRICS = "metrics.csv"
+
+Axis = Literal["epoch", "step"]
+
+
+def read_arm_series(arm: Arm, axis: Axis) -> list[dict[str, dict[float, float]]]:
+    """Return the series of each done trial of an arm that has any; see ``read_series``.
+
+    Raises:
+        RecordError: A cell is neither empty nor a number.
+    """
+    trials = [read_series(trial.directory / METRICS, axis) for trial in arm.done]
+    return [series for series in trials if series]
+
+
+def read_series(path: Path, axis: Axis) -> dict[str, dict[float, float]]:
+    """Return column -> epoch or step -> value, for the finite values of every ``train/...`` and ``val/...`` column.
+
+    If a column has several values at one epoch or step, the last one counts. Without a file the result is empty.
+
+    Raises:
+        RecordError: A cell is neither empty nor a number.
+    """
+    if not path.exists():
+        return {}
+    found: dict[str, dict[float, float]] = defaultdict(dict)
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            try:
+                cells = {name: float(cell) for name, cell in row.items() if cell}
+            except (TypeError, ValueError):
+                raise RecordError(f"{path}: every cell must be empty or a number, got the row {row}.") from None
+            for name, value in cells.items():
+                if name.startswith(("train/", "val/")) and axis in cells and math.isfinite(value):
+                    found[name][cells[axis]] = value
+    return dict(found)

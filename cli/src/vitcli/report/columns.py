@@ -1,0 +1,137 @@
+"""The columns of the report. Each is defined once, with all the tables that show it; a new column is one line below."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vitcli.report import numbers
+from vitcli.report.blocks import Table
+from vitcli.report.summary import Row, Summary
+from vitcli.statistics.comparison import Comparison
+
+RESULTS, COST, SPEED, TERMINAL, CSV = "results", "cost", "measured speed", "terminal", "csv"
+"""Where a column can stand: two tables of the page, the part of the second that needs measured speeds, and two formats."""
+
+
+def _words(value: Any, decimals: int) -> str:
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, in every table that has it.
+
+    Args:
+        key: Its name in CSV.
+        value: (all that is reported, the row) -> what the column holds: a number, None if the number does not exist, or words.
+            CSV holds it as it is, with every digit.
+        tables: The tables that have the column.
+        heading: Its heading in tables; ``{metric}`` and the like are filled in.
+        text: (value, decimals) -> how tables show a value that is not words.
+        short: Its heading in the terminal, if that is another one.
+        is_words: Whether it holds words, which are set flush left.
+    """
+
+    key: str
+    value: Callable[[Any, Any], Any]
+    tables: tuple[str, ...] = (CSV,)
+    heading: str = ""
+    text: Callable[[Any, int], str] = _words
+    short: str = ""
+    is_words: bool = False
+
+    def cell(self, whole: Any, row: Any, decimals: int) -> str:
+        """Return what a table shows in one row."""
+        value = self.value(whole, row)
+        return value if isinstance(value, str) else self.text(value, decimals)
+
+
+def columns_of(columns: Sequence[Column], *tables: str) -> list[Column]:
+    """Return the columns that stand in one of the tables, in order."""
+    return [column for column in columns if set(tables) & set(column.tables)]
+
+
+def make_table(
+    name: str, columns: Sequence[Column], whole: Any, rows: Sequence[Any], decimals: int, names: Mapping[str, str]
+) -> Table:
+    """Return a table of a page.
+
+    Args:
+        name: What the rows are.
+        columns: Its columns.
+        whole: All that is reported.
+        rows: What each line is about.
+        decimals: Decimals of values and differences.
+        names: What the braces in headings stand for.
+    """
+    headings = tuple(column.heading.format(**names) for column in columns)
+    words = frozenset(heading for heading, column in zip(headings, columns, strict=True) if column.is_words)
+    lines = tuple(tuple(column.cell(whole, row, decimals) for column in columns) for row in rows)
+    return Table(name, headings, words, lines)
+
+
+def in_full(write: Callable[[Any], str]) -> Callable[[Any, int], str]:
+    """Return the text of a column whose decimals do not depend on the intervals."""
+    return lambda value, decimals: write(value)
+
+
+def _compared(get: Callable[[Comparison], Any]) -> Callable[[Summary, Row], Any]:
+    """Return a value of the comparison with the baseline; the baseline itself has an empty cell."""
+    return lambda summary, row: "" if row.comparison is None else get(row.comparison)
+
+
+def _share(name: str) -> Callable[[Summary, Row], Any]:
+    return _compared(lambda one: None if one.improvement is None else getattr(one.improvement, name))
+
+
+def _speed(name: str) -> Callable[[Summary, Row], Any]:
+    return lambda _, row: None if row.speed is None else getattr(row.speed, name)
+
+
+def ends(interval: tuple[float, float] | None) -> tuple[float | None, float | None]:
+    """Return lower and upper end of an interval; two times None if there is none."""
+    return interval or (None, None)
+
+
+_difference = _compared(lambda one: one.difference)
+_RATE, _SECONDS = in_full(numbers.rate), in_full(numbers.seconds)
+
+COLUMNS = (
+    Column("arm", lambda _, row: row.arm, (RESULTS, COST, TERMINAL, CSV), "arm", is_words=True),
+    Column("metric", lambda summary, _: summary.metric.name),
+    Column("n", lambda _, row: row.result.n, (RESULTS, TERMINAL, CSV), "n"),
+    Column("result", lambda _, row: row.result, (RESULTS, TERMINAL), "{metric}", numbers.with_half_width),
+    Column("mean", lambda _, row: row.result.mean),
+    Column("sd", lambda _, row: row.result.sd, (RESULTS, CSV), "sd", numbers.value),
+    Column("low", lambda _, row: ends(row.result.interval)[0]),
+    Column("high", lambda _, row: ends(row.result.interval)[1]),
+    Column("paired_n", _compared(lambda one: one.difference.n)),
+    Column("against", _difference, (RESULTS,), "difference from {baseline}", numbers.signed_with_interval),
+    Column("against", _difference, (TERMINAL,), "difference", numbers.signed_with_half_width),
+    Column("difference", _compared(lambda one: one.difference.mean)),
+    Column("difference_low", _compared(lambda one: ends(one.difference.interval)[0])),
+    Column("difference_high", _compared(lambda one: ends(one.difference.interval)[1])),
+    Column("p", _compared(lambda one: one.p_value)),
+    Column("p_holm", _compared(lambda one: one.p_holm), (RESULTS, TERMINAL, CSV), "p (Holm)", in_full(numbers.p_value), "p"),
+    Column("seeds_needed", _compared(lambda one: one.seeds_needed)),
+    Column("wins_of_n", _compared(lambda one: one.improvement), (RESULTS,), "P(better)", in_full(numbers.improvement)),
+    Column("verdict", lambda _, row: row.verdict, (RESULTS, TERMINAL, CSV), "verdict", is_words=True),
+    Column("parameters", lambda _, row: row.parameters, (COST, CSV), "parameters", in_full(numbers.exact)),
+    Column("parameters", lambda _, row: row.parameters, (TERMINAL,), "params", in_full(numbers.count)),
+    Column("macs", lambda _, row: row.macs, (COST, CSV), "GMACs", in_full(numbers.giga)),
+    Column("macs", lambda _, row: row.macs, (TERMINAL,), "MACs", in_full(numbers.count)),
+    Column("train_seconds", lambda _, row: row.train_seconds, (COST, TERMINAL, CSV), "training s", _SECONDS, "sec"),
+    Column("train_images_per_second", lambda _, row: row.images_per_second, (COST, CSV), "training images/s", _RATE),
+    Column("difference_sd", _compared(lambda one: one.difference.sd)),
+    Column("improvement", _share("share")),
+    Column("improvement_low", _share("low")),
+    Column("improvement_high", _share("high")),
+    Column("wins", _share("wins")),
+    Column("ties", _share("ties")),
+    Column("latency_ms", _speed("latency_ms"), (SPEED, CSV), "latency ms", _SECONDS),
+    Column("inference_images_per_second", _speed("inference_images_per_second"), (SPEED, CSV), "inference images/s", _RATE),
+    Column("train_step_images_per_second", _speed("train_images_per_second"), (SPEED, CSV), "training-step images/s", _RATE),
+    Column("peak_memory_bytes", _speed("peak_memory_bytes"), (SPEED, CSV), "peak memory MiB", in_full(numbers.mebibytes)),
+    Column("step_seconds", _speed("step_seconds")),
+    Column("warnings", lambda summary, _: " ".join(summary.warnings)),
+)  # fmt: skip

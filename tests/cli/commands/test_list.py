@@ -94,7 +94,7 @@ def test_a_public_checkpoint_is_written_under_our_names(tmp_path, capsys):
     assert "does not fit Pyramid" in capsys.readouterr().err
     assert not (tmp_path / "other.safetensors").exists()
     assert main(["convert", "pvtv2_b0", str(public), str(tmp_path / "nowhere" / "ours.safetensors")]) == 2
-    assert "names a directory that is not there" in capsys.readouterr().err
+    assert "lies in a directory that does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])

@@ -1,4 +1,4 @@
-"""The race of a running ablation: its results so far, and the arms that they stop."""
+"""Early stopping of arms while an ablation runs: which arms the results so far rule out."""
 
 import math
 
@@ -8,7 +8,7 @@ from vitcli.records.json_files import read_json
 
 
 def stopped_arms(plan: Plan) -> dict[str, str]:
-    """Return the arms that need no further seeds and why, by the rule of ``ablation.stop_early``; none without it."""
+    """Return the arms that ``ablation.stop_early`` stops, each with the reason; empty if the rule is not set."""
     rule = plan.spec.stop_early
     if rule is None:
         return {}
@@ -22,7 +22,7 @@ def stopped_arms(plan: Plan) -> dict[str, str]:
 
 
 def _values(plan: Plan, arm: str, metric: str) -> dict[int, float]:
-    """Seed -> value, NaN for a trial that failed; a seed without a result of this configuration is absent."""
+    """Return seed -> value, NaN for a trial that failed; seeds without a result of this configuration are left out."""
     values = {}
     for seed in range(plan.spec.seeds):
         result = read_json(plan.trial_directory(arm, seed) / RESULT) or {}

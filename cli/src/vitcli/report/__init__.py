@@ -14,11 +14,11 @@ from vitcli.report.formats.latex import to_latex
 from vitcli.report.formats.markdown import to_markdown
 from vitcli.report.summary import Row, Summary, summarise
 from vitcli.report.tables import to_csv, to_terminal
-from vitcli.report.tensorboard.view import write_collection_view, write_summary_view
+from vitcli.report.tensorboard.view import write_collection_view, write_summary_view, write_view
 from vitcli.report.write import write, write_pages
 
 __all__ = [
     "Ablation", "Arm", "Metric", "Picture", "ReportError", "Row", "Summary", "Trial",
     "content", "load", "summarise", "to_csv", "to_html", "to_latex", "to_markdown", "to_terminal",
-    "write", "write_collection_view", "write_figures", "write_pages", "write_summary_view",
+    "write", "write_collection_view", "write_figures", "write_pages", "write_summary_view", "write_view",
 ]  # fmt: skip

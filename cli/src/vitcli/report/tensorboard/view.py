@@ -25,8 +25,12 @@ def write_summary_view(directory: str | Path) -> None:
     Raises:
         ReportError: The directory cannot be read.
     """
-    root = Path(directory)
-    _write_view(root, [load(root)])
+    write_view(load(directory))
+
+
+def write_view(ablation: Ablation) -> None:
+    """Write or refresh the view of one ablation that has been read already."""
+    _write_view(ablation.directory, [ablation])
 
 
 def write_collection_view(parent: str | Path, directories: Sequence[Path]) -> None:

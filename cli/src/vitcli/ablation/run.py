@@ -15,7 +15,7 @@ from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import stopped_arms
-from vitcli.ablation.run_directory import explain_write_errors, locked
+from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done, is_failed, make_room, record_end
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments
@@ -61,7 +61,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         plan = plan_in_worker(arguments)
     trials = _in_order(plan)
     launcher = choose(plan, plan.parallel_trials(len(trials)))
-    with locked(plan.directory), explain_write_errors(plan.directory):
+    with directory_lock(plan.directory), explain_write_errors(plan.directory):
         dropped = stopped_arms(plan)
         work = _sort(plan, trials, dropped)
         record = ablation_record(plan, command, min(launcher.places, max(1, len(work.to_run))))

@@ -17,7 +17,7 @@ SECONDS_TO_END = 30.0
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def directory_lock(directory: Path) -> Iterator[None]:
     """Create the directory and hold its lock, since two runners in one directory would overwrite each other's files.
 
     Raises:

@@ -68,7 +68,7 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            numbers, conditions = _round(configs[name], _Stopwatch(watched=0 if number else 1))
+            numbers, conditions = _round(configs[name], _Stopwatch(memory_steps=0 if number else 1))
             found[name].append(numbers)
     return {
         "format": 1,
@@ -90,7 +90,7 @@ def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float
     numbers = {
         "step_seconds": step,
         "train_images_per_second": images / step,
-        **({"peak_memory_bytes": float(watch.peak_bytes)} if watch.watched else {}),
+        **({"peak_memory_bytes": float(watch.peak_bytes)} if watch.memory_steps else {}),
         **watch.inference,
     }
     conditions = {
@@ -116,10 +116,10 @@ def _weight_averages(config: dict[str, Any]) -> list[Any]:
 
 
 class _Stopwatch(Callback):
-    """Times the steps of a fit after its warm-up, measures the memory of ``watched`` further steps, then times inference."""
+    """Times the steps of a fit after its warm-up, measures the memory of ``memory_steps`` further steps, then times inference."""
 
-    def __init__(self, watched: int) -> None:
-        self.watched = watched
+    def __init__(self, memory_steps: int) -> None:
+        self.memory_steps = memory_steps
         self.seconds: list[float] = []
         self.inference: dict[str, float] = {}
         self.images = self.peak_bytes = 0
@@ -142,7 +142,7 @@ class _Stopwatch(Callback):
         elif self._steps >= WARM_UP:
             self.seconds.append(seconds)
         self._steps += 1
-        if self._steps == WARM_UP + STEPS + self.watched:
+        if self._steps == WARM_UP + STEPS + self.memory_steps:
             self._measure_inference(trainer, pl_module, batch)
             trainer.should_stop = True
 

@@ -76,11 +76,10 @@ def logged_names(config: dict[str, Any], wanted: str) -> set[str]:
     held = {str(key) for part in model.modules() if isinstance(part, MetricCollection) for key in part}
     if wanted in held and "test" in wanted:
         return held
-    calls = _calls_of_a_test_step(*build(copy.deepcopy(config), "cpu"))
-    return {name for arguments, named in calls for name in _names(*arguments, **named)}
+    return {name for arguments, named in _calls_of_a_test_step(config) for name in _names(*arguments, **named)}
 
 
-def _calls_of_a_test_step(model: LightningModule, data: LightningDataModule) -> list[Call]:
+def _calls_of_a_test_step(config: dict[str, Any]) -> list[Call]:
     """Run one test step without a trainer and return its calls of ``log``; none if it cannot run like that."""
     calls: list[Call] = []
 
@@ -90,12 +89,13 @@ def _calls_of_a_test_step(model: LightningModule, data: LightningDataModule) -> 
     def log_dict(values: Any, *arguments: Any, **named: Any) -> None:
         calls.extend(((name, None, *arguments), named) for name in values)
 
-    model.log, model.log_dict = log, log_dict  # type: ignore[method-assign,assignment]
     try:
+        model, data = build(copy.deepcopy(config), "cpu")
+        model.log, model.log_dict = log, log_dict  # type: ignore[method-assign,assignment]
         _run_test_step(model, data)
     except Exception:
-        # Only the task's and the data module's own code runs in here. It may need a trainer, and may raise anything without one;
-        # the first trial then shows whether the metric is logged.
+        # What runs in here is the code of the task and of its data module. It may need a trainer, more memory than there is, or
+        # data that are not here, and may raise anything then. The first trial will show whether the metric is logged.
         return []
     return calls
 

@@ -78,6 +78,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
         console.print(
             f"Stopped. Finished trials are kept; the same command runs the {left} trials that are left.",
             highlight=False,
+            soft_wrap=True,
         )
         return INTERRUPTED
     return 1 if failures or work.failed else 0

@@ -252,7 +252,7 @@ def test_a_directory_below_a_file_is_named_in_a_sentence(tmp_path, capsys, monke
 def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
-    monkeypatch.setattr("vitcli.ablation.run.LAST_WORDS", 0.2)
+    monkeypatch.setattr("vitcli.ablation.run_directory.SECONDS_TO_END", 0.2)
     directory = tmp_path / "runs" / "arms"
     directory.mkdir(parents=True)
     with (directory / ".alive").open("w") as alive:

@@ -4,6 +4,7 @@ import fnmatch
 
 from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.measure.model_list import WRITERS, count_models
 
 USAGE = "list takes one pattern and a format, for example vitcli list 'pvt*' --format markdown."
 
@@ -17,8 +18,6 @@ def main(words: list[str]) -> int:
     Raises:
         ConfigError: There is more than one pattern, an unknown option or format, or no model matches.
     """
-    from vitcli.measure.model_list import WRITERS, count_models
-
     patterns = list(words)
     form = take_format(patterns, tuple(WRITERS))
     if len(patterns) > 1 or any(word.startswith("-") for word in patterns):

@@ -39,7 +39,7 @@ def install(folder: Path, cores: int) -> dict[str, str]:
 
 
 def jobs(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what is known of every job, by its id."""
+    """Return job id -> record of the job."""
     return {path.stem: json.loads(path.read_text()) for path in sorted((folder / "jobs").glob("*.json"))}
 
 
@@ -53,7 +53,7 @@ def _place() -> Path:
 
 
 def note(folder: Path, job: str, **changes: Any) -> dict[str, Any]:
-    """Change what is known of a job, and return it."""
+    """Change the record of a job, and return it."""
     path = folder / "jobs" / f"{job}.json"
     with (folder / "jobs" / f".{job}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -102,7 +102,7 @@ def _sbatch(script: str) -> None:
 
 
 def _run(job: str, script: str) -> None:
-    """What slurmd does with a job: wait for a core, run the script, and run it again if the job was requeued meanwhile."""
+    """Run a job as slurmd does: wait for a core, run the script, and run it again if the job has been requeued meanwhile."""
     while note(_place(), job)["state"] == "PENDING":
         with _core() as free:
             if not free:

@@ -1,4 +1,4 @@
-"""A launcher driven by hand: jobs that need no plan, and waiting for what becomes of them."""
+"""Jobs for tests that drive a launcher by hand, and functions that wait for their ends."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
 from vitcli.ablation.planned import Plan
 
 IDLE: dict[str, Any] = {"threads": 1, "trainer": {"devices": 1, "num_nodes": 1, "accelerator": "cpu"}}
-"""What launchers read of a configuration; nothing trains by it."""
+"""The entries of a configuration that launchers read; nothing can be trained with it."""
 
 
 def idle_job(
@@ -41,7 +41,7 @@ def tiny_plan(folder: Path) -> Plan:
 
 
 def until(happened: Callable[[], object], seconds: float = 300) -> None:
-    """Wait until something has happened."""
+    """Wait until a condition is true."""
     last = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < last
@@ -49,7 +49,7 @@ def until(happened: Callable[[], object], seconds: float = 300) -> None:
 
 
 def ends(launcher: Launcher, trials: int, seconds: float = 400) -> tuple[dict[Key, str], dict[Key, list[int]]]:
-    """Wait until so many trials have ended; return their causes and the epochs that were told."""
+    """Wait until so many trials have ended; return their causes and the epochs that were reported."""
     causes: dict[Key, str] = {}
     epochs: dict[Key, list[int]] = {}
     last = time.monotonic() + seconds
@@ -81,7 +81,7 @@ def trial_process(place: Path) -> int:
 
 
 def main(launcher: str, file: str, directory: str) -> None:
-    """Run one trial that would take hours: a runner for tests that kill it."""
+    """Run one trial that would take hours, for tests that kill the runner."""
     from vitcli.ablation.launch.choose import choose
     from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
     from vitcli.config.command_line import parse_arguments

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 
 class Blobs(pl.LightningDataModule):
-    """Bright squares in noise, and masks of where they are; it takes no arguments and says nothing of shapes or classes."""
+    """Bright squares in noise, and their masks; it takes no arguments and states neither shapes nor classes."""
 
     def setup(self, stage: str) -> None:
         """Draw the images."""
@@ -32,7 +32,7 @@ class Blobs(pl.LightningDataModule):
 
 
 class Mapping(Blobs):
-    """Batches that are mappings: there is no telling what of them the model takes."""
+    """Batches that are mappings, so that nobody can know which entry the model takes."""
 
     def train_dataloader(self) -> DataLoader:
         """Batches of four."""
@@ -74,7 +74,7 @@ class Segmentation(pl.LightningModule):
 
 
 class WithExample(Segmentation):
-    """The same with an example of what it takes, three images at once."""
+    """The same with an example input of three images."""
 
     def __init__(self, width: int = 4) -> None:
         super().__init__(width)
@@ -82,7 +82,7 @@ class WithExample(Segmentation):
 
 
 class NeedsValues(Segmentation):
-    """Looks at the values in ``forward``, as detectors do: nothing can be counted without memory."""
+    """Looks at values in ``forward``, as detectors do, so that it cannot run without memory for its tensors."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits, after a look at the image."""
@@ -92,7 +92,7 @@ class NeedsValues(Segmentation):
 
 
 class NeedsPlaces(Segmentation):
-    """Looks where the image is bright: an operation that torch has no form of without memory."""
+    """Looks where the image is bright, with an operation that torch cannot run without memory."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits, after a look at the places."""
@@ -100,6 +100,6 @@ class NeedsPlaces(Segmentation):
 
 
 class Unscored(Segmentation):
-    """Has nothing to say after the training."""
+    """Has no test step."""
 
     test_step = pl.LightningModule.test_step

@@ -1,4 +1,4 @@
-"""A run of the command in processes of its own, marked so that whatever it leaves behind is found."""
+"""The command in processes of its own, marked so that a test finds every process that it leaves behind."""
 
 import contextlib
 import os
@@ -46,11 +46,11 @@ class Running:
             time.sleep(0.02)
 
     def interrupt(self) -> None:
-        """Do as Ctrl-C in a terminal does: the signal goes to the whole group."""
+        """Interrupt the whole group, as Ctrl-C in a terminal does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """Do as ``kill -9`` does with the runner; its trials end by themselves."""
+        """Kill the runner, as ``kill -9`` does; its trials end by themselves."""
         self.process.kill()
         self.process.communicate()
 
@@ -60,7 +60,7 @@ class Running:
         return self.process.returncode, out, errors
 
     def left(self) -> list[int]:
-        """Return the processes that carry the mark and are no zombies."""
+        """Return the marked processes that still run (zombies do not count)."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):

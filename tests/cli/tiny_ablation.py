@@ -16,7 +16,7 @@ LIGHTNING = [
     # The tests run on the CPU wherever they are.
     pytest.mark.filterwarnings("ignore:GPU available but not used"),
 ]
-"""Marks of tests that build with LightningCLI in their own process, where a warning is an error."""
+"""Marks for tests that build with LightningCLI in the test process, where every warning is an error."""
 
 ACTIVATION = "model.backbone.every.feed_forward.op.activation"
 GATE = "model.backbone.every.feed_forward.op.channel_attention"

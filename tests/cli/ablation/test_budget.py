@@ -109,7 +109,7 @@ def test_the_speed_of_another_configuration_is_refused(file):
     seconds = {"plain": 0.01, "wide": 0.04, "shallow": 0.01}
     measured(seconds, plan_of(file("training_time"), seconds))
     path = file("training_time", {**ARMS, "wide": {"model.backbone.width": 24}})
-    with pytest.raises(ConfigError, match=r"arm wide is \w{16} and was \w{16} when its speed was measured"):
+    with pytest.raises(ConfigError, match=r"arm wide has changed since its speed was measured"):
         plan_of(path)
 
 
@@ -129,7 +129,9 @@ def test_a_budget_needs_a_training_that_is_counted_in_epochs(trainer, said, file
 
 def test_an_arm_cannot_set_the_epochs_that_the_budget_sets(file):
     path = file("macs", {"plain": {}, "long": {"trainer.max_epochs": 40}})
-    with pytest.raises(ConfigError, match="arm long sets it to 40; leave it out of the arm, or take budget epochs"):
+    with pytest.raises(
+        ConfigError, match="arm long sets it to 40; remove it from the arm, or choose the budget epochs"
+    ):
         plan_of(path)
     assert plan_of(file("epochs", {"plain": {}, "long": {"trainer.max_epochs": 40}})).budget["epochs"]["long"] == 40
 

@@ -17,8 +17,8 @@ import pytest
 from tests.cli.processes import Running
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write
 from vitcli.ablation.launch.local import least_used
-from vitcli.ablation.state import INTERRUPTED, cause_of, how_it_ended, last_lines
-from vitcli.ablation.worker import visible
+from vitcli.ablation.state import INTERRUPTED, cause_of, cause_of_exit, last_lines
+from vitcli.ablation.worker import visible_devices
 from vitcli.main import main
 
 pytestmark = LIGHTNING
@@ -210,8 +210,8 @@ def test_a_full_disk_interrupts_and_the_same_command_goes_on(tmp_path, whole):
     code, _, errors = run(tmp_path, prepare=limited(1_500))
     assert code == 2
     assert errors.splitlines()[-1] == (
-        "vitcli: runs/arms: stopped, since nothing more can be written there (File too large); "
-        "once it can, the same command goes on."
+        "vitcli: runs/arms: stopped, because nothing more can be written there (File too large); "
+        "repeat the same command when writing is possible again, and it will continue."
     )
     assert not done(directory)
     # Less than a checkpoint, more than all else of a trial.
@@ -246,13 +246,13 @@ def test_a_directory_below_a_file_is_named_in_a_sentence(tmp_path, capsys, monke
     (tmp_path / "notes").touch()
     assert main([*COMMAND, "--runs", "notes"]) == 2
     said = capsys.readouterr().err
-    assert said == "vitcli: notes/arms: the directory cannot be made (Not a directory); use --runs DIR.\n"
+    assert said == "vitcli: notes/arms: the directory cannot be created (Not a directory); use --runs DIR.\n"
 
 
 def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
-    monkeypatch.setattr("vitcli.ablation.run.LAST_WORDS", 0.2)
+    monkeypatch.setattr("vitcli.ablation.run_directory.SECONDS_TO_END", 0.2)
     directory = tmp_path / "runs" / "arms"
     directory.mkdir(parents=True)
     with (directory / ".alive").open("w") as alive:
@@ -295,8 +295,8 @@ def test_what_the_machine_refuses_is_an_interruption_and_what_the_trial_does_wro
     told.__cause__ = OSError(number, os.strerror(number))
     assert cause_of(told) == f"{INTERRUPTED}RuntimeError: cannot save"
     assert cause_of(FileNotFoundError(errno.ENOENT, "no such file")) == "FileNotFoundError: [Errno 2] no such file"
-    assert how_it_ended(-signal.SIGKILL).startswith(INTERRUPTED)
-    assert how_it_ended(-signal.SIGSEGV) == "the process was ended by signal 11 (Segmentation fault); see log.txt"
+    assert cause_of_exit(-signal.SIGKILL).startswith(INTERRUPTED)
+    assert cause_of_exit(-signal.SIGSEGV) == "the process was ended by signal 11 (Segmentation fault); see log.txt"
 
 
 def test_trials_spread_over_the_gpus_before_they_share_them():
@@ -309,7 +309,7 @@ def test_trials_spread_over_the_gpus_before_they_share_them():
 
 
 def test_a_trial_sees_its_gpus_among_those_that_the_runner_may_use():
-    assert visible((1, 2), None) == "1,2"
-    assert visible((0,), "") == "0"
-    assert visible((1,), "3, 5") == "5"
-    assert visible((0, 1), "GPU-8a,GPU-9b,GPU-1c") == "GPU-8a,GPU-9b"
+    assert visible_devices((1, 2), None) == "1,2"
+    assert visible_devices((0,), "") == "0"
+    assert visible_devices((1,), "3, 5") == "5"
+    assert visible_devices((0, 1), "GPU-8a,GPU-9b,GPU-1c") == "GPU-8a,GPU-9b"

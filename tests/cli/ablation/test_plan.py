@@ -11,13 +11,13 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import base_config, difference, gather_stages, identity, make_plan, refuse_undeclared
+from vitcli.ablation.plan import difference, gather_stages, identity, make_plan, refuse_undeclared
 from vitcli.ablation.planned import Plan, PlannedArm, device_count
 from vitcli.ablation.spec import AblationSpec, merge_sections, read_spec
-from vitcli.ablation.worker import visible
+from vitcli.ablation.worker import visible_devices
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
-from vitcli.config.lightning_cli import VitCLI, resolve
+from vitcli.config.lightning_cli import VitCLI, base_config, resolve
 
 pytestmark = LIGHTNING
 
@@ -277,7 +277,7 @@ def test_trials_share_the_gpus_by_what_each_asks_for(gpus, devices, places, tmp_
     [((0,), None, "0"), ((2, 3), "", "2,3"), ((0, 1), "4,6,7", "4,6"), ((1,), "GPU-a, GPU-b", "GPU-b")],
 )
 def test_a_trial_s_gpus_are_counted_among_those_that_the_user_allows(gpus, allowed, seen):
-    assert visible(gpus, allowed) == seen
+    assert visible_devices(gpus, allowed) == seen
 
 
 def test_arms_see_the_same_batches_in_every_epoch_for_any_number_of_workers(path):
@@ -370,8 +370,8 @@ def test_devices_that_this_machine_has_not_are_named(path):
     with pytest.raises(ConfigError) as caught:
         plan_of(path, "--trainer.accelerator", "tpu", "--trainer.devices", "8")
     assert str(caught.value).endswith(
-        "trainer.accelerator is 'tpu' and trainer.devices 8, which this machine has not; set them, or plan for others by "
-        "--launcher slurm."
+        "trainer.accelerator is 'tpu' and trainer.devices 8, which this machine does not have; change them, or plan for "
+        "other machines with --launcher slurm."
     )
 
 

@@ -27,7 +27,7 @@ def test_the_view_counts_what_is_done_running_and_failed():
     assert header.split() == ["arm", "trials", "done", "running", "failed"]
     assert relu6.split() == ["relu6", "●", "▸", "·", "1", "40", "%"]
     assert h_swish.split() == ["h_swish", "✗", "·", "·", "0", "1"]
-    assert left.strip() == "time left: measuring"
+    assert left.strip() == "time left: known after the first trial"
 
 
 def test_the_time_left_is_the_mean_trial_times_what_waits_over_the_workers():

@@ -292,7 +292,9 @@ def test_a_directory_has_one_runner_at_a_time(folder, long_run, capsys, monkeypa
     before = sorted(folder.joinpath("long").glob("*"))
     assert main(["fit", "--config", "arms.yaml", "--runs", "long"]) == 2
     said = capsys.readouterr().err
-    assert said == "vitcli: long/arms: another vitcli runs this ablation now; wait for it or use --runs DIR.\n"
+    assert (
+        said == "vitcli: long/arms: another vitcli is running this ablation; wait until it ends, or use --runs DIR.\n"
+    )
     assert sorted(folder.joinpath("long").glob("*")) == before
     assert long_run.process.poll() is None
 

@@ -30,8 +30,8 @@ def test_the_plan_names_arms_costs_differences_and_trials_and_writes_nothing(pat
     assert "activation: Hardswish(inplace=false) -> GELU(approximate=none)" in out
     assert "Budget: equal epochs." in out
     assert "4 trials, 0 done, 4 to run. Directory: runs/arms" in out
-    assert f"Time: not measured: vitcli speed {path}" in out.replace("\n", " ")
-    assert f"Memory: not measured: vitcli speed {path}" in out.replace("\n", " ")
+    assert f"Time: not known yet; vitcli speed {path} measures it" in out.replace("\n", " ")
+    assert f"Memory: not known yet; vitcli speed {path} measures it" in out.replace("\n", " ")
     assert [one.name for one in tmp_path.iterdir()] == ["arms.yaml"]
 
 
@@ -113,7 +113,7 @@ def test_measured_speeds_give_time_and_memory_before_the_first_trial(path, tmp_p
     assert main(["plan", path, "--ablation.workers", "2"]) == 0
     out = capsys.readouterr().out
     assert "Time: about 10 s of training, 5 s with 2 at a time" in out
-    assert "Memory: 90 MB of tensors at most in a training step" in out
+    assert "Memory: at most 90 MB of tensors in a training step" in out
 
 
 def test_the_speed_of_another_configuration_says_nothing(path, capsys):
@@ -131,7 +131,7 @@ def test_the_speed_of_another_configuration_says_nothing(path, capsys):
         ([], "plan needs a file"),
         (["nowhere.yaml"], "nowhere.yaml"),
         (["arms.yaml", "--format", "html"], "--format is 'html'; expected table, json."),
-        (["plain.yaml"], "plain.yaml: there is no ablation section to plan."),
+        (["plain.yaml"], "plain.yaml: there is no ablation section; plan needs one."),
         (["arms.yaml", f"--ablation.arms.gelu.{ACTIVATION}", "torch.nn.GELUU"], "torch.nn.GELUU"),
     ],
 )

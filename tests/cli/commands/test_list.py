@@ -67,7 +67,7 @@ def test_sizes_are_those_published_or_a_remark_says_why_not(capsys):
     [
         (["list", "pvt_tniy"], "no model is called 'pvt_tniy'; did you mean pvt_tiny?"),
         (["list", "--format", "csv"], "--format is 'csv'; expected table, markdown, json."),
-        (["list", "a", "b"], "list takes a pattern and a form"),
+        (["list", "a", "b"], "list takes one pattern and a format"),
         (["convert", "pvt_tiny"], "convert needs a model, a file and a target"),
         (["convert", "pvt_tniy", "a.pth", "b.safetensors"], "there is no model 'pvt_tniy'; did you mean pvt_tiny?"),
         (["convert", "pvt_tiny", "a.pth", "b.safetensors"], "there is no file 'a.pth'."),
@@ -94,7 +94,7 @@ def test_a_public_checkpoint_is_written_under_our_names(tmp_path, capsys):
     assert "does not fit Pyramid" in capsys.readouterr().err
     assert not (tmp_path / "other.safetensors").exists()
     assert main(["convert", "pvtv2_b0", str(public), str(tmp_path / "nowhere" / "ours.safetensors")]) == 2
-    assert "names a directory that is not there" in capsys.readouterr().err
+    assert "lies in a directory that does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])

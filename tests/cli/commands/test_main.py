@@ -1,5 +1,6 @@
 """The command as a shell sees it: help, commands, exit codes."""
 
+import pkgutil
 import subprocess
 import sys
 import time
@@ -29,6 +30,11 @@ def test_the_installed_command_helps_within_a_second():
     # A generous bound for a busy machine; what it guards against, an import of torch, takes three seconds and more.
     assert time.perf_counter() - started < 1
     assert all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_every_command_of_the_table_is_found():
+    for command in COMMANDS.values():
+        assert callable(pkgutil.resolve_name(f"vitcli.commands.{command.function}"))
 
 
 def test_no_command_shows_the_help_and_is_bad_input(capsys):

@@ -180,11 +180,11 @@ def test_what_cannot_be_built_says_why(words, said, plain, refused):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--trainer.max_epochs", "command line: --trainer.max_epochs lacks a value; write --trainer.max_epochs VALUE"),
-        ("--trainer.max_epochs --threads 1", "command line: --trainer.max_epochs lacks a value"),
-        ("plain.yaml", "command line: 'plain.yaml' is no option; files are given as --config plain.yaml"),
-        ("--=3", "command line: '--=3' is no option"),
-        ("--config", "command line: --config lacks a value"),
+        ("--trainer.max_epochs", "command line: --trainer.max_epochs has no value; write --trainer.max_epochs VALUE"),
+        ("--trainer.max_epochs --threads 1", "command line: --trainer.max_epochs has no value"),
+        ("plain.yaml", "command line: 'plain.yaml' is not an option; write files as --config plain.yaml"),
+        ("--=3", "command line: '--=3' is not an option"),
+        ("--config", "command line: --config has no value"),
         ("--config=", "command line: --config names no file"),
         ("--config plian.yaml", "plian.yaml: there is no such file; did you mean plain.yaml?"),
         ("--config nowhere/plain.yaml", "nowhere/plain.yaml: there is no such file; check the path."),
@@ -201,7 +201,7 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refus
     ("text", "said"),
     [
         ("", "model is missing; name its class, for example model: vittasks.Classification."),
-        ("model: [", "this is no valid YAML (while parsing a flow node"),
+        ("model: [", "this is not valid YAML (while parsing a flow node"),
         ("- a\n- b", "expected keys and values, got list."),
         (
             "data: vittasks.DigitScenes\nmodel: {backbone: x}\ndata: vittasks.DigitScenes",
@@ -209,9 +209,9 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refus
         ),
         ("model:\n  a: 1\n  b:\n    c: 1\n    c: 2", "line 5: 'c' is given twice, first in line 4; keep one of them."),
         ("3: x", "3 has no entry '3'; valid names are"),
-        ("model: bad.yaml", "the file includes itself (bad.yaml -> bad.yaml); break the circle."),
+        ("model: bad.yaml", "the file includes itself (bad.yaml -> bad.yaml); remove one of these references."),
         ("model: shared/other.yml", "bad.yaml: names shared/other.yml, but there is no such file"),
-        ("\x00", "this is no valid YAML"),
+        ("\x00", "this is not valid YAML"),
     ],
 )
 def test_a_bad_file_is_named_with_its_fault(text, said, tmp_path, refused):
@@ -320,4 +320,4 @@ def test_the_command_refuses_an_ablation_before_it_writes(tmp_path, refused):
     assert "did you mean gelu?" in refused("--config", path, "--ablation.only", "gellu")
     assert "set model.backbone.num_classes=10." in refused("--config", path, "--model.backbone.num_classes", "7")
     (tmp_path / "file").write_text("")
-    assert refused("--config", path, "--runs", "file").startswith("file/arms: the directory cannot be made")
+    assert refused("--config", path, "--runs", "file").startswith("file/arms: the directory cannot be created")

@@ -12,11 +12,11 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 
 from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import base_config, difference, flat
+from vitcli.ablation.plan import difference, flat
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError
-from vitcli.config.lightning_cli import VitCLI, resolve, schema
+from vitcli.config.lightning_cli import VitCLI, base_config, resolve, schema
 from vitcli.config.overlay import checked, lay_over
 from vitcli.main import main
 

@@ -154,7 +154,7 @@ def test_all_ops_make_one_figure_or_one_picture_each(capsys, tmp_path):
         (["attention", "Mlp", "--query", "3"], "query is 3; expected ROW,COLUMN"),
         (["attention", "Mlp", "--query", "16,0"], "expected a row in 0..15 and a column in 0..15."),
         (["attention", "Mlp", "--out", "a.pdf"], "out is 'a.pdf'; expected a file that ends in .png or .svg."),
-        (["attention", "Mlp", "--out", "nowhere/a.png"], "there is no directory 'nowhere'; make it first."),
+        (["attention", "Mlp", "--out", "nowhere/a.png"], "the directory 'nowhere' does not exist; create it first."),
         (["attention", "MessengerAttention", "--init.messengers", "prefix"], "has no messenger of its own"),
         (["attention", "PatchMerging"], "PatchMerging returns (1, 8, 8, 64) for a map (1, 16, 16, 64)"),
         (["attention", "--all"], "--all needs --out"),

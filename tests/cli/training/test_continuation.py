@@ -10,10 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import base_config
 from vitcli.ablation.trial import run_trial
 from vitcli.config.command_line import parse_arguments
-from vitcli.config.lightning_cli import resolve
+from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.main import main
 from vitcli.training.checkpoints import read_checkpoint
 from vitcli.training.run import fit_and_test

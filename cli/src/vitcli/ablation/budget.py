@@ -1,4 +1,4 @@
-"""What every arm may spend alike: as many epochs, as much training time, or as many multiply-adds as the baseline."""
+"""The budget that all arms share: as many epochs, as much training time, or as many multiply-adds as the baseline."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,37 +9,38 @@ from vitcli.config.errors import ConfigError
 from vitcli.records.speed import SPEED, measured_arms
 
 EPOCHS = "trainer.max_epochs"
-"""What a budget sets in every arm."""
+"""The key that a budget sets in every arm."""
 
 
 def equal_epochs(epochs: int, baseline: str, cost: Mapping[str, float]) -> dict[str, int]:
-    """Return how many epochs each arm trains so that all spend what the baseline spends.
+    """Return the number of epochs of each arm so that every arm spends as much as the baseline.
 
-    An epoch shows every arm equally many images; so an arm of twice the cost an image trains half as many epochs, rounded to
-    the nearest whole number and at least 1. The rounding leaves a difference of up to half an epoch.
+    All arms see the same number of images in an epoch, so an arm whose cost per image is twice the baseline's trains half as many
+    epochs, rounded to the nearest whole number and at least 1. Rounding leaves a difference of up to half an epoch.
 
     Args:
-        epochs: Of the baseline.
-        baseline: Its name.
-        cost: For each arm, what a training image costs, in any unit.
+        epochs: Epochs of the baseline.
+        baseline: Name of the baseline.
+        cost: Arm -> cost of a training image, in any unit.
     """
     return {arm: max(1, round(epochs * cost[baseline] / each)) for arm, each in cost.items()}
 
 
-def budgeted(
+def budget_epochs(
     equal: Budget, configs: Mapping[str, dict[str, Any]], baseline: str, cost: Mapping[str, float], place: str
 ) -> dict[str, int]:
     """Return each arm's epochs under a budget other than equal epochs.
 
     Args:
-        equal: What is equal, for messages.
-        configs: For each arm, its resolved configuration.
-        baseline: The arm whose epochs are given.
-        cost: For each arm, seconds or multiply-adds of one training image.
+        equal: The quantity that is equal for all arms.
+        configs: Arm -> complete configuration.
+        baseline: The arm whose epochs the file gives.
+        cost: Arm -> seconds or multiply-adds of one training image.
         place: Where the budget is set, for messages.
 
     Raises:
-        ConfigError: The baseline's training is not counted in epochs, an arm sets its own, or an arm costs nothing.
+        ConfigError: The length of the baseline's training is not given in epochs, an arm sets its own epochs, or the cost of an
+            arm is zero.
     """
     epochs = trained_epochs(configs[baseline])
     if epochs is None:
@@ -51,30 +52,32 @@ def budgeted(
         if trained_epochs(config) != epochs:
             raise ConfigError(
                 f"{place}: ablation.budget is {equal!r}, which sets {EPOCHS}, but arm {arm} sets it to "
-                f"{config['trainer']['max_epochs']!r}; leave it out of the arm, or take budget epochs."
+                f"{config['trainer']['max_epochs']!r}; remove it from the arm, or choose the budget epochs."
             )
         if not cost[arm] > 0:
-            raise ConfigError(f"{place}: ablation.budget is {equal!r}, but arm {arm} has none; take another budget.")
+            raise ConfigError(
+                f"{place}: ablation.budget is {equal!r}, but the cost of arm {arm} is zero; choose another budget."
+            )
     return equal_epochs(epochs, baseline, cost)
 
 
 def trained_epochs(config: Mapping[str, Any]) -> int | None:
-    """Return how many epochs a resolved configuration trains; None if its end is not counted in epochs."""
+    """Return the number of epochs that a configuration trains; None if its length is not given in epochs alone."""
     trainer = config["trainer"]
     epochs = trainer["max_epochs"]
-    ends_else = trainer["max_steps"] not in (-1, None) or trainer["max_time"] is not None
-    return epochs if isinstance(epochs, int) and epochs >= 1 and not ends_else else None
+    other_limit = trainer["max_steps"] not in (-1, None) or trainer["max_time"] is not None
+    return epochs if isinstance(epochs, int) and epochs >= 1 and not other_limit else None
 
 
 def measured_seconds(directory: Path, file: str) -> tuple[dict[str, float], dict[str, str]]:
-    """Return seconds per training image and identity of each arm, as ``vitcli speed`` measured them.
+    """Return arm -> seconds per training image, and arm -> identity, as ``vitcli speed`` measured and recorded them.
 
     Args:
-        directory: The ablation's.
+        directory: The ablation's directory.
         file: The ablation file, for the message.
 
     Raises:
-        ConfigError: Nothing has been measured.
+        ConfigError: No speeds have been measured.
     """
     arms = measured_arms(directory)
     if arms is None:
@@ -93,13 +96,13 @@ def refuse_unmeasured(measured: Iterable[str], arms: Iterable[str], speed: Path,
     """Stop if an arm's speed has not been measured.
 
     Args:
-        measured: Arms that were.
+        measured: Arms with a measured speed.
         arms: All arms.
-        speed: Where the speeds are kept.
+        speed: The file of the speeds.
         file: The ablation file, for the message.
 
     Raises:
-        ConfigError: An arm is new.
+        ConfigError: An arm has no measured speed.
     """
     for arm in sorted(set(arms) - set(measured)):
         raise ConfigError(
@@ -108,27 +111,27 @@ def refuse_unmeasured(measured: Iterable[str], arms: Iterable[str], speed: Path,
 
 
 def refuse_other_speed(arm: str, then: str, now: str, speed: Path, file: str) -> None:
-    """Stop if an arm is not the one whose speed was measured.
+    """Stop if an arm has changed since its speed was measured.
 
     Args:
-        arm: Its name.
-        then: Its identity when its speed was measured; it holds the epochs that followed from that speed.
-        now: Its identity.
-        speed: Where the speeds are kept.
+        arm: Name of the arm.
+        then: Identity of the arm when it was measured, with the epochs that followed from its speed.
+        now: Identity of the arm now.
+        speed: The file of the speeds.
         file: The ablation file, for the message.
 
     Raises:
-        ConfigError: It is another.
+        ConfigError: The identities differ.
     """
     if then != now:
         raise ConfigError(
-            f"{file}: ablation.budget is 'training_time', but arm {arm} is {now} and was {then} when its speed was measured "
-            f"({speed}); run vitcli speed {file} again."
+            f"{file}: ablation.budget is 'training_time', but arm {arm} has changed since its speed was measured "
+            f"({speed}: {then}, now {now}); run vitcli speed {file} again."
         )
 
 
 def _length(config: Mapping[str, Any]) -> str:
-    """Say how a training's end is given."""
+    """Return how the length of a training is given, for a message."""
     trainer = config["trainer"]
     given = {key: trainer[key] for key in ("max_epochs", "max_steps", "max_time") if trainer[key] not in (None, -1)}
     return " and ".join(f"trainer.{key} is {value!r}" for key, value in given.items()) or f"{EPOCHS} is not set"

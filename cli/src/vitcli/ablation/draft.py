@@ -8,7 +8,7 @@ from typing import Any
 
 from vitcli.ablation.spec import AblationSpec, ablation_name, merge_sections, read_spec
 from vitcli.config.command_line import Arguments
-from vitcli.config.lightning_cli import resolve, schema
+from vitcli.config.lightning_cli import base_config, resolve, schema
 from vitcli.config.overlay import lay_over
 
 
@@ -41,19 +41,6 @@ class Draft:
     def directory(self) -> Path:
         """Where the ablation goes."""
         return Path(self.configs[self.spec.baseline]["runs"]) / self.name
-
-
-def base_config(arguments: Arguments) -> dict[str, Any]:
-    """Return the configuration of the files and the command line, arms aside.
-
-    Raises:
-        ConfigError: Something in it is wrong.
-    """
-    config: dict[str, Any] = {}
-    entries = schema()
-    for place, content in arguments.layers():
-        lay_over(config, entries, content, place)
-    return config
 
 
 def resolve_arms(arguments: Arguments) -> Draft:

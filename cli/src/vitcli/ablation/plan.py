@@ -1,7 +1,8 @@
-"""The plan of an ablation: every arm resolved, its difference from the baseline, its cost and its identity."""
+"""Making the plan of an ablation: every arm's complete configuration, difference from the baseline, cost and identity."""
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,23 +10,20 @@ from typing import Any
 
 import torch
 
-from vitcli.ablation.budget import budgeted, measured_seconds, refuse_other_speed, refuse_unmeasured
+from vitcli.ablation.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
 from vitcli.ablation.check_metric import refuse_metric, refuse_unscored
-from vitcli.ablation.draft import Draft, base_config, resolve_arms
-from vitcli.ablation.epoch_steps import epoch_steps
+from vitcli.ablation.draft import Draft, resolve_arms
 from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
-from vitcli.measure.cost import CostCounter
+from vitcli.measure.cost import CostCounter, build_anywhere
 from vitcli.records.speed import SPEED
 
-__all__ = ["base_config", "make_plan"]
-
 HERE = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "num_nodes": 1, "precision": None, "plugins": None}
-"""The trainer's entries for a trial that is only looked at on this machine."""
+"""Settings of the trainer with which any configuration can be built on this machine, to be examined."""
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
-"""What there may be on other machines."""
+"""Accelerators that other machines may have."""
 
 NO_IDENTITY = (
     "seed_everything",
@@ -53,12 +51,12 @@ STAGE = re.compile(r"(?<![^.])stage\d+(?![^.])")
 
 
 def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) -> Plan:
-    """Resolve and cost every arm.
+    """Complete every arm's configuration, count its cost, and check it.
 
     Args:
         arguments: Files and overrides.
-        seconds: For each arm, seconds per training image, where the budget is training time; as ``vitcli speed`` measured and
-            kept them if left out.
+        seconds: Arm -> seconds per training image, for a budget of equal training time. If left out, they are read from the
+            speed.json that ``vitcli speed`` wrote.
 
     Raises:
         ConfigError: Something in the files, an arm or on the command line is wrong.
@@ -73,7 +71,7 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])
         costs[arm] = _cost(counter, config, spec.launcher["name"], draft.places[arm])
     refuse_metric(spec.metric.name, _on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
-    configs, measured = _budgeted(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
+    configs, measured = _with_budget(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
     arms = {}
     steps = _steps(configs) if (draft.directory / SPEED).is_file() else {}
     for arm, config in configs.items():
@@ -84,14 +82,14 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
             refuse_other_speed(arm, identity_then, arms[arm].id, draft.directory / SPEED, draft.file)
     wants = configs[spec.baseline]["trainer"]["accelerator"]
     gpus = torch.cuda.device_count() if wants in ("auto", "gpu", "cuda") else 0
-    question = spec.question or first_comment(draft.file)
+    question = spec.question or question_in(draft.file)
     return Plan(draft.name, draft.directory, question, spec, arms, gpus)
 
 
-def _budgeted(
+def _with_budget(
     draft: Draft, macs: Mapping[str, float], seconds: Mapping[str, float] | None
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return the arms' configurations with the epochs of the budget, and what must have been measured for them."""
+    """Return the arms' configurations with the epochs of the budget, and the identities of the arms that were measured."""
     equal, configs, measured = draft.spec.budget, draft.configs, dict[str, str]()
     if equal == "epochs":
         return configs, measured
@@ -101,29 +99,29 @@ def _budgeted(
             seconds, measured = measured_seconds(draft.directory, draft.file)
             refuse_unmeasured(seconds, configs, draft.directory / SPEED, draft.file)
         cost = seconds
-    epochs = budgeted(equal, configs, draft.spec.baseline, cost, draft.budget_place)
-    return {arm: _training(config, epochs[arm]) for arm, config in configs.items()}, measured
+    epochs = budget_epochs(equal, configs, draft.spec.baseline, cost, draft.budget_place)
+    return {arm: _with_epochs(config, epochs[arm]) for arm, config in configs.items()}, measured
 
 
 def timed_ids(
     configs: Mapping[str, dict[str, Any]], baseline: str, seconds: Mapping[str, float], place: str
 ) -> dict[str, str]:
-    """Return the identities that arms have under a budget of equal training time, from what was measured.
+    """Return the identities of the arms under a budget of equal training time.
 
     Args:
-        configs: Arm -> resolved configuration under equal epochs.
-        baseline: The arm whose epochs are given.
+        configs: Arm -> complete configuration under equal epochs.
+        baseline: The arm whose epochs the file gives.
         seconds: Arm -> seconds per training image.
         place: Where the budget is set, for messages.
 
     Raises:
-        ConfigError: The training is not counted in epochs.
+        ConfigError: The length of the training is not given in epochs.
     """
-    epochs = budgeted("training_time", configs, baseline, seconds, place)
-    return {arm: identity(_training(config, epochs[arm])) for arm, config in configs.items()}
+    epochs = budget_epochs("training_time", configs, baseline, seconds, place)
+    return {arm: identity(_with_epochs(config, epochs[arm])) for arm, config in configs.items()}
 
 
-def _training(config: dict[str, Any], epochs: int) -> dict[str, Any]:
+def _with_epochs(config: dict[str, Any], epochs: int) -> dict[str, Any]:
     return {**config, "trainer": {**config["trainer"], "max_epochs": epochs}}
 
 
@@ -133,34 +131,52 @@ def _cost(counter: CostCounter, config: dict[str, Any], launcher: str, place: st
     except ConfigError as error:
         if launcher != "local" or config["trainer"]["accelerator"] not in ACCELERATORS:
             raise
-        counter.checked(_on_this_machine(config, "any"), place)  # nothing else is wrong with it
+        counter.checked(_on_this_machine(config, "any"), place)  # raises if something else is wrong
         raise ConfigError(
             f"{str(error).rstrip('.')}: trainer.accelerator is {config['trainer']['accelerator']!r} and trainer.devices "
-            f"{config['trainer']['devices']!r}, which this machine has not; set them, or plan for others by --launcher slurm."
+            f"{config['trainer']['devices']!r}, which this machine does not have; change them, or plan for other machines "
+            "with --launcher slurm."
         ) from error
 
 
 def _on_this_machine(config: dict[str, Any], launcher: str) -> dict[str, Any]:
-    """Return a configuration whose trainer can be made here, where its trials run on other machines."""
+    """Return the configuration with a trainer that can be built here, if its trials run on other machines."""
     if launcher == "local":
         return config
     return {**config, "trainer": {**config["trainer"], **HERE}}
 
 
 def _steps(configs: Mapping[str, dict[str, Any]]) -> dict[str, int | None]:
-    """Return each arm's steps an epoch; what sees the same data is asked once."""
+    """Return the steps per epoch of each arm; arms with the same data share one answer."""
     known: dict[str, int | None] = {}
     found = {}
     for arm, config in configs.items():
         key = json.dumps([config["data"], config["trainer"]["limit_train_batches"]], sort_keys=True)
         if key not in known:
-            known[key] = epoch_steps(_on_this_machine(config, "any"))
+            known[key] = _epoch_steps(_on_this_machine(config, "any"))
         found[arm] = known[key]
     return found
 
 
-def first_comment(path: str) -> str:
-    """Return the question in the header of an ablation file: what follows ``# Question`` up to the next heading."""
+def _epoch_steps(config: dict[str, Any]) -> int | None:
+    """Return the number of training steps in an epoch; None if the data module cannot tell before a training.
+
+    Nothing is downloaded, so there is no answer as long as the data are missing.
+    """
+    _, data = build_anywhere(config)
+    try:
+        data.setup("fit")
+        batches = len(data.train_dataloader())
+    except Exception:  # the data module's own code, which may raise anything; an estimate is no reason to refuse a plan
+        return None
+    limit = config["trainer"]["limit_train_batches"]
+    if limit is None:
+        return batches
+    return min(batches, limit) if isinstance(limit, int) else math.floor(batches * limit)
+
+
+def question_in(path: str) -> str:
+    """Return the question in the header of an ablation file: the text from ``# Question`` to the next heading."""
     words: list[str] = []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

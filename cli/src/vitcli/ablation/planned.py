@@ -1,4 +1,4 @@
-"""What a plan holds: pure data, so that the runner can read it without importing torch."""
+"""The plan of an ablation as plain data, which the runner can read without importing torch."""
 
 import copy
 import os
@@ -13,15 +13,15 @@ from vitcli.records.trial import trial_directory
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One arm.
+    """One arm of the plan.
 
     Args:
-        config: Its resolved configuration.
-        id: Of what it computes.
-        difference: From the baseline, key -> [the baseline's value, the arm's].
-        parameters: Of its model.
-        macs: Multiply-adds of one image.
-        steps: In an epoch; None where nothing is estimated from it, or where it is not known.
+        config: The complete configuration.
+        id: Identity (hash) of the configuration, without entries that do not change the result.
+        difference: Key -> [value in the baseline, value in this arm].
+        parameters: Number of parameters of the model.
+        macs: Multiply-adds for one image.
+        steps: Training steps in an epoch; None if unknown, or if no estimate needs it.
     """
 
     config: dict[str, Any]
@@ -33,7 +33,7 @@ class PlannedArm:
 
 
 def device_count(trainer: dict[str, Any]) -> int:
-    """Return how many devices a trial asks for by number; 1 where it leaves that to the trainer."""
+    """Return the number of devices that a trial asks for; 1 if it leaves the number to the trainer."""
     devices = trainer["devices"]
     if isinstance(devices, str):
         devices = int(devices) if devices.isdigit() else [one for one in devices.split(",") if one]
@@ -42,7 +42,7 @@ def device_count(trainer: dict[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is needed to run and report an ablation; pure data."""
+    """Everything that is needed to run and report an ablation, as plain data."""
 
     name: str
     directory: Path
@@ -53,7 +53,7 @@ class Plan:
 
     @property
     def places(self) -> list[tuple[int, ...]]:
-        """The GPUs of each trial that can run beside others; one place without a GPU if the plan uses none."""
+        """The GPUs of each trial that can run at the same time; one entry without a GPU if the plan uses none."""
         each = device_count(next(iter(self.arms.values())).config["trainer"])
         return [tuple(range(i, i + each)) for i in range(0, self.gpus - each + 1, each)] or [()]
 
@@ -64,22 +64,22 @@ class Plan:
 
     @property
     def budget(self) -> dict[str, Any]:
-        """What is equal across arms, and how many epochs each trains; for the record."""
+        """The quantity that is equal for all arms, and each arm's epochs, as they are recorded."""
         epochs = {name: trained_epochs(arm.config) for name, arm in self.arms.items()}
         return {"equal": self.spec.budget, "epochs": {name: n for name, n in epochs.items() if n is not None}}
 
-    def at_once(self, trials: int) -> int:
-        """Return how many of so many trials run beside each other on this machine."""
+    def parallel_trials(self, trials: int) -> int:
+        """Return how many of ``trials`` trials run at the same time on this machine."""
         threads = next(iter(self.arms.values())).config["threads"]
         room = len(self.places) if self.gpus else len(os.sched_getaffinity(0)) // threads
         return max(1, min(self.spec.workers or room, trials))
 
     def trial_directory(self, arm: str, seed: int) -> Path:
-        """Return where a trial lives."""
+        """Return the directory of a trial."""
         return trial_directory(self.directory, arm, seed)
 
     def trial_config(self, arm: str, seed: int) -> dict[str, Any]:
-        """Return the configuration of one trial: the arm's, with its seed for weights, order and augmentation."""
+        """Return the configuration of one trial: the arm's, with the seed of weights, data order and augmentation."""
         config = copy.deepcopy(self.arms[arm].config)
         config["seed_everything"] = seed
         if "seed" in config["data"].get("init_args", {}):

@@ -1,4 +1,4 @@
-"""The live view of a running ablation: done, running, failed, time left."""
+"""The live view of a running ablation: trials done, running and failed, and the time left."""
 
 import time
 from types import TracebackType
@@ -10,13 +10,15 @@ from rich.text import Text
 
 
 class Progress:
-    """What is done, running and failed, drawn while it changes; on no terminal, one line a finished trial.
+    """Draws the state of all trials while they run, and prints one line for each trial that ends.
+
+    If the output is not a terminal, only these lines are printed.
 
     Args:
         console: Where to draw.
-        epochs: Arms in order, and the epochs of a trial of each, for the share of a running trial that is done.
-        seeds: Number of replicates of each.
-        workers: Trials at a time.
+        epochs: Arm -> number of epochs of its trials, in the order in which the arms are shown.
+        seeds: Number of seeds of each arm.
+        workers: Number of trials that run at a time.
     """
 
     def __init__(self, console: Console, epochs: dict[str, int], seeds: int, workers: int) -> None:
@@ -37,7 +39,7 @@ class Progress:
         self.live.stop()
 
     def skip(self, arm: str, seed: int, state: str) -> None:
-        """Note a trial that does not run: it was ``done`` or ``failed`` earlier, or its arm is ``dropped``."""
+        """Note a trial that does not run because it was ``done`` or ``failed`` earlier, or because its arm is ``dropped``."""
         self.running.pop((arm, seed), None)
         self.states[arm][seed] = state
 
@@ -67,7 +69,7 @@ class Progress:
         self.console.print(Text(line, style="red" if state == "failed" else ""), highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
-        """Return the time left, from the mean time of the trials of this run; None before the first."""
+        """Return the time left, estimated from the mean time of this run's finished trials; None before the first one ends."""
         if not self.durations:
             return None
         mean = sum(self.durations) / len(self.durations)
@@ -89,5 +91,5 @@ class Progress:
                 arm, " ".join(signs[s] for s in states), str(states.count("done")), shown, str(failed) if failed else ""
             )
         left = self.seconds_left()
-        text = "time left: measuring" if left is None else f"time left: about {left / 60:.1f} min"
+        text = "time left: known after the first trial" if left is None else f"time left: about {left / 60:.1f} min"
         return Group(table, Text(text, style="dim"))

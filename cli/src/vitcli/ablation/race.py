@@ -1,4 +1,4 @@
-"""The race of a running ablation: its results so far, and the arms that they stop."""
+"""Early stopping of arms while an ablation runs: which arms the results so far rule out."""
 
 import math
 
@@ -7,7 +7,7 @@ from vitcli.records.trial import read_result, result_status
 
 
 def stopped_arms(plan: Plan) -> dict[str, str]:
-    """Return the arms that need no further seeds and why, by the rule of ``ablation.stop_early``; none without it."""
+    """Return the arms that ``ablation.stop_early`` stops, each with the reason; empty if the rule is not set."""
     rule = plan.spec.stop_early
     if rule is None:
         return {}
@@ -21,7 +21,7 @@ def stopped_arms(plan: Plan) -> dict[str, str]:
 
 
 def _values(plan: Plan, arm: str, metric: str) -> dict[int, float]:
-    """Return seed -> value, NaN for a trial that has ended without one; a trial that has not ended is absent."""
+    """Return seed -> value, NaN for a trial that ended without one; a seed whose trial has not ended is left out."""
     values = {}
     for seed in range(plan.spec.seeds):
         result = read_result(plan.trial_directory(arm, seed)) or {}

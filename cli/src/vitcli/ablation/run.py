@@ -1,12 +1,8 @@
-"""Running an ablation: the trials that are not done yet, several at a time; then the report."""
+"""Running an ablation: train the trials that are not done, several at a time, then write the report."""
 
-import contextlib
-import errno
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +15,9 @@ from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import stopped_arms
-from vitcli.ablation.state import MACHINE, is_done, is_failed, make_room, record_end
-from vitcli.ablation.worker import ALIVE, plan_in_worker, start_server
+from vitcli.ablation.run_directory import directory_lock, explain_write_errors
+from vitcli.ablation.state import is_done, is_failed, make_room, record_end
+from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.records.ablation import Ablation, Arm, Metric, load, save
@@ -29,64 +26,97 @@ from vitcli.records.json_files import RecordError
 from vitcli.training.provenance import packages, processor
 
 INTERRUPTED = 130
-REFUSED = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR)
-LAST_WORDS = 30.0
-"""Seconds that the processes of a runner that was killed have to end: they do so at once, unless the machine hangs."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The chosen trials, by what is to be done about them.
+
+    Args:
+        done: Trials that are done already.
+        failed: Trials that failed earlier and are not repeated.
+        to_run: Trials to run, in this order.
+    """
+
+    done: list[Key]
+    failed: list[Key]
+    to_run: list[Key]
 
 
 def run_ablation(arguments: Arguments, command: str) -> int:
-    """Plan, run what is not done, and report.
+    """Plan, run the trials that are not done, and write the report.
 
     Args:
         arguments: Files and overrides.
-        command: What the user typed, for the record.
+        command: The command that the user typed, for the record.
 
     Returns:
         Exit code: 0 if every trial is done, 1 if one failed, 130 after Ctrl-C.
 
     Raises:
-        ConfigError: The input is bad, and nothing has been written; or the directory takes nothing more.
+        ConfigError: The input is bad, and nothing has been written; or the directory has become unwritable.
     """
     console = Console()
     start_server()
     with console.status("importing and planning ..."):
         plan = plan_in_worker(arguments)
-    # Seed by seed, so that what is done at any time is paired; the costly arms first, so that no long trial is left over alone.
-    arms = sorted(plan.spec.chosen, key=lambda arm: -plan.arms[arm].macs)
-    trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in arms]
-    threads = next(iter(plan.arms.values())).config["threads"]
-    launcher = choose(plan, plan.at_once(len(trials)))
-    with _alone(plan.directory), _written_in(plan.directory):
-        done = [key for key in trials if is_done(plan, *key)]
-        kept = [] if "failed" in plan.spec.retry else [key for key in trials if is_failed(plan, *key)]
-        settled = {*done, *kept}
+    trials = _in_order(plan)
+    launcher = choose(plan, plan.parallel_trials(len(trials)))
+    with directory_lock(plan.directory), explain_write_errors(plan.directory):
         dropped = stopped_arms(plan)
-        todo = [(arm, seed) for arm, seed in trials if (arm, seed) not in settled and arm not in dropped]
-        written = record(plan, command, min(launcher.places, max(1, len(todo))), threads)
-        save(replace(written, dropped=dropped))
-        if done:
-            console.print(f"{len(done)} of {len(trials)} trials are done already and are skipped.", highlight=False)
-        if kept:
-            said = f"{len(kept)} of {len(trials)} trials failed earlier and are kept; --retry failed runs them again."
-            console.print(said, highlight=False, soft_wrap=True)
-        failed, interrupted = _run_trials(plan, todo, done, kept, launcher, console)
+        work = _sort(plan, trials, dropped)
+        record = ablation_record(plan, command, min(launcher.places, max(1, len(work.to_run))))
+        save(replace(record, dropped=dropped))
+        _announce(work, len(trials), console)
+        failures, interrupted = _run_trials(plan, work, launcher, console)
         dropped = stopped_arms(plan)
-        save(replace(written, dropped=dropped))
+        save(replace(record, dropped=dropped))
         if not interrupted and isinstance(launcher, LocalLauncher):
             _measure_speed(plan, console)
         _report(plan.directory, console)
     if interrupted:
-        left = sum(not is_done(plan, *key) and key[0] not in dropped for key in todo)
+        left = sum(not is_done(plan, *key) and key[0] not in dropped for key in work.to_run)
         console.print(
-            f"Stopped. What is done is kept; the same command runs the {left} trials that are left.", highlight=False
+            f"Stopped. Finished trials are kept; the same command runs the {left} trials that are left.",
+            highlight=False,
+            soft_wrap=True,
         )
         return INTERRUPTED
-    return 1 if failed or kept else 0
+    return 1 if failures or work.failed else 0
 
 
-def record(plan: Plan, command: str, workers: int, threads: int) -> Ablation:
-    """Return what ablation.json says of a plan."""
+def _in_order(plan: Plan) -> list[Key]:
+    """Return the chosen trials seed by seed, so that finished trials are paired; arms that cost most come first.
+
+    With the costly arms first, no long trial remains alone at the end.
+    """
+    arms = sorted(plan.spec.chosen, key=lambda arm: -plan.arms[arm].macs)
+    return [(arm, seed) for seed in range(plan.spec.seeds) for arm in arms]
+
+
+def _sort(plan: Plan, trials: list[Key], dropped: Collection[str]) -> Work:
+    done = [key for key in trials if is_done(plan, *key)]
+    failed = [] if "failed" in plan.spec.retry else [key for key in trials if is_failed(plan, *key)]
+    finished = {*done, *failed}
+    return Work(done, failed, [key for key in trials if key not in finished and key[0] not in dropped])
+
+
+def _announce(work: Work, trials: int, console: Console) -> None:
+    """Print how many trials are not run again, and why."""
+    if work.done:
+        console.print(f"{len(work.done)} of {trials} trials are done already and are skipped.", highlight=False)
+    if work.failed:
+        console.print(
+            f"{len(work.failed)} of {trials} trials failed earlier and are kept; --retry failed runs them again.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
+    """Return what ablation.json says of a plan, without the arms that racing stopped."""
     spec = plan.spec
+    threads = next(iter(plan.arms.values())).config["threads"]
     return Ablation(
         directory=plan.directory,
         name=plan.name,
@@ -113,14 +143,12 @@ def record(plan: Plan, command: str, workers: int, threads: int) -> Ablation:
     )
 
 
-def _run_trials(
-    plan: Plan, todo: list[Key], done: list[Key], kept: list[Key], launcher: Launcher, console: Console
-) -> tuple[int, bool]:
-    """Run trials until none is left or Ctrl-C; return how many failed and whether it was interrupted."""
-    waiting, running, failed = list(todo), set[Key](), 0
+def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Console) -> tuple[int, bool]:
+    """Run trials until none is left or Ctrl-C; return the number of failures and whether the run was interrupted."""
+    waiting, running, failed = list(work.to_run), set[Key](), 0
     epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
     with Progress(console, epochs, plan.spec.seeds, launcher.places) as progress:
-        for state, keys in (("done", done), ("failed", kept)):
+        for state, keys in (("done", work.done), ("failed", work.failed)):
             for key in keys:
                 progress.skip(*key, state)
         try:
@@ -148,17 +176,16 @@ def _run_trials(
 
 
 def _drop_stopped(plan: Plan, waiting: list[Key], running: set[Key], launcher: Launcher, progress: Progress) -> None:
-    """Take the trials of arms that are out of the race from those that wait, here or with the launcher; what trains goes on."""
+    """Remove the waiting trials of stopped arms, both here and from the launcher's queue; trials that train go on."""
     for arm, why in stopped_arms(plan).items():
-        given_up = {key for key in waiting if key[0] == arm} | launcher.withdraw(
-            [key for key in running if key[0] == arm]
-        )
-        if given_up:
+        queued = {key for key in waiting if key[0] == arm}
+        removed = queued | launcher.withdraw([key for key in running if key[0] == arm])
+        if removed:
             progress.say(f"{arm}: {why}")
-        for key in given_up:
+        for key in removed:
             progress.skip(*key, "dropped")
-        waiting[:] = [key for key in waiting if key not in given_up]
-        running -= given_up
+        waiting[:] = [key for key in waiting if key not in removed]
+        running -= removed
 
 
 def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
@@ -172,7 +199,7 @@ def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
 
 
 def _finish(plan: Plan, arm: str, seed: int, cause: str, progress: Progress) -> int:
-    """Show how a trial ended; return 1 if it failed."""
+    """Record and show how a trial ended; return 1 if it failed, else 0."""
     result = record_end(plan, arm, seed, cause)
     if result["status"] == "failed":
         progress.finish(arm, seed, "failed", f"failed: {result['cause']}")
@@ -185,16 +212,17 @@ def _finish(plan: Plan, arm: str, seed: int, cause: str, progress: Progress) -> 
 
 
 def _measure_speed(plan: Plan, console: Console) -> None:
-    """Measure the arms side by side, now that the machine is idle, unless that was done before."""
+    """Measure the arms side by side while the machine is idle, unless all have been measured."""
     if is_measured(plan):
         return
     with console.status("measuring speed and memory of the arms ..."):
         problem = measure_arms(plan)
     if problem:
-        console.print(f"The arms' speed was not measured: {problem}.", highlight=False, soft_wrap=True)
+        console.print(f"The arms' speed could not be measured: {problem}.", highlight=False, soft_wrap=True)
 
 
 def _report(directory: Path, console: Console) -> None:
+    """Write the report and the TensorBoard view, and print the table; the results are read once."""
     from vitcli.report import summarise, to_terminal, write_figures, write_pages, write_summary_view
 
     try:
@@ -208,57 +236,3 @@ def _report(directory: Path, console: Console) -> None:
         raise ConfigError(str(error)) from error
     console.print(f"Report: {path}", highlight=False, soft_wrap=True)
     console.print(f"Dashboard: vitcli dashboard {directory}", highlight=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Make the directory and hold its lock: two runners in one directory would write over each other."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{directory}: the directory cannot be made ({error.strerror}); use --runs DIR.") from error
-    with contextlib.ExitStack() as locks:
-        try:
-            lock = locks.enter_context((directory / ".lock").open("w"))
-            alive = locks.enter_context((directory / ALIVE).open("w"))
-        except OSError as error:
-            raise ConfigError(
-                f"{directory}: the directory cannot be written ({error.strerror}); use --runs DIR."
-            ) from error
-        if not _locked(lock.fileno(), 0):
-            raise ConfigError(f"{directory}: another vitcli runs this ablation now; wait for it or use --runs DIR.")
-        # Its trials hold the second lock: they outlive a runner that is killed by a moment, and write until then.
-        if not _locked(alive.fileno(), LAST_WORDS):
-            raise ConfigError(
-                f"{directory}: trials of a vitcli that has ended are still running; end their processes or use --runs DIR."
-            )
-        fcntl.flock(alive, fcntl.LOCK_UN)
-        yield
-
-
-def _locked(file: int, seconds: float) -> bool:
-    """Whether a lock could be had within so many seconds."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() >= until:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
-
-
-@contextlib.contextmanager
-def _written_in(directory: Path) -> Iterator[None]:
-    """Say in a sentence that the directory takes nothing more; what is recorded there stays as it is."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (*MACHINE, *REFUSED):
-            raise
-        raise ConfigError(
-            f"{directory}: stopped, since nothing more can be written there ({error.strerror}); "
-            "once it can, the same command goes on."
-        ) from error

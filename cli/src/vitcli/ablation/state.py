@@ -1,4 +1,4 @@
-"""What lies in a trial's directory, and what is to be done about it."""
+"""A trial's directory: whether the trial is done, what an earlier try left there, and why it failed."""
 
 import contextlib
 import errno
@@ -10,26 +10,20 @@ from typing import Any
 
 from vitcli.ablation.planned import Plan
 from vitcli.records.json_files import drafts, read_json, write_json
-from vitcli.records.trial import (
-    RESULT,
-    failed_result,
-    read_result,
-    result_end,
-    result_head,
-    result_status,
-)
+from vitcli.records.trial import RESULT, failed_result, read_result, result_end, result_head, result_status
 
 BEGUN = "trial.json"
-"""Whose directory it is and how often the trial was started: there from a trial's first second on."""
+"""The file, written when a trial starts, that says which trial the directory belongs to and how often it was started."""
 LOG = "log.txt"
 LINES, WIDTH = 20, 400
 
 INTERRUPTED = "interrupted: "
-"""How a cause begins that lies in the machine, not in the trial: the same command takes the trial up again."""
+"""Beginning of a cause that lies in the machine and not in the trial; the same command continues such a trial."""
 NOT_FINITE = "ArithmeticError: "
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that a process does not bring on itself: the kernel short of memory, a shutdown, a person."""
+"""Signals that come from outside the process: the kernel when memory runs out, a shutdown, a person."""
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
+"""Errors of a disk or file system: full, over quota, read-only, or broken."""
 
 
 def is_done(plan: Plan, arm: str, seed: int) -> bool:
@@ -38,23 +32,23 @@ def is_done(plan: Plan, arm: str, seed: int) -> bool:
 
 
 def is_failed(plan: Plan, arm: str, seed: int) -> bool:
-    """Whether this very configuration failed of itself; a trial that the machine interrupted did not."""
+    """Whether a trial of exactly this configuration failed by itself; an interruption by the machine is not a failure."""
     status, cause = result_status(read_result(plan.trial_directory(arm, seed)), plan.arms[arm].id)
     return status == "failed" and not cause.startswith(INTERRUPTED)
 
 
 def make_room(plan: Plan, arm: str, seed: int) -> None:
-    """Prepare a trial's place: what an earlier try of the same trial left stays, for it goes on from there.
+    """Prepare a trial's directory. The files of an earlier try of the same trial stay, since the trial continues from them.
 
-    What another configuration left, and a training that diverged and would do so again, is moved out of the way; nothing
-    of theirs is deleted.
+    The directory is moved to ``.superseded`` if another configuration wrote it, or if the training diverged and would diverge
+    again. Nothing in it is deleted.
     """
     place = plan.trial_directory(arm, seed)
     if not place.exists() or not any(place.iterdir()):
         return
     begun, result = read_json(place / BEGUN) or {}, read_json(place / RESULT) or {}
     if begun.get("id") == plan.arms[arm].id and not str(result.get("cause", "")).startswith(NOT_FINITE):
-        # From here on the trial is under way: a result that stayed would speak of another try.
+        # The trial is about to run: a result that stayed would be taken for the result of the new try.
         for left in (place / RESULT, *drafts(place / RESULT), *drafts(place / BEGUN)):
             left.unlink(missing_ok=True)
         return
@@ -66,7 +60,7 @@ def make_room(plan: Plan, arm: str, seed: int) -> None:
 
 
 def record_end(plan: Plan, arm: str, seed: int, cause: str) -> dict[str, Any]:
-    """Return the result that a trial left; if it left none, write that it failed of ``cause``."""
+    """Return the result that a trial wrote; if it wrote none, record that it failed with ``cause``."""
     path = plan.trial_directory(arm, seed) / RESULT
     result: dict[str, Any] | None = read_json(path)
     if result is None:
@@ -77,47 +71,47 @@ def record_end(plan: Plan, arm: str, seed: int, cause: str) -> dict[str, Any]:
 
 
 def failure(directory: Path, cause: str) -> dict[str, Any]:
-    """Return what is recorded of a trial that failed: the cause, the epochs before each of its further starts, the log's end."""
+    """Return the record of a failed trial: the cause, the epochs done at each continuation, and the last lines of the log."""
     return {**failed_result(cause), **result_end(starts(directory)[1:], now(), last_lines(directory / LOG))}
 
 
 def starts(directory: Path) -> list[int]:
-    """Return how many epochs were done at each start of a trial: first 0, then what there was to go on from."""
+    """Return how many epochs were done at each start of a trial; the first number is 0."""
     epochs = (read_json(directory / BEGUN) or {}).get("starts")
     return epochs if isinstance(epochs, list) else []
 
 
 def last_lines(path: Path) -> list[str]:
-    """Return the last lines of a log; a progress bar's redrawn line counts as it stood last."""
+    """Return the last lines of a log; of a line that a progress bar redraws, only the last state is kept."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - LINES * WIDTH * 4))
         lines = file.read().decode("utf-8", errors="replace").split("\n")
-        said = [line.rstrip("\r").rpartition("\r")[2][:WIDTH] for line in lines]
-        return [line for line in said if line.strip()][-LINES:]
+        shown = [line.rstrip("\r").rpartition("\r")[2][:WIDTH] for line in lines]
+        return [line for line in shown if line.strip()][-LINES:]
     return []
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what is recorded as the cause of an exception."""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    """Return the cause that is recorded for an exception."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
     below: BaseException | None = error
     while below is not None:
         if isinstance(below, OSError) and below.errno in MACHINE:
-            return INTERRUPTED + told
+            return INTERRUPTED + text
         below = below.__cause__ or below.__context__
-    return told
+    return text
 
 
-def how_it_ended(exit_code: int) -> str:
-    """Return the cause that is recorded for a process that left no result; a negative code is a signal's number."""
+def cause_of_exit(exit_code: int) -> str:
+    """Return the cause that is recorded for a process that wrote no result; a negative code is a signal's number."""
     if exit_code == os.EX_IOERR:
         return INTERRUPTED + "the process could not write its result"
     if exit_code >= 0:
         return f"the process ended with exit code {exit_code}; see log.txt"
-    said = f"the process was ended by signal {-exit_code} ({signal.strsignal(-exit_code)}); see log.txt"
-    return INTERRUPTED + said if -exit_code in FROM_OUTSIDE else said
+    text = f"the process was ended by signal {-exit_code} ({signal.strsignal(-exit_code)}); see log.txt"
+    return INTERRUPTED + text if -exit_code in FROM_OUTSIDE else text
 
 
 def now() -> str:
-    """Return the time, for a record."""
+    """Return the current time as it is recorded."""
     return datetime.now(UTC).isoformat(timespec="seconds")

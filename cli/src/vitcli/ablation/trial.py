@@ -1,4 +1,4 @@
-"""One trial, in a process of its own."""
+"""One trial: train it, test it, and write its result.json. It runs in a process of its own."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ from vitcli.records.json_files import write_json
 from vitcli.records.metrics import METRICS
 from vitcli.records.trial import RESULT, done_result, result_end, result_head
 from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
-from vitcli.training.metrics_file import is_whole
+from vitcli.training.metrics_file import has_epochs
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.run import fit_and_test
 
 
 class _Report(Callback):
-    """Tells the runner which epoch is done."""
+    """Reports the number of epochs done to the runner."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self.tell = tell
@@ -38,63 +38,66 @@ def run_trial(
 ) -> dict[str, Any]:
     """Train and test one trial and write its result.json: done with metrics, or failed with the cause.
 
-    A try of the same trial that was interrupted is continued from its last checkpoint; if there is no whole one, the
-    trial begins anew.
+    If an earlier try of the same trial was interrupted, it is continued from its last checkpoint; without a complete checkpoint
+    the trial starts again from the beginning.
 
     Args:
-        config: The trial's resolved configuration.
-        directory: Where everything of the trial goes.
+        config: The trial's complete configuration.
+        directory: The trial's directory; all its files go there.
         arm: Name of the arm.
-        seed: The replicate.
-        identity: Hash of what the arm computes.
-        tell: Called with the number of epochs done.
+        seed: Seed of the trial.
+        identity: Identity (hash) of the arm's configuration.
+        tell: Called with the number of epochs done, after each epoch.
 
     Returns:
         The content of result.json.
 
     Raises:
-        SystemExit: result.json cannot be written; see ``how_it_ended``.
+        SystemExit: result.json cannot be written; see ``cause_of_exit``.
     """
     head = result_head(arm, seed, identity)
     try:
-        past = _take_up(directory, head)
+        past = _start(directory, head)
         found = fit_and_test(config, directory, (_Report(tell),), past)
         result = {**head, **done_result(**found), **result_end(starts(directory)[1:], now())}
     except Exception as error:
-        with contextlib.suppress(OSError):  # a log that takes no more must not hide the cause
+        with contextlib.suppress(OSError):  # if the log cannot be written, the cause must still be recorded
             traceback.print_exc()
             sys.stderr.flush()
         made_by = {"provenance": provenance(None, processor())}
         result = {**head, **failure(directory, cause_of(error)), **made_by}
-    if _leads():
+    if _is_first_rank():
         try:
             write_json(directory / RESULT, result)
         except OSError:
-            _leave_unrecorded()
+            _exit_unrecorded()
     return result
 
 
-def _leave_unrecorded() -> NoReturn:
-    """End the process with the exit code that says that it could not write."""
+def _exit_unrecorded() -> NoReturn:
+    """End the process with the exit code which says that the result could not be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):  # else Python fails once more, at what it could not print
+    for stream in (1, 2):  # otherwise Python would fail again when it flushes them
         os.dup2(nowhere, stream)
     raise SystemExit(os.EX_IOERR)
 
 
-def _take_up(directory: Path, head: dict[str, Any]) -> Saved | None:
-    """Return the checkpoint to go on from; if there is none that is whole, clear away what a dead try left."""
+def _start(directory: Path, head: dict[str, Any]) -> Saved | None:
+    """Record that the trial starts, and return the checkpoint to continue from.
+
+    If there is no complete checkpoint, return None and remove what an interrupted try left.
+    """
     past = read_checkpoint(directory / LAST)
-    if past and not is_whole(directory / METRICS, past.epochs):
-        print(f"{directory / METRICS} lacks epochs that {LAST} has.")
+    if past and not has_epochs(directory / METRICS, past.epochs):
+        print(f"{directory / METRICS} has not all epochs that {LAST} has.")
         past = None
-    if not _leads():
+    if not _is_first_rank():
         return past
     before = starts(directory)
     if past:
-        print(f"This trial goes on after epoch {past.epochs}.")
+        print(f"This trial continues after epoch {past.epochs}.")
     elif before:
-        print(f"There is no whole {LAST} to go on from: this trial begins anew.")
+        print(f"There is no complete {LAST} to continue from: this trial starts again.")
         for left in (directory / LAST, directory / METRICS, *directory.glob("events.out.tfevents.*")):
             left.unlink(missing_ok=True)
     directory.mkdir(parents=True, exist_ok=True)
@@ -104,20 +107,20 @@ def _take_up(directory: Path, head: dict[str, Any]) -> Saved | None:
 
 
 def main(job: str, pipe: str) -> None:
-    """Run a trial on several devices: the first rank here, the others by this same command line, which Lightning repeats.
+    """Run a trial on several devices. This process is the first rank; Lightning repeats its command line for the others.
 
     Args:
         job: A JSON file of ``run_trial``'s arguments.
-        pipe: File descriptor of the pipe to the runner, for the first rank.
+        pipe: File descriptor of the pipe to the runner; only the first rank uses it.
     """
     arguments = json.loads(Path(job).read_text(encoding="utf-8"))
-    runner = Connection(int(pipe), readable=False) if _leads() else None
+    runner = Connection(int(pipe), readable=False) if _is_first_rank() else None
     tell = runner.send if runner else lambda epoch: None
     run_trial(**{**arguments, "directory": Path(arguments["directory"])}, tell=tell)
 
 
-def _leads() -> bool:
-    """Whether this process is the first of those that train the trial together: the one that writes."""
+def _is_first_rank() -> bool:
+    """Whether this is the first of the processes that train the trial together, the only one that writes."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
 
 

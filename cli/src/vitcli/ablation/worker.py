@@ -1,6 +1,6 @@
-"""Processes forked from a server that has imported everything once: a trial starts in a tenth of a second.
+"""Processes forked from a server that has imported everything once, so that a trial starts in less than a second.
 
-This module is light: the runner imports it, its functions run in the forked processes.
+The runner imports this module, so it must not import torch; its functions run in the forked processes.
 """
 
 import contextlib
@@ -28,27 +28,31 @@ if TYPE_CHECKING:
 PRELOAD = ["vitcli.ablation.preload"]
 
 ALIVE = ".alive"
-"""The file in an ablation's directory that each trial of this machine holds a share of, as long as it lives."""
+"""A file in the ablation's directory: each trial of this machine holds a shared lock on it as long as it lives."""
 
 
 class Worker:
-    """A function running in a process of its own, with one pipe for what it tells.
+    """A function that runs in a process of its own and sends messages through a pipe.
 
-    The process leads a group, so that what it starts (loaders, further ranks) ends with it.
+    The process leads a process group, so that the processes that it starts (data loaders, further ranks) end with it.
     """
 
     def __init__(self, function: Callable[..., None], *arguments: Any) -> None:
         self.connection, theirs = multiprocessing.Pipe(duplex=False)
-        self.process = _context().Process(target=_alive_with_the_runner, args=(function, theirs, *arguments))
+        self.process = _context().Process(target=_run_until_the_runner_ends, args=(function, theirs, *arguments))
         self.process.start()
         theirs.close()
 
     def receive(self) -> Any:
-        """Return the next thing the process tells; EOFError when it has ended."""
+        """Return the next message of the process.
+
+        Raises:
+            EOFError: The process has ended.
+        """
         return self.connection.recv()
 
     def stop(self) -> None:
-        """End the process and what it started, at once."""
+        """Kill the process and the processes that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
@@ -56,13 +60,13 @@ class Worker:
 
 
 def start_server() -> None:
-    """Start importing: call it first, so that the imports run while other things are done."""
+    """Start the server and its imports; called early, so that the imports run while the runner does other things."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = _context()
     context.set_forkserver_preload(PRELOAD)
     from multiprocessing import forkserver
 
-    # A signal that is ignored here is ignored there too: Ctrl-C is the runner's business.
+    # The server inherits ignored signals: only the runner handles Ctrl-C.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()
@@ -71,7 +75,7 @@ def start_server() -> None:
 
 
 def plan_in_worker(arguments: Arguments) -> "Plan":
-    """Make the plan in a forked process, so that the runner itself stays small.
+    """Make the plan in a forked process, so that the runner itself need not import torch.
 
     Raises:
         ConfigError: The input is bad.
@@ -100,29 +104,29 @@ def _plan(connection: Connection, arguments: Arguments) -> None:
 
 
 def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) -> None:
-    """Run one trial; its output is added to log.txt in its directory."""
+    """Run one trial; its output is appended to log.txt in its directory."""
     directory = Path(job["directory"])
     directory.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):  # a file system without locks
+    with contextlib.suppress(OSError):  # the file system has no locks
         fcntl.flock(os.open(directory.parents[1] / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.LOCK_SH)
-    settle(gpus, directory / LOG)
+    set_gpus_and_log(gpus, directory / LOG)
     if device_count(job["config"]["trainer"]) > 1:
-        # Lightning starts the other ranks by this process's command line: it must lead to the trial, not to the ablation.
+        # Lightning starts the other ranks with this process's command line, which therefore must run the trial.
         write_json(directory / "job.json", job)
         command = [sys.executable, "-m", "vitcli.ablation.trial", str(directory / "job.json"), str(connection.fileno())]
         code = subprocess.call(command, pass_fds=(connection.fileno(),))
         if code < 0:
-            signal.raise_signal(-code)  # so that the runner sees what ended it
+            signal.raise_signal(-code)  # so that the runner sees the signal that ended the process
         sys.exit(code)
     from vitcli.ablation.trial import run_trial
 
     run_trial(**{**job, "directory": directory}, tell=connection.send)
 
 
-def settle(gpus: tuple[int, ...], log: Path) -> None:
-    """Show this process its GPUs alone, and have it add all that it says to a file."""
+def set_gpus_and_log(gpus: tuple[int, ...], log: Path) -> None:
+    """Make only the given GPUs visible to this process, and append its output to a file."""
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible_devices(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -130,14 +134,19 @@ def settle(gpus: tuple[int, ...], log: Path) -> None:
     os.dup2(stream, 2)
 
 
-def visible(gpus: tuple[int, ...], allowed: str | None) -> str:
-    """Return CUDA_VISIBLE_DEVICES for a trial's GPUs, which are counted among those that the runner may use."""
+def visible_devices(gpus: tuple[int, ...], allowed: str | None) -> str:
+    """Return CUDA_VISIBLE_DEVICES for a trial.
+
+    Args:
+        gpus: The trial's GPUs, as indices into the GPUs that the runner may use.
+        allowed: The runner's own CUDA_VISIBLE_DEVICES; None if it is not set.
+    """
     names = [name.strip() for name in allowed.split(",")] if allowed else None
     return ",".join(names[gpu] if names else str(gpu) for gpu in gpus)
 
 
-def _alive_with_the_runner(function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function in a group of its own, away from the terminal's signals, until the runner is gone."""
+def _run_until_the_runner_ends(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a session of its own, out of reach of the terminal's signals; kill it when the runner ends."""
     os.setsid()
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     function(*arguments)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.config.words import take_format
 from vitcli.records.ablation import load
 from vitcli.records.json_files import RecordError
 from vitcli.report import blocks_to_terminal, compare_runs, to_markdown, two_runs_content, two_runs_csv
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
         Exit code 0.
 
     Raises:
-        ConfigError: The words make no sense, a directory cannot be read, or the two cannot be compared.
+        ConfigError: There are not two directories, one cannot be read, or the two cannot be compared.
     """
     words = list(argv)
     form = take_format(words, FORMATS)

@@ -1,4 +1,4 @@
-"""``vitcli convert``: a public checkpoint as safetensors under our names."""
+"""``vitcli convert``: write a public checkpoint as safetensors with this project's parameter names."""
 
 from pathlib import Path
 
@@ -8,11 +8,14 @@ USAGE = "convert needs a model, a file and a target: vitcli convert pvt_tiny pvt
 
 
 def main(words: list[str]) -> int:
-    """Read the file, fit it to the model, write its weights.
+    """Read the checkpoint, translate it to the model's names, write it, and return exit code 0.
+
+    Args:
+        words: Words after ``vitcli convert``.
 
     Raises:
-        ConfigError: The words are not three, there is no such model, file or directory, the target exists, or the file does
-            not fit.
+        ConfigError: There are not three words, the model, file or directory does not exist, the target exists already, or the
+            checkpoint does not fit the model.
     """
     if len(words) != 3:
         raise ConfigError(f"command line: {USAGE}")
@@ -28,7 +31,7 @@ def main(words: list[str]) -> int:
     if Path(target).exists():
         raise ConfigError(f"command line: {target!r} exists already; choose another name or remove it.")
     if not Path(target).absolute().parent.is_dir():
-        raise ConfigError(f"command line: {target!r} names a directory that is not there; make it first.")
+        raise ConfigError(f"command line: {target!r} lies in a directory that does not exist; create it first.")
     from safetensors.torch import save_file
 
     try:

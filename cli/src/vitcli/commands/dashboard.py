@@ -51,10 +51,12 @@ def main(argv: Sequence[str]) -> int:
 
 
 def refresh(directory: Path) -> Literal["ablation", "run"]:
-    """Write the view anew for the ablation in ``directory`` or those one or two levels below it; leave a plain run as it is.
+    """Write the TensorBoard view of the ablation in ``directory``, or of all ablations one or two levels below it.
+
+    A single run needs no view and is left as it is.
 
     Returns:
-        What the directory holds.
+        Whether the directory holds ablations or a single run.
 
     Raises:
         RecordError: The directory holds neither an ablation nor a run, or an ablation that cannot be read.
@@ -70,7 +72,7 @@ def refresh(directory: Path) -> Literal["ablation", "run"]:
     if not any(directory.rglob(EVENT_FILES)):
         raise RecordError(
             f"{directory}: neither an ablation ({ABLATION}) nor a run (TensorBoard event files) is in it; "
-            "give the directory that vitcli fit wrote, e.g. runs/<name>."
+            "give a directory that vitcli fit wrote, for example runs/<name>."
         )
     return "run"
 
@@ -85,7 +87,7 @@ def serve(directory: Path, port: int | None) -> str:
 
     board = program.TensorBoard()
     board.configure(logdir=str(directory), host=HOST, port=port)
-    # It recommends an option on stderr at every start, which is not this command's user's business.
+    # TensorBoard recommends its --bind_all on stderr at every start; that advice does not apply to this command.
     with contextlib.redirect_stderr(io.StringIO()):
         try:
             return str(board.launch())

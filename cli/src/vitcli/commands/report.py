@@ -1,9 +1,9 @@
-"""``vitcli report DIR``: write the report of an ablation's directory again, from what lies there now."""
+"""``vitcli report DIR``: write the report of an ablation again, from the results that are in its directory now."""
 
 from collections.abc import Sequence
 
+from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.config.words import take_format
 from vitcli.records.ablation import load
 from vitcli.records.json_files import RecordError
 from vitcli.report import Picture, summarise, to_terminal, write_figures, write_pages
@@ -18,13 +18,13 @@ def main(argv: Sequence[str]) -> int:
 
     Args:
         argv: Words after ``vitcli report``: the directory, ``--format all`` (default) or ``--format terminal`` (print the table,
-            write nothing), ``--no-figures`` (write the pages without figures; figures that lie there stay as they are).
+            write nothing), ``--no-figures`` (write the pages without figures; figures that are already there are not touched).
 
     Returns:
         Exit code 0.
 
     Raises:
-        ConfigError: The words make no sense, or the directory cannot be read or written.
+        ConfigError: The words are not one directory and known options, or the directory cannot be read or written.
     """
     words = list(argv)
     form = take_format(words, FORMATS)

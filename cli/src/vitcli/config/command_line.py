@@ -1,5 +1,6 @@
-"""The command line of fit, validate, test and predict: files and dotted overrides."""
+"""Reading the command line: configuration files, dotted overrides and ``--format``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,69 +10,72 @@ from vitcli.config.yaml_files import parse_value, read_yaml
 COMMAND_LINE = "command line"
 LAUNCHER = "ablation.launcher.name"
 SHORT = {"retry": "ablation.retry", "launcher": LAUNCHER}
-"""What ``--retry failed`` and ``--launcher ray`` are short for; ``--launcher.X`` is short for ``--ablation.launcher.X``."""
+"""``--retry failed`` and ``--launcher ray`` are short for these keys; ``--launcher.X`` is short for ``--ablation.launcher.X``."""
 
 
 @dataclass
 class Arguments:
-    """What was given: ``files`` in order, and what was set after them."""
+    """The content of a command line.
+
+    Args:
+        files: Configuration files, in their order.
+        overrides: Dotted key -> value; they are laid over the files.
+        show: ``print_config`` or ``help``, if the user asked for it.
+    """
 
     files: list[str] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
     show: tuple[str, ...] = ()
-    """``print_config`` or ``help``, if asked for."""
 
     def layers(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return (place, content) of every layer without its ``ablation`` section, files first."""
-        layers = [(path, read_yaml(path)) for path in self.files] + [(COMMAND_LINE, self.overrides)]
+        """Return (place, content) of each file and then of the overrides, without their ``ablation`` sections."""
         return [
             (place, {k: v for k, v in content.items() if str(k).split(".")[0] != "ablation"})
-            for place, content in layers
+            for place, content in self._contents()
         ]
 
     def ablation_sections(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return (place, section) of everything about the ablation, in order; a dotted key is a section of its own."""
-        layers = [(path, read_yaml(path)) for path in self.files] + [(COMMAND_LINE, self.overrides)]
+        """Return (place, section) of every ``ablation`` section, in order; a dotted key counts as a section with one key."""
         sections = []
-        for place, content in layers:
+        for place, content in self._contents():
             for key, value in content.items():
                 head, _, rest = str(key).partition(".")
                 if head == "ablation":
                     sections.append((place, {rest: value} if rest else value))
         return sections
 
+    def _contents(self) -> list[tuple[str, dict[str, Any]]]:
+        return [*((path, read_yaml(path)) for path in self.files), (COMMAND_LINE, self.overrides)]
+
     @property
     def place(self) -> str:
-        """The name of the first file, for messages about the whole."""
+        """The name of the first file, for messages about the configuration as a whole."""
         return self.files[0] if self.files else COMMAND_LINE
 
 
 def parse_arguments(words: list[str]) -> Arguments:
     """Read ``--config FILE``, ``--key value``, ``--key=value``, ``--print_config`` and ``--help``.
 
-    A value that names a YAML file is that file's content, as in a file.
+    A value that names a YAML file stands for the content of that file, as it does inside a file.
 
     Raises:
-        ConfigError: A word is no option, or an option lacks its value.
+        ConfigError: A word is not an option, or an option has no value.
     """
     arguments = Arguments()
     words = list(words)
     while words:
         word = words.pop(0)
         if word in ("-h", "--help", "--print_config"):
-            arguments.show = (
-                *arguments.show,
-                word.lstrip("-").replace("h", "help") if word == "-h" else word.lstrip("-"),
-            )
+            arguments.show = (*arguments.show, "help" if word == "-h" else word.lstrip("-"))
             continue
         if not word.lstrip("-").partition("=")[0] or not word.startswith("-"):
             raise ConfigError(
-                f"{COMMAND_LINE}: {word!r} is no option; files are given as --config {word}, values as --key value."
+                f"{COMMAND_LINE}: {word!r} is not an option; write files as --config {word} and values as --key value."
             )
         name, equals, value = word.lstrip("-").partition("=")
         if not equals:
             if not words or (words[0].startswith("--") and len(words[0]) > 2):
-                raise ConfigError(f"{COMMAND_LINE}: --{name} lacks a value; write --{name} VALUE or --{name}=VALUE.")
+                raise ConfigError(f"{COMMAND_LINE}: --{name} has no value; write --{name} VALUE or --{name}=VALUE.")
             value = words.pop(0)
         if name in ("config", "c"):
             if not value:
@@ -79,9 +83,57 @@ def parse_arguments(words: list[str]) -> Arguments:
             arguments.files.append(value)
         else:
             _set(arguments.overrides, _long(name), parse_value(value, COMMAND_LINE))
-    if LAUNCHER in arguments.overrides:  # a launcher's options belong to it, wherever on the line they stand
+    if LAUNCHER in arguments.overrides:  # the name comes first, so that options before it on the line are kept
         arguments.overrides = {LAUNCHER: arguments.overrides[LAUNCHER], **arguments.overrides}
     return arguments
+
+
+def parse_ablation_file(command: str, words: list[str]) -> Arguments:
+    """Read the words of a command that takes an ablation as ``FILE`` or as ``--config FILE``.
+
+    Raises:
+        ConfigError: There is no file, or the file has no ``ablation`` section.
+    """
+    named = bool(words) and not words[0].startswith("-")
+    arguments = parse_arguments(["--config", *words] if named else words)
+    if not arguments.files:
+        raise ConfigError(
+            f"{COMMAND_LINE}: {command} needs a file, for example vitcli {command} ablations/localvit_act.yaml."
+        )
+    if not arguments.ablation_sections():
+        raise ConfigError(f"{arguments.place}: there is no ablation section; {command} needs one.")
+    return arguments
+
+
+def parse_run(command: str, words: list[str]) -> Arguments:
+    """Read the words of ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Raises:
+        ConfigError: Nothing is configured, or only the command line has an ``ablation`` section.
+    """
+    arguments = parse_arguments(words)
+    if not arguments.files and not arguments.overrides:
+        raise ConfigError(f"{COMMAND_LINE}: {command} needs --config FILE.")
+    places = {place for place, _ in arguments.ablation_sections()}
+    if places == {COMMAND_LINE}:
+        raise ConfigError(f"{COMMAND_LINE}: ablation is set, but {arguments.place} has no ablation section.")
+    return arguments
+
+
+def take_format(words: list[str], forms: Sequence[str]) -> str:
+    """Remove ``--format FORM`` from the words and return the form; without it, return the first form.
+
+    Raises:
+        ConfigError: The form is not one of ``forms``.
+    """
+    if "--format" not in words:
+        return forms[0]
+    at = words.index("--format")
+    form = words[at + 1] if at + 1 < len(words) else ""
+    del words[at : at + 2]
+    if form not in forms:
+        raise ConfigError(f"{COMMAND_LINE}: --format is {form!r}; expected {', '.join(forms)}.")
+    return form
 
 
 def _long(name: str) -> str:
@@ -89,7 +141,7 @@ def _long(name: str) -> str:
 
 
 def _set(overrides: dict[str, Any], name: str, value: Any) -> None:
-    """Set a value, later ones over earlier ones; what is appended to one list adds up."""
+    """Set a value: a later one replaces an earlier one, but what is appended to the same list (``KEY+``) accumulates."""
     if name.endswith("+") and name in overrides:
         value = [one for part in (overrides[name], value) for one in (part if isinstance(part, list) else [part])]
     overrides[name] = value

@@ -1,4 +1,4 @@
-"""What a user gets for bad input: one sentence that names place, key and value, and the nearest valid name."""
+"""Errors about bad input: one sentence that names place, key and value, and the nearest valid name."""
 
 import difflib
 import math
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 LONGEST = 800
-"""Characters of a message at most: a value may be a whole file."""
+"""Most characters of a message; longer ones are shortened, since a value may be a whole file."""
 
 
 class ConfigError(ValueError):
-    """Bad input. Its text is one sentence for the user, on one line; commands print it and end with exit code 2."""
+    """Bad input. The text is one sentence for the user, on one line; commands print it and end with exit code 2."""
 
     def __init__(self, text: str) -> None:
         line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
@@ -30,7 +30,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def alike(value: Any, valid: Iterable[str]) -> str:
-    """Return "; did you mean X?" for the valid name most like a value, or the full stop of a sentence that lists them all."""
+    """Return "; did you mean X?" for the valid name most like a value, or "." if none is like it."""
     names = sorted(set(valid))
     lowered = {candidate.lower(): candidate for candidate in names}
     name = value if isinstance(value, str) else ""
@@ -41,10 +41,10 @@ def alike(value: Any, valid: Iterable[str]) -> str:
 
 
 def refuse_non_finite(place: str, key: str, value: Any) -> None:
-    """Stop at NaN and infinity anywhere in a value: they are no setting, and JSON cannot record them.
+    """Refuse NaN and infinity anywhere in a value, since JSON cannot record them.
 
     Raises:
-        ConfigError: A number in it is not finite.
+        ConfigError: A number in the value is not finite.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{place}: {key} is {value!r}; expected a finite number.")

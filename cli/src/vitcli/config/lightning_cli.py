@@ -1,4 +1,4 @@
-"""LightningCLI as this project uses it, and configurations resolved by it: every value stated, defaults filled in."""
+"""LightningCLI as this project uses it, and complete configurations for it: files laid over each other, defaults filled in."""
 
 import logging
 from pathlib import Path
@@ -8,15 +8,17 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from vitcli.config.command_line import Arguments
 from vitcli.config.defaults import complete, parsed
 from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
+from vitcli.config.overlay import lay_over
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
 
 class VitCLI(LightningCLI):
-    """LightningCLI for any task and any data module, from a resolved configuration; its commands are vitcli's own."""
+    """LightningCLI for any task and any data module, built from a complete configuration; it reads no command line."""
 
     def __init__(self, config: dict[str, Any], callbacks: list[Callback] | None = None) -> None:
         super().__init__(
@@ -34,18 +36,20 @@ class VitCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add vitcli's own entries."""
-        parser.add_argument("--threads", type=int | None, default=None, help="torch's threads in this process")
-        parser.add_argument("--runs", type=str, default="runs", help="where runs go")
+        """Add the entries that vitcli has beside Lightning's."""
+        parser.add_argument(
+            "--threads", type=int | None, default=None, help="number of CPU threads that torch uses in this process"
+        )
+        parser.add_argument("--runs", type=str, default="runs", help="directory of the results")
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to load")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Take the configuration as it is: it states and has checked every value."""
+        """Take the configuration as it is: every value is stated and has been checked."""
         self.config = parsed(args, schema())
         self.config_dump = args
 
     def before_instantiate_classes(self) -> None:
-        """Set the number of threads before anything is computed: it is part of what determines the bits."""
+        """Set the number of threads before anything is computed, since the exact results depend on it."""
         if self.config["threads"]:
             torch.set_num_threads(self.config["threads"])
 
@@ -53,7 +57,7 @@ class VitCLI(LightningCLI):
 def schema() -> dict[str, Entry]:
     """Return what can be set at the top of a configuration.
 
-    Beside trainer, model and data: the seed, torch's threads, where runs go, and what to load.
+    These are trainer, model and data, the seed, torch's threads, the directory of the results, and a checkpoint to load.
     """
     return {
         "seed_everything": Entry(int, 0),
@@ -66,15 +70,28 @@ def schema() -> dict[str, Entry]:
     }
 
 
-def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return ``config`` with every value stated: the defaults of every class filled in.
-
-    Args:
-        config: What was set, its types checked; see ``vitcli.config.overlay``.
-        place: Where it was set, for messages.
+def base_config(arguments: Arguments) -> dict[str, Any]:
+    """Return the configuration of all files and the command line, laid over each other, without the ``ablation`` section.
 
     Raises:
-        ConfigError: Something is missing, out of range, or a file that is not there.
+        ConfigError: A key does not exist, or a value has the wrong type.
+    """
+    config: dict[str, Any] = {}
+    entries = schema()
+    for place, content in arguments.layers():
+        lay_over(config, entries, content, place)
+    return config
+
+
+def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return ``config`` with the defaults of every class filled in, so that every value is stated.
+
+    Args:
+        config: The values that were set, their types checked; see ``vitcli.config.overlay``.
+        place: Where they were set, for messages.
+
+    Raises:
+        ConfigError: A value is missing or out of range, or a file does not exist.
     """
     for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
         if config.get(name) is None:

@@ -1,4 +1,4 @@
-"""Reading YAML: repeated keys are refused, 1e-3 is a number, and a value that names a YAML file is that file's content."""
+"""Reading YAML: repeated keys are refused, 1e-3 is a number, and a value that names a YAML file stands for its content."""
 
 import itertools
 import os
@@ -13,22 +13,22 @@ from vitcli.config.errors import ConfigError, nearest
 
 CORE = "tag:yaml.org,2002:"
 TAGS = {f"{CORE}{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
-"""What a configuration is made of."""
+"""Tags of the values that a configuration may contain."""
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 MOST_FILES = 1_000
-"""A file, its values with every alias written out, and the files that it includes, at most: more is a slip or a trap."""
+"""Largest file, most values with all aliases written out, and most included files; more is a mistake or an attack."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without silent surprises: plain values only, and no more of them than the text shows."""
+    """A safe YAML loader that takes plain values only and limits how many values the aliases expand to."""
 
     def get_single_node(self) -> yaml.Node | None:
         """Return the document's tree.
 
         Raises:
-            ConfigError: It holds a tag that makes something else of a value, itself, or too many values.
+            ConfigError: The document has a tag for anything but a plain value, contains itself, or has too many values.
         """
         node = super().get_single_node()
         if node is not None:
@@ -36,14 +36,16 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def _count(self, node: yaml.Node, known: dict[int, int]) -> int:
-        """Return how many values a node holds when its aliases are written out."""
+        """Return the number of values in a node, with its aliases written out."""
         where = f"{self.name}, line {node.start_mark.line + 1}"
         if node.tag not in TAGS:
             tag = node.tag.replace(CORE, "!!")
-            raise ConfigError(f"{where}: the tag {tag} is not taken; write plain values, a class by its import path.")
+            raise ConfigError(
+                f"{where}: the tag {tag} is not allowed; write plain values, and a class by its import path."
+            )
         if id(node) in known:
             if known[id(node)] == 0:
-                raise ConfigError(f"{where}: the value holds itself by an alias; write it out.")
+                raise ConfigError(f"{where}: the value contains itself through an alias; write it out.")
             return known[id(node)]
         known[id(node)] = 0
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -69,7 +71,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-# YAML 1.1 takes 1e-3 for text; people who write learning rates do not.
+# YAML 1.1 reads 1e-3 as text, but a learning rate is a number.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
@@ -77,7 +79,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-# A date stays text: no entry takes one, and a record could not hold it.
+# A date stays text: no key of a configuration is a date, and JSON cannot record one.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag in TAGS]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()
@@ -85,10 +87,12 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def parse_value(text: str, place: str) -> Any:
-    """Return the value of an argument, as YAML reads it; text that is no YAML stays text, the name of a file its content.
+    """Return the value of a command-line argument, read as YAML.
+
+    Text that is not valid YAML stays text; the name of a YAML file stands for its content.
 
     Raises:
-        ConfigError: A key in it is given twice, it holds what a file may not hold, or a file cannot be read.
+        ConfigError: A key is given twice, the value is not plain data, or a file cannot be read.
     """
     try:
         loader = _Loader(text)
@@ -105,7 +109,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a mapping from a YAML file; values that end in .yaml are replaced by those files, relative to this one.
 
     Raises:
-        ConfigError: The file cannot be read, is no mapping, repeats a key, includes itself, or holds more than a person writes.
+        ConfigError: The file cannot be read, is not a mapping, repeats a key, includes itself, or is too large.
     """
     return _read(Path(path), (), itertools.count(1))
 
@@ -115,7 +119,7 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
         raise ConfigError(f"{including[-1] if including else path}: a file's name holds a zero byte.")
     if os.path.realpath(path) in map(os.path.realpath, including):
         chain = " -> ".join(p.name for p in (*including, path))
-        raise ConfigError(f"{path}: the file includes itself ({chain}); break the circle.")
+        raise ConfigError(f"{path}: the file includes itself ({chain}); remove one of these references.")
     if next(files) > MOST_FILES:
         raise ConfigError(f"{including[0]}: more than {MOST_FILES:,} files are included, one by the other.")
     try:
@@ -127,10 +131,10 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
-        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None)
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None)
         raise ConfigError(f"{path}: the file cannot be read ({reason or error}).") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}{_line(error)}: this is no valid YAML ({_fault(error)}).") from error
+        raise ConfigError(f"{path}{_line(error)}: this is not valid YAML ({_fault(error)}).") from error
     except RecursionError:
         raise ConfigError(f"{path}: its values are nested too deeply.") from None
     if content is None:
@@ -142,7 +146,7 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
 
 def _content(path: Path) -> Any:
     if path.exists() and not path.is_file():
-        what = "a folder" if path.is_dir() else "no file on a disk"
+        what = "a folder" if path.is_dir() else "not a regular file"
         raise ConfigError(f"{path}: the file cannot be read (it is {what}).")
     size = path.stat().st_size
     if size > MOST_BYTES:
@@ -157,8 +161,8 @@ def _line(error: yaml.YAMLError) -> str:
 
 
 def _fault(error: yaml.YAMLError) -> str:
-    told = [getattr(error, name, None) for name in ("context", "problem")]
-    return ": ".join(one for one in told if one) or " ".join(str(error).split())
+    parts = [getattr(error, name, None) for name in ("context", "problem")]
+    return ": ".join(part for part in parts if part) or " ".join(str(error).split())
 
 
 def _include(value: Any, path: Path, including: tuple[Path, ...], files: Iterator[int]) -> Any:

@@ -1,1 +1,1 @@
-"""What a model costs: parameters, multiply-adds, speed and memory."""
+"""Costs of a model: parameters, multiply-adds, speed and memory."""

@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-adds, counted without running it."""
+"""Parameters and multiply-adds of a model, counted without computing anything with its weights."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.example_input import ExampleInput, example_input
 
 MEMORYLESS = ("meta tensor", "Meta tensor", "meta device", "data-dependent", "DataDependent")
-"""What torch says of an operation that needs values, not shapes alone."""
+"""Parts of torch's messages about an operation that needs values and cannot work with shapes alone."""
 
 
 def checked_cost(config: dict[str, Any], place: str) -> dict[str, int]:
@@ -30,7 +30,7 @@ def checked_cost(config: dict[str, Any], place: str) -> dict[str, int]:
 
 
 def build_on_meta(config: dict[str, Any]) -> tuple[LightningModule, LightningDataModule]:
-    """Build the model and the data module of a resolved configuration without memory for weights.
+    """Build the model and the data module of a complete configuration without memory for weights.
 
     Raises:
         ValueError: A part cannot be built with these sizes.
@@ -39,24 +39,38 @@ def build_on_meta(config: dict[str, Any]) -> tuple[LightningModule, LightningDat
 
 
 def build(config: dict[str, Any], device: str) -> tuple[LightningModule, LightningDataModule]:
-    """Build the model and the data module of a resolved configuration, with their tensors on a device."""
-    chatter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    level = chatter.level
-    chatter.setLevel(logging.ERROR)
+    """Build the model and the data module of a complete configuration, with their tensors on a device."""
+    messages = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    level = messages.level
+    messages.setLevel(logging.ERROR)
     try:
-        # What the trainer has to say about this machine it says again when it runs.
+        # The trainer repeats its warnings about this machine when it runs.
         with torch.device(device), warnings.catch_warnings(action="ignore"):
             cli = VitCLI(config)
     finally:
-        chatter.setLevel(level)
+        messages.setLevel(level)
     return cli.model, cli.datamodule
 
 
-class CostCounter:
-    """Counts the costs of many configurations; what is alike is run once.
+def build_anywhere(config: dict[str, Any]) -> tuple[LightningModule, LightningDataModule]:
+    """Build like ``build_on_meta``, or on the CPU what cannot be built without memory for its tensors.
 
-    The model gets one image of the data module's ``image_shape``; without one the model's own ``example_input_array``, or else
-    an image of the first training batch. What cannot be built or run without memory for its tensors is run on the CPU.
+    Raises:
+        ValueError: A part cannot be built with these sizes.
+    """
+    try:
+        return build_on_meta(config)
+    except Exception as error:
+        if not _needs_memory(error):
+            raise
+    return build(config, "cpu")
+
+
+class CostCounter:
+    """Counts the costs of many configurations; models that compute the same are run once.
+
+    A model is applied to one example image, see ``vitcli.measure.example_input``. A model that cannot be built or run without
+    memory for its tensors is run on the CPU.
     """
 
     def __init__(self) -> None:
@@ -71,7 +85,7 @@ class CostCounter:
         try:
             return self.count(config)
         except Exception as error:
-            raise ConfigError(f"{place}: {said(error)}.") from error
+            raise ConfigError(f"{place}: {error_text(error)}.") from error
 
     def count(self, config: dict[str, Any]) -> dict[str, int]:
         """Return ``parameters`` and ``macs`` (multiply-adds of one image, matrix products and convolutions).
@@ -96,9 +110,9 @@ class CostCounter:
         return {"parameters": sum(p.numel() for p in model.parameters()), "macs": self.known[key]}
 
 
-def said(error: BaseException) -> str:
-    """Return what an error says, or the one that jsonargparse wrapped in it, on one line without its full stop."""
-    first = _said_first(error)
+def error_text(error: BaseException) -> str:
+    """Return the text of an error, or of the error that jsonargparse wrapped in it, on one line without its full stop."""
+    first = _original_error(error)
     return (" ".join(str(first).split())[:400] or type(first).__name__).rstrip(".!")
 
 
@@ -128,8 +142,8 @@ def _what_is_run(model: dict[str, Any]) -> dict[str, Any]:
 
 
 def _needs_memory(error: Exception) -> bool:
-    """Whether a model cannot run on the meta device: torch raises NotImplementedError for an operation without a meta form."""
-    first = _said_first(error)
+    """Whether the meta device caused an error: torch raises NotImplementedError for an operation without a meta form."""
+    first = _original_error(error)
     return isinstance(first, NotImplementedError) or any(words in str(first) for words in MEMORYLESS)
 
 
@@ -142,10 +156,10 @@ def _compare_classes(model: LightningModule, data: LightningDataModule) -> None:
         )
 
 
-def _said_first(error: BaseException) -> BaseException:
+def _original_error(error: BaseException) -> BaseException:
     """Return the error that jsonargparse wrapped in its own, or ``error`` itself."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     wrapped = trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("jsonargparse")
-    return _said_first(error.__cause__) if wrapped and error.__cause__ is not None else error
+    return _original_error(error.__cause__) if wrapped and error.__cause__ is not None else error

@@ -1,4 +1,4 @@
-"""What a model is tried with before it is trained: one image as its data module makes them."""
+"""The example that a model is applied to before it is trained: one image of the size that its data module makes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,30 +11,31 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ExampleInput:
-    """Arguments of a model's ``forward``, and how many images they hold."""
+    """Arguments of a model's ``forward``, and the number of images in them."""
 
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
     images: int
 
     def to(self, device: str) -> "ExampleInput":
-        """Return the same on another device; the meta device keeps shapes only."""
+        """Return the example on another device; on the meta device only the shapes remain."""
         return ExampleInput(_to(self.arguments, device), _to(dict(self.named), device), self.images)
 
     @property
     def shapes(self) -> str:
-        """The shapes, for messages: without the batch's size where there is one tensor."""
+        """The shapes as text for messages; a single tensor is shown without its batch size."""
         tensors = _tensors((self.arguments, dict(self.named)))
         return ", ".join(str(tuple(tensor.shape[1:] if len(tensors) == 1 else tensor.shape)) for tensor in tensors)
 
 
 def example_input(model: LightningModule, data: LightningDataModule) -> ExampleInput:
-    """Return one image for a model: of the data's ``image_shape``, else the model's ``example_input_array``, else a real one.
+    """Return an example image for a model.
 
-    A real one is the first of the first training batch; it is taken for the batch's first entry, as in (image, target).
+    It is a blank image of the data module's ``image_shape`` if there is one, else the model's ``example_input_array``, else the
+    first image of the first training batch. A batch's images are its first entry, as in (image, target).
 
     Raises:
-        ValueError: There is none of the three.
+        ValueError: None of the three exists.
     """
     shape = getattr(data, "image_shape", None)
     if shape is not None:
@@ -66,7 +67,7 @@ def _first_image(data: LightningDataModule) -> Any:
 
 def _to(value: Any, device: str) -> Any:
     if isinstance(value, Tensor):
-        # From the meta device there is nothing to copy.
+        # A tensor on the meta device has no values to copy.
         return torch.zeros_like(value, device=device) if value.is_meta else value.to(device)
     if isinstance(value, tuple | list):
         return type(value)(_to(inner, device) for inner in value)

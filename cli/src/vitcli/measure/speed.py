@@ -1,4 +1,4 @@
-"""How fast arms train and infer, and how much memory a training step takes: side by side, under equal conditions."""
+"""Speed of training and inference, and the memory of a training step, measured for all arms side by side."""
 
 import pydoc
 import statistics
@@ -16,11 +16,11 @@ from torch import Tensor
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.records.speed import speed_record
 from vitcli.training.provenance import processor
-from vitcli.training.run import expected_warnings
+from vitcli.training.run import hide_expected_warnings
 
 ROUNDS = 3
 WARM_UP, STEPS = 1, 3
-"""Steps of each round: those that are not timed, then those that are. In the first round one more is watched for its memory."""
+"""Steps of each round that are not timed, and then steps that are. The first round has one more step to measure its memory."""
 
 BARE = {
     "barebones": False,
@@ -46,20 +46,20 @@ BARE = {
     "strategy": "auto",
     "val_check_interval": None,
 }
-"""The trainer's entries while speed is measured: one device, a few steps, nothing beside them."""
+"""Settings of the trainer while speed is measured: one device, a few steps, no validation, no logs, no checkpoints."""
 
 
 def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], rounds: int = ROUNDS) -> dict[str, Any]:
-    """Time all arms in turns, the one that begins changing from round to round; what slows one round slows all of it.
+    """Time all arms in turn, several rounds long, so that a change of the machine's load affects all arms alike.
 
-    A training step is forward, backward and optimizer as the trainer runs them, on batches of the data, without loading them.
-    Inference is the model alone, in evaluation mode and in the trainer's precision, on a training batch, and on one image of it
-    for the latency. Each number is the median over the rounds of the median of a round.
+    Each round starts with another arm. A training step is forward, backward and optimizer as the trainer runs them, on batches of
+    the data; loading the batches is not timed. Inference is the model alone, in evaluation mode and in the trainer's precision,
+    on a training batch; the latency is that of one image. Each number is the median over the rounds of the median in a round.
 
     Args:
-        configs: Arm -> resolved configuration.
-        ids: Arm -> identity of what it computes.
-        rounds: How often each arm is measured.
+        configs: Arm -> complete configuration.
+        ids: Arm -> identity of its configuration.
+        rounds: Number of rounds.
 
     Returns:
         The content of speed.json.
@@ -69,16 +69,16 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            numbers, conditions = _round(configs[name], _Stopwatch(watched=0 if number else 1))
+            numbers, conditions = _round(configs[name], _Stopwatch(memory_steps=0 if number else 1))
             found[name].append(numbers)
     arms = {name: {"id": ids[name], **_medians(found[name])} for name in names}
     return speed_record(conditions, rounds, datetime.now(UTC).isoformat(timespec="seconds"), arms)
 
 
 def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float], dict[str, Any]]:
-    """Return what one round finds of one arm, and the conditions."""
-    with tempfile.TemporaryDirectory() as folder, expected_warnings():
-        trainer = {**config["trainer"], **BARE, "callbacks": _averaging(config), "default_root_dir": folder}
+    """Return the numbers of one arm in one round, and the conditions that they were measured under."""
+    with tempfile.TemporaryDirectory() as folder, hide_expected_warnings():
+        trainer = {**config["trainer"], **BARE, "callbacks": _weight_averages(config), "default_root_dir": folder}
         torch.manual_seed(0)
         cli = VitCLI({**config, "trainer": trainer}, callbacks=[watch])
         cli.trainer.fit(cli.model, cli.datamodule)
@@ -86,7 +86,7 @@ def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float
     numbers = {
         "step_seconds": step,
         "train_images_per_second": images / step,
-        **({"peak_memory_bytes": float(watch.peak_bytes)} if watch.watched else {}),
+        **({"peak_memory_bytes": float(watch.peak_bytes)} if watch.memory_steps else {}),
         **watch.inference,
     }
     conditions = {
@@ -104,18 +104,18 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return medians
 
 
-def _averaging(config: dict[str, Any]) -> list[Any]:
-    """The configured callbacks that belong to a step: averages of weights; what saves, stops or logs is left out."""
+def _weight_averages(config: dict[str, Any]) -> list[Any]:
+    """Return the configured callbacks that average weights, since these are part of a step; no others are timed."""
     given = config["trainer"]["callbacks"] or []
     given = given if isinstance(given, list) else [given]
     return [one for one in given if issubclass(pydoc.locate(one["class_path"]), WeightAveraging)]  # type: ignore[arg-type]
 
 
 class _Stopwatch(Callback):
-    """Times the steps of a fit behind its warm-up, takes the memory of ``watched`` more, and times inference at its end."""
+    """Times the steps of a fit after its warm-up, measures the memory of ``memory_steps`` further steps, then times inference."""
 
-    def __init__(self, watched: int) -> None:
-        self.watched = watched
+    def __init__(self, memory_steps: int) -> None:
+        self.memory_steps = memory_steps
         self.seconds: list[float] = []
         self.inference: dict[str, float] = {}
         self.images = self.peak_bytes = 0
@@ -124,7 +124,7 @@ class _Stopwatch(Callback):
         self._memory: _Memory | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._steps == WARM_UP + STEPS:  # a step of its own: what watches the memory slows it down
+        if self._steps == WARM_UP + STEPS:  # a step that is not timed: measuring the memory slows it down
             self._memory = _Memory(trainer, pl_module.device)
         self._started = _now(pl_module.device)
 
@@ -138,7 +138,7 @@ class _Stopwatch(Callback):
         elif self._steps >= WARM_UP:
             self.seconds.append(seconds)
         self._steps += 1
-        if self._steps == WARM_UP + STEPS + self.watched:
+        if self._steps == WARM_UP + STEPS + self.memory_steps:
             self._measure_inference(trainer, pl_module, batch)
             trainer.should_stop = True
 
@@ -154,10 +154,10 @@ class _Stopwatch(Callback):
 
 
 class _Memory:
-    """The most bytes that PyTorch's allocators hold in one step: weights, their state, activations and gradients.
+    """The peak memory of PyTorch's allocators in one step, in bytes: weights, optimizer state, activations and gradients.
 
-    On a CPU every allocation that the profiler sees is summed up, on top of what is held before; a library's scratch memory of
-    its own is not among them.
+    On a CPU the profiler's allocations are added up, starting from the bytes that are allocated before the step. Scratch memory
+    that a library allocates by itself is not counted.
     """
 
     def __init__(self, trainer: Trainer, device: torch.device) -> None:
@@ -165,12 +165,12 @@ class _Memory:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
-        self.held = _held(trainer)
+        self.bytes_before = _allocated_bytes(trainer)
         self.profile = torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True)
         self.profile.__enter__()
 
     def peak(self) -> int:
-        """Stop watching and return the peak."""
+        """End the measurement and return the peak."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         self.profile.__exit__(None, None, None)
@@ -180,11 +180,11 @@ class _Memory:
         for event in sorted(events, key=lambda event: event.start_ns()):
             grown += event.nbytes()
             most = max(most, grown)
-        return self.held + most
+        return self.bytes_before + most
 
 
-def _held(trainer: Trainer) -> int:
-    """Bytes of weights, gradients and the optimizers' state."""
+def _allocated_bytes(trainer: Trainer) -> int:
+    """Return the bytes of weights, gradients and the optimizers' state."""
     model = trainer.lightning_module
     tensors = [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters() if p.grad is not None)]
     for optimizer in trainer.optimizers:
@@ -195,7 +195,7 @@ def _held(trainer: Trainer) -> int:
 
 
 def _first_tensor(batch: Any) -> Tensor:
-    """The images of a batch: the batch itself, the first of a list, or the first value of a mapping."""
+    """Return the images of a batch: the batch itself, the first entry of a list, or the first value of a mapping."""
     while not isinstance(batch, Tensor):
         batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
     return batch

@@ -62,11 +62,11 @@ def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> n
     try:
         built: nn.Module = parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init
     except Exception as error:
-        raise ConfigError(f"command line: {told(error, op.__name__ + ' cannot be built')}") from error
+        raise ConfigError(f"command line: {error_sentence(error, op.__name__ + ' cannot be built')}") from error
     return built
 
 
-def told(error: Exception, about: str) -> str:
-    """Return an error's text as one sentence; what it is about is put in front unless an op says so itself."""
+def error_sentence(error: Exception, about: str) -> str:
+    """Return an error's text as one sentence. It begins with ``about`` unless the text already begins with an op's name."""
     text = " ".join(str(error).split()).rstrip(".") + "."
     return text if re.match(r"[A-Z]\w+: ", text) else f"{about}: {text}"

@@ -1,1 +1,1 @@
-"""One training run in a directory of its own."""
+"""Training runs: one run in its directory, checkpoints, logged metrics, random numbers, and where a result comes from."""

@@ -1,4 +1,4 @@
-"""last.ckpt: where a training goes on after whatever ended it."""
+"""last.ckpt: the checkpoint from which an interrupted training continues."""
 
 import os
 import pickle
@@ -17,28 +17,28 @@ LAST = "last.ckpt"
 DRAFT = ".last"
 
 UNREADABLE = (
-    *(OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile),  # cut short, or no archive
-    NotImplementedError,  # what zipfile raises where damaged bytes name a compression that it does not know
-    *(RuntimeError, ValueError, pickle.UnpicklingError),  # torch: no weights, or code that it refuses to run
-    *(KeyError, TypeError, AttributeError),  # a checkpoint of other origin
+    *(OSError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile),  # cut short, or not an archive
+    NotImplementedError,  # zipfile, where damaged bytes name an unknown compression
+    *(RuntimeError, ValueError, pickle.UnpicklingError),  # torch: not weights, or code that it refuses to run
+    *(KeyError, TypeError, AttributeError),  # a checkpoint that was not written by LastCheckpoint
 )
-"""What reading a file that is no whole checkpoint of ours can raise."""
+"""Exceptions of reading a file that is damaged or is not a checkpoint of ``LastCheckpoint``."""
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Saves after each epoch's validation and last training batch, over the checkpoint of the epoch before.
+    """Saves after each epoch, once its validation is done, and replaces the checkpoint of the epoch before.
 
-    The file gets its name in one step, and not before the epoch's row is logged: a run that dies at any moment leaves a
-    whole checkpoint, with every row of its epochs in metrics.csv. It also holds how long the training took so far and
-    the epoch's metrics.
+    The checkpoint is written under another name and renamed once the epoch's row is in metrics.csv. A run that dies at any moment
+    therefore leaves a complete checkpoint and the metrics of all its epochs. The checkpoint also holds the time spent in training
+    and the epoch's metrics.
 
     Args:
-        directory: Where last.ckpt lies.
-        earlier: Seconds that earlier tries trained.
+        directory: Directory of last.ckpt.
+        earlier: Seconds that earlier tries spent in training.
     """
 
     def __init__(self, directory: str, earlier: float = 0.0) -> None:
-        # Without being told so, it would save after validations only: last.ckpt would not be the last.
+        # By default Lightning saves after validations only, which need not follow every epoch.
         super().__init__(directory, DRAFT, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True)
         self.draft, self.path = Path(directory) / f"{DRAFT}.ckpt", Path(directory) / LAST
         self.metrics: dict[str, float] = {}
@@ -46,7 +46,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     @property
     def state_key(self) -> str:
-        """The same wherever the run lies."""
+        """The key of the callback's state, which does not depend on the directory of the run."""
         return type(self).__name__
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -54,27 +54,27 @@ class LastCheckpoint(ModelCheckpoint):
         self.started = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the checkpoint of the epoch before its name."""
+        """Rename the checkpoint of the previous epoch to last.ckpt."""
         self._commit(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save."""
+        """Note the epoch's metrics and save."""
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         super().on_train_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the checkpoint of the last epoch its name."""
+        """Rename the checkpoint of the last epoch to last.ckpt."""
         super().on_train_end(trainer, pl_module)
         self._commit(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is saved of the callback."""
+        """Return the state that is saved in the checkpoint."""
         seconds = self.earlier + time.perf_counter() - self.started
         return {**super().state_dict(), "seconds": seconds, "metrics": self.metrics}
 
     def _commit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero and self.draft.exists():
-            if self.draft.is_dir():  # of a strategy that writes one file a process; a folder replaces no folder
+            if self.draft.is_dir():  # some strategies write a folder, and a folder cannot replace another
                 shutil.rmtree(self.path, ignore_errors=True)
             else:
                 _to_disk(self.draft)
@@ -83,14 +83,14 @@ class LastCheckpoint(ModelCheckpoint):
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint says of the training so far.
+    """How far a training came, as its checkpoint records it.
 
     Args:
-        path: Where it lies; None if it is in memory.
-        epochs, steps: Done so far.
-        seconds: Taken so far, over all tries; what a try did after its last checkpoint is not in it.
-        metrics: Of the last epoch.
-        loops: Lightning's count of epochs and batches.
+        path: The checkpoint; None if the weights are in memory.
+        epochs, steps: Epochs and optimizer steps done.
+        seconds: Time spent in training over all tries, without the time between a try's last checkpoint and its end.
+        metrics: Metrics of the last epoch.
+        loops: Lightning's counters of epochs and batches.
     """
 
     path: Path | None
@@ -101,16 +101,16 @@ class Saved:
     loops: dict[str, Any] = field(default_factory=dict)
 
     def is_complete(self, trainer: dict[str, Any]) -> bool:
-        """Whether nothing is left to train with these settings of the trainer."""
+        """Whether the training is complete under these settings of the trainer."""
         epochs, steps = trainer["max_epochs"], trainer["max_steps"]
         return (epochs is not None and 0 <= epochs <= self.epochs) or 0 <= steps <= self.steps
 
 
 def read_checkpoint(path: Path) -> Saved | None:
-    """Return what a checkpoint of ``LastCheckpoint`` says; None if it is not there, not whole or of other origin.
+    """Read a checkpoint of ``LastCheckpoint``; return None if it is missing, damaged or was written by something else.
 
-    Every byte is compared with the file's checksums, since a disk that was full or lost power leaves files of the right
-    size; it is read as weights only, as Lightning reads it then.
+    Every byte is compared with the file's checksums, since a disk that was full or lost power can leave files of the right
+    size with wrong content. The file is read with ``weights_only=True``, as Lightning reads it later.
     """
     try:
         if path.is_file():
@@ -118,13 +118,13 @@ def read_checkpoint(path: Path) -> Saved | None:
                 if archive.testzip() is not None:
                     return None
         content = torch.load(_index(path), map_location="meta", weights_only=True)
-        said = content["callbacks"][LastCheckpoint.__name__]
+        state = content["callbacks"][LastCheckpoint.__name__]
         return Saved(
             path,
             epochs=content["epoch"] + 1,
             steps=content["global_step"],
-            seconds=float(said["seconds"]),
-            metrics={name: float(value) for name, value in said["metrics"].items()},
+            seconds=float(state["seconds"]),
+            metrics={name: float(value) for name, value in state["metrics"].items()},
             loops=content["loops"]["fit_loop"],
         )
     except UNREADABLE:
@@ -132,7 +132,7 @@ def read_checkpoint(path: Path) -> Saved | None:
 
 
 def _index(path: Path) -> Path:
-    """Return the file that holds all but the weights: of a checkpoint in a folder, Lightning's ``meta.pt``."""
+    """Return the file that holds everything but the weights: ``meta.pt`` if Lightning wrote the checkpoint as a folder."""
     return path / "meta.pt" if path.is_dir() else path
 
 

@@ -1,4 +1,4 @@
-"""metrics.csv: every row that a run logs, also across a crash."""
+"""metrics.csv: every row that a run logs, kept when the run is interrupted and continued."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
 
 
-def kept_rows(path: Path, epochs: int) -> list[dict[str, str]]:
-    """Return the rows of the first ``epochs`` epochs, without empty cells; a row that was cut short is none."""
+def rows_before(path: Path, epochs: int) -> list[dict[str, str]]:
+    """Return the rows of the first ``epochs`` epochs, without empty cells; a row that was cut short is left out."""
     if not epochs:
         return []
     try:
@@ -26,9 +26,9 @@ def kept_rows(path: Path, epochs: int) -> list[dict[str, str]]:
     return [row for row in rows if _epoch(row) < epochs]
 
 
-def is_whole(path: Path, epochs: int) -> bool:
-    """Whether a file that is there has rows of every one of the first ``epochs`` epochs."""
-    return not path.exists() or {int(_epoch(row)) for row in kept_rows(path, epochs)} == set(range(epochs))
+def has_epochs(path: Path, epochs: int) -> bool:
+    """Whether the file has rows of each of the first ``epochs`` epochs, or does not exist."""
+    return not path.exists() or {int(_epoch(row)) for row in rows_before(path, epochs)} == set(range(epochs))
 
 
 def _epoch(row: dict[str, str]) -> float:
@@ -39,50 +39,51 @@ def _epoch(row: dict[str, str]) -> float:
 
 
 class MetricsFile(Logger):
-    """Appends each row; a row with new columns makes the file be written anew, in one step.
+    """Appends rows to metrics.csv. A row with new columns makes it rewrite the whole file, in one step.
 
     Lightning's CSVLogger deletes the file of an earlier try, and loses it if the process dies while columns are added.
 
     Args:
-        save_dir: Where metrics.csv lies.
-        epochs: Rows of so many epochs of an earlier try are kept; the others are of a try that is dead.
+        save_dir: Directory of metrics.csv.
+        epochs: Number of epochs whose rows are kept from an earlier try. Rows of later epochs are dropped, since the run repeats
+            these epochs.
     """
 
     def __init__(self, save_dir: str, epochs: int = 0) -> None:
         super().__init__()
         self.path = Path(save_dir) / METRICS
-        self.rows = kept_rows(self.path, epochs)
+        self.rows = rows_before(self.path, epochs)
         self.columns = sorted({name for row in self.rows for name in row})
         self.written = -1
 
     @property
     def name(self) -> str:
-        """No folder of its own."""
+        """Empty: the logger makes no folder."""
         return ""
 
     @property
     def version(self) -> str:
-        """No folder of its own."""
+        """Empty: the logger makes no folder."""
         return ""
 
     @property
     def save_dir(self) -> str:
-        """Where metrics.csv lies."""
+        """The directory of metrics.csv."""
         return str(self.path.parent)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml says it."""
+        """Do nothing, since config.yaml holds the hyperparameters."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Take up a row."""
+        """Add a row; ``save`` writes it."""
         row = {**metrics, "step": len(self.rows) if step is None else step}
         self.rows.append({name: str(value) for name, value in row.items()})
 
     @rank_zero_only
     def save(self) -> None:
-        """Bring the file up to date."""
+        """Write the rows that are not in the file yet."""
         new = self.rows[max(0, self.written) :]
         if self.written < 0 or any(name not in self.columns for row in new for name in row):
             self.columns = sorted({*self.columns, *(name for row in new for name in row)})

@@ -1,4 +1,4 @@
-"""One training run, or one validation, test or prediction, without an ablation."""
+"""``fit``, ``validate``, ``test`` and ``predict`` for a single run, without an ablation."""
 
 import sys
 from pathlib import Path
@@ -8,17 +8,16 @@ import yaml
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from vitcli.ablation.plan import base_config
 from vitcli.config.command_line import Arguments
-from vitcli.config.lightning_cli import resolve
+from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.measure.cost import checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
-from vitcli.training.run import expected_warnings, fit_and_test, prepare
+from vitcli.training.run import fit_and_test, hide_expected_warnings, prepare
 
 
-def run(subcommand: str, arguments: Arguments) -> int:
-    """Run ``fit``, ``validate``, ``test`` or ``predict``; return the exit code.
+def run(command: str, arguments: Arguments) -> int:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` and return the exit code: 0 done, 1 if the training failed.
 
     Raises:
         ConfigError: The input is bad; nothing has been written.
@@ -29,37 +28,48 @@ def run(subcommand: str, arguments: Arguments) -> int:
         return 0
     checked_cost(config, arguments.place)
     name = Path(arguments.files[0]).stem if arguments.files else "run"
-    directory = _fresh(Path(config["runs"]) / name / subcommand)
-    if subcommand == "fit":
-        try:
-            result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
-        except ArithmeticError as error:
-            write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
-            print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
-            return 1
-        write_json(directory / RESULT, {"format": FORMAT, **done_result(**result)})
-        print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
+    directory = _unused_directory(Path(config["runs"]) / name / command)
+    code = 0
+    if command == "fit":
+        code = _fit(config, directory)
     else:
-        if subcommand == "predict":
-            config["trainer"]["logger"] = False
-        cli = prepare(config, directory)
-        with expected_warnings():
-            getattr(cli.trainer, subcommand)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
-    if directory.exists():
+        _evaluate(command, config, directory)
+    if code == 0 and directory.exists():
         print(f"Run: {directory}")
+    return code
+
+
+def _fit(config: dict[str, Any], directory: Path) -> int:
+    try:
+        result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
+    except ArithmeticError as error:
+        write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
+        print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
+        return 1
+    write_json(directory / RESULT, {"format": FORMAT, **done_result(**result)})
+    print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     return 0
 
 
+def _evaluate(command: str, config: dict[str, Any], directory: Path) -> None:
+    if command == "predict":
+        config["trainer"]["logger"] = False
+    cli = prepare(config, directory)
+    with hide_expected_warnings():
+        getattr(cli.trainer, command)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
+
+
 def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:
-    """Return a progress bar unless it is turned off or there is one already."""
+    """Return a progress bar, unless the configuration turns it off or has one of its own."""
     given = trainer["callbacks"] or []
-    named = [one["class_path"] for one in (given if isinstance(given, list) else [given])]
-    wanted = trainer["enable_progress_bar"] is not False and not any(name.endswith("ProgressBar") for name in named)
+    names = [one["class_path"] for one in (given if isinstance(given, list) else [given])]
+    wanted = trainer["enable_progress_bar"] is not False and not any(name.endswith("ProgressBar") for name in names)
     return (TQDMProgressBar(),) if wanted else ()
 
 
-def _fresh(place: Path) -> Path:
+def _unused_directory(stem: Path) -> Path:
+    """Return the first of ``stem0``, ``stem1``, ... that does not exist."""
     number = 0
-    while (directory := place.with_name(f"{place.name}{number}")).exists():
+    while (directory := stem.with_name(f"{stem.name}{number}")).exists():
         number += 1
     return directory

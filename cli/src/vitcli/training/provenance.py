@@ -1,4 +1,4 @@
-"""Which code, packages and machine made a result."""
+"""The code, packages, data and device that made a result."""
 
 import contextlib
 import hashlib
@@ -14,25 +14,25 @@ import vitcli
 
 PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
 SECONDS = 10.0
-"""How long git may take: a slow disk must not hold up a trial."""
+"""Time limit for a call of git, so that a slow disk does not hold up a trial."""
 
 
 def provenance(data: str | None, device: str) -> dict[str, Any]:
-    """Return what is recorded beside a result.
+    """Return the provenance that is recorded with a result.
 
     Args:
-        data: The data module's fingerprint of its data, if it offers one.
-        device: What it was computed on.
+        data: The data module's fingerprint of its data, None if it has none.
+        device: Name of the GPU or processor.
     """
     return {**code(Path(vitcli.__file__)), "versions": packages(), "data": data, "device": device}
 
 
 def code(file: Path) -> dict[str, str | None]:
-    """Return the commit of the repository that holds a source file, and the hash of what was changed since.
+    """Return the commit of the repository that holds a source file, and a hash of its uncommitted changes.
 
-    ``commit`` is None without git, and where the file is not under version control: a package that is installed inside
-    somebody's project is not that project's code. ``dirty`` is the SHA-256 of ``git diff HEAD``, None if that is empty;
-    files that git does not track are not seen.
+    ``commit`` is None without git, and if the file is not under version control: a package that is installed inside somebody's
+    project is not part of that project's code. ``dirty`` is the SHA-256 of ``git diff HEAD``, or None without changes; files that
+    git does not track are not noticed.
     """
     tracked = _git(file.parent, "ls-files", "--error-unmatch", file.name)
     commit = None if tracked is None else _git(file.parent, "rev-parse", "HEAD")
@@ -57,11 +57,11 @@ def processor() -> str:
 
 
 def _git(folder: Path, *words: str) -> bytes | None:
-    """Return what git says; None if there is no git or it refuses."""
-    # Without optional locks, looking does not get into the way of somebody who commits at the same time.
+    """Return git's output; None if git is missing or fails."""
+    # Without optional locks, this call does not disturb somebody who commits at the same time.
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        said = subprocess.run(
+        finished = subprocess.run(
             ["git", "-C", str(folder), *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -71,4 +71,4 @@ def _git(folder: Path, *words: str) -> bytes | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return said.stdout if said.returncode == 0 else None
+    return finished.stdout if finished.returncode == 0 else None

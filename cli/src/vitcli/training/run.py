@@ -1,4 +1,4 @@
-"""One training run in a directory of its own: fit, test after the last epoch, and everything that happened written down."""
+"""One training run in its own directory: fit, then test after the last epoch, with logs and checkpoints."""
 
 import contextlib
 import math
@@ -11,57 +11,71 @@ from typing import Any
 import torch
 import yaml
 from lightning.pytorch import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
 from vitcli.training.checkpoints import LastCheckpoint, Saved
-from vitcli.training.event_files import EventFiles
-from vitcli.training.metrics_file import MetricsFile, kept_rows
+from vitcli.training.metrics_file import MetricsFile, rows_before
 from vitcli.training.provenance import processor, provenance
-from vitcli.training.seeds import StepStreams
+from vitcli.training.seeds import StepSeeds
 
 EXPECTED = (
-    r"The '\w+_dataloader' does not have many workers",  # small data lie in memory
+    r"The '\w+_dataloader' does not have many workers",  # small data sets are held in memory
     r"Checkpoint directory .* exists and is not empty",
-    r"The dirpath has changed from",  # of a user's checkpoint, into whose directory nothing is written
-    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # by torch, of Lightning's code
-    r"You're using the WeightAveraging callback, but loading",  # a run that was ended after its last epoch is only tested
+    r"The dirpath has changed from",  # the checkpoint is the user's; nothing is written into its directory
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # torch deprecates what Lightning still calls
+    r"You're using the WeightAveraging callback, but loading",  # a run that ended after its last epoch is only tested
 )
+"""Warnings of Lightning about choices that are made here on purpose."""
+
+
+class EventFiles(TensorBoardLogger):
+    """TensorBoard's event files in the run's own directory, beside those of earlier tries.
+
+    Args:
+        save_dir: Directory of the event files.
+        purge_step: From this step on, TensorBoard ignores what earlier tries wrote, since they were interrupted later than their
+            last checkpoint; None in a first try.
+    """
+
+    def __init__(self, save_dir: str, purge_step: int | None = None) -> None:
+        super().__init__(save_dir, name="", version="", default_hp_metric=False, purge_step=purge_step)
 
 
 def prepare(
     config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
 ) -> VitCLI:
-    """Build trainer, model and data of a resolved configuration, with logs and checkpoints in ``directory``.
+    """Build trainer, model and data of a complete configuration, with logs and checkpoints in ``directory``.
 
-    The configuration's loggers come beside the two that every run has; ``logger: false`` turns all of them off.
+    Every run logs to metrics.csv and to event files, and also to the configuration's loggers; ``logger: false`` turns all off.
     """
     epochs = past.epochs if past else 0
     given = config["trainer"]["logger"]
     further = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
     loggers = False if given is False else [*_loggers(directory, epochs), *further]
     trainer = {**config["trainer"], "default_root_dir": str(directory), "logger": loggers}
-    kept: list[Callback] = [StepStreams(config["seed_everything"], epochs), *callbacks]
+    added: list[Callback] = [StepSeeds(config["seed_everything"], epochs), *callbacks]
     if trainer["enable_checkpointing"] is not False:
-        kept.append(LastCheckpoint(str(directory), past.seconds if past else 0.0))
-    return VitCLI({**config, "trainer": trainer}, callbacks=kept)
+        added.append(LastCheckpoint(str(directory), past.seconds if past else 0.0))
+    return VitCLI({**config, "trainer": trainer}, callbacks=added)
 
 
 def fit_and_test(
     config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
 ) -> dict[str, Any]:
-    """Train, then score the test split with the weights after the last epoch: no epoch is chosen by its score.
+    """Train, then score the test split with the weights after the last epoch; no epoch is chosen by its score.
 
     Args:
-        config: A resolved configuration.
-        directory: Where config.yaml, metrics.csv, event files and last.ckpt go.
+        config: A complete configuration.
+        directory: Directory of config.yaml, metrics.csv, the event files and last.ckpt.
         callbacks: Further callbacks.
-        past: The checkpoint of an earlier try in this directory, to go on from.
+        past: The checkpoint of an earlier try in this directory, from which the training continues.
 
     Returns:
-        ``metrics`` of the test, ``epochs`` reached, ``train_seconds`` of the fit, ``train_images`` seen in it, ``threads``,
-        and the ``provenance`` of all this.
+        ``metrics`` of the test, ``epochs`` trained, ``train_seconds`` spent in training, ``train_images`` seen in it,
+        ``threads``, and ``provenance``: the code, packages, data and device.
 
     Raises:
         ArithmeticError: A metric is not finite.
@@ -72,7 +86,7 @@ def fit_and_test(
     cli = prepare(config, directory, callbacks, past)
     trainer = cli.trainer
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device))
-    with expected_warnings():
+    with hide_expected_warnings():
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
         if trainer.max_epochs and 0 <= trainer.max_epochs != reached.epochs:
             raise RuntimeError(f"the training ended after epoch {reached.epochs} of {trainer.max_epochs}")
@@ -91,33 +105,33 @@ def fit_and_test(
     }
 
 
-def _fit(cli: VitCLI, given: str | None, past: Saved | None) -> Saved:
-    """Train to the end and return what was reached."""
+def _fit(cli: VitCLI, checkpoint: str | None, past: Saved | None) -> Saved:
+    """Train to the end and return how far the training came."""
     started = time.perf_counter()
     trainer = cli.trainer
     if past:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=past.path, weights_only=True)
     else:
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=given)
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint)
     seconds = (past.seconds if past else 0.0) + time.perf_counter() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics)
 
 
 def _test(cli: VitCLI, reached: Saved) -> list[Mapping[str, float]]:
-    """Score the weights that were just trained, or those of an earlier try that ended between training and test."""
+    """Test the weights that were just trained, or those of an earlier try that was interrupted between training and test."""
     if reached.path is None:
         return cli.trainer.test(cli.model, cli.datamodule, verbose=False)
-    # Loading weights alone, Lightning would log the test at epoch and step 0.
+    # Lightning restores the weights only; without its counters it would log the test at epoch and step 0.
     cli.trainer.fit_loop.load_state_dict(reached.loops)
     cli.trainer.fit_loop.epoch_progress.current.completed = reached.epochs
     return cli.trainer.test(cli.model, cli.datamodule, ckpt_path=reached.path, verbose=False, weights_only=True)
 
 
 def _fingerprint(cli: VitCLI) -> str | None:
-    """Return what the data module says of its data, if it says it."""
-    offered = getattr(cli.datamodule, "fingerprint", None)
-    return str(offered()) if cli.trainer.is_global_zero and callable(offered) else None
+    """Return the fingerprint of the data, if the data module has one; only the first rank computes it."""
+    fingerprint = getattr(cli.datamodule, "fingerprint", None)
+    return str(fingerprint()) if cli.trainer.is_global_zero and callable(fingerprint) else None
 
 
 def _device(device: torch.device) -> str:
@@ -125,8 +139,8 @@ def _device(device: torch.device) -> str:
 
 
 @contextlib.contextmanager
-def expected_warnings() -> Iterator[None]:
-    """Leave out what Lightning says about choices that are made here on purpose."""
+def hide_expected_warnings() -> Iterator[None]:
+    """Hide the warnings of Lightning that are listed in ``EXPECTED``."""
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
@@ -140,9 +154,9 @@ def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:
 
 
 def _loggers(directory: Path, epochs: int) -> list[dict[str, Any]]:
-    steps = [int(row["step"]) for row in kept_rows(directory / METRICS, epochs)]
-    purged = max(steps, default=-1) + 1 if epochs else None
+    steps = [int(row["step"]) for row in rows_before(directory / METRICS, epochs)]
+    purge_step = max(steps, default=-1) + 1 if epochs else None
     return [
-        {"class_path": f"{kind.__module__}.{kind.__name__}", "init_args": {"save_dir": str(directory), **given}}
-        for kind, given in ((EventFiles, {"purge_step": purged}), (MetricsFile, {"epochs": epochs}))
+        {"class_path": f"{kind.__module__}.{kind.__name__}", "init_args": {"save_dir": str(directory), **arguments}}
+        for kind, arguments in ((EventFiles, {"purge_step": purge_step}), (MetricsFile, {"epochs": epochs}))
     ]

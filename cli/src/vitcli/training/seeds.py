@@ -1,4 +1,4 @@
-"""Random numbers of the training that depend on (seed, epoch, step) alone, not on what was drawn before."""
+"""Seeds of the training's random numbers: they depend on (seed, epoch, step) alone, not on what was drawn before."""
 
 import random
 from typing import Any
@@ -9,42 +9,42 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 
-class StepStreams(Callback):
+class StepSeeds(Callback):
     """Seeds the global generators of Python, numpy, torch and the device before every training batch.
 
-    What a network draws (dropout, drop-path) is then the same in a run that was interrupted and continued after any
-    epoch, and in two arms of which only one draws. A data module that orders its samples by the global streams is
-    served too: they are also seeded where each epoch's iterator is made.
+    The numbers that a network draws (dropout, drop-path) are then the same in a run that was interrupted and continued after any
+    epoch, and they do not depend on how many numbers another part of the network drew. The generators are also seeded before
+    each epoch's data iterator is made, for data modules that order their samples by the global generators.
 
     Args:
-        seed: Of the run.
-        epoch: The first epoch that is trained, for the iterator that Lightning makes before it says which epoch it is.
+        seed: Seed of the run.
+        epoch: The first epoch that is trained; Lightning makes that epoch's data iterator before it sets its epoch counter.
     """
 
     def __init__(self, seed: int, epoch: int = 0) -> None:
         self.seed, self.epoch = seed, epoch
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seed for the first epoch's iterator."""
+        """Seed before the first epoch's data iterator is made."""
         _seed((self.seed, self.epoch), pl_module.device)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seed for the iterators of the further epochs."""
+        """Seed before the data iterator of a later epoch is made."""
         _seed((self.seed, trainer.current_epoch), pl_module.device)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Tensor | Any, batch_idx: int
     ) -> None:
-        """Seed for the batch; each process of a distributed run draws differently."""
+        """Seed for a batch; the processes of a distributed run draw different numbers."""
         _seed((self.seed, trainer.current_epoch, batch_idx, trainer.global_rank), pl_module.device)
 
 
 def _seed(key: tuple[int, ...], device: torch.device) -> None:
-    # The spawn key keeps (1, 0) and (1, 0, 0) apart, which as entropy are one.
+    # With a spawn key, (1, 0) and (1, 0, 0) give different numbers; as entropy they would give the same.
     numbers = np.random.SeedSequence(key[0], spawn_key=key[1:]).generate_state(3).tolist()
     random.seed(numbers[0])
     np.random.seed(numbers[1])
-    # Not torch.manual_seed: where a GPU is there but unused, that notes a stack trace at every call.
+    # torch.manual_seed would record a stack trace at every call where a GPU is present but unused.
     torch.default_generator.manual_seed(numbers[2])
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(numbers[2])

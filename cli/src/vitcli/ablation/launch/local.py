@@ -5,7 +5,7 @@ from multiprocessing import connection as pipes
 from typing import Any
 
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key
-from vitcli.ablation.state import how_it_ended
+from vitcli.ablation.state import cause_of_exit
 from vitcli.ablation.worker import Worker, trial
 
 
@@ -42,7 +42,7 @@ class LocalLauncher:
             except EOFError:
                 del self.running[key]
                 worker.process.join()
-                happened.append((key, Ended(how_it_ended(worker.process.exitcode))))
+                happened.append((key, Ended(cause_of_exit(worker.process.exitcode))))
         return happened
 
     def withdraw(self, trials: Collection[Key]) -> set[Key]:

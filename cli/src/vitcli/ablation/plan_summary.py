@@ -1,0 +1,97 @@
+"""The plan with what is known about its trials, as data: finished trials, time and memory of the rest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vitcli.ablation.budget import trained_epochs
+from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.state import is_done, is_failed
+from vitcli.records.speed import measured_arms
+from vitcli.records.trial import read_result
+
+
+def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
+    """Return the plan as data that JSON can hold; times and memory are None where nothing is known about them.
+
+    Args:
+        plan: The plan.
+        file: The ablation's file.
+    """
+    speeds = measured_speeds(plan)
+    arms = [_arm(plan, name, speeds.get(name, {})) for name in plan.spec.chosen]
+    to_run = sum(arm["to_run"] for arm in arms)
+    return {
+        "name": plan.name,
+        "question": plan.question,
+        "file": file,
+        "directory": str(plan.directory),
+        "baseline": plan.spec.baseline,
+        "metric": {"name": plan.spec.metric.name, "direction": plan.spec.metric.direction},
+        "budget": plan.budget,
+        "launcher": plan.spec.launcher["name"],
+        "seeds": plan.spec.seeds,
+        "trials": plan.spec.seeds * len(arms),
+        "to_run": to_run,
+        "workers": plan.parallel_trials(to_run),
+        "arms": arms,
+        "seconds_left": _seconds_left(arms),
+    }
+
+
+def _arm(plan: Plan, name: str, speed: Mapping[str, Any]) -> dict[str, Any]:
+    arm, seeds = plan.arms[name], range(plan.spec.seeds)
+    done = [seed for seed in seeds if is_done(plan, name, seed)]
+    failed = [seed for seed in seeds if seed not in done and is_failed(plan, name, seed)]
+    unfinished = [seed for seed in seeds if seed not in (*done, *failed) and _has_files(plan, name, seed)]
+    return {
+        "name": name,
+        "parameters": arm.parameters,
+        "macs": arm.macs,
+        "epochs": plan.budget["epochs"].get(name),
+        "difference": arm.difference,
+        "levels": plan.levels.get(name, {}),
+        "done": done,
+        "failed": failed,
+        "unfinished": unfinished,
+        "to_run": len(seeds) - len(done) - (0 if "failed" in plan.spec.retry else len(failed)),
+        "seconds": _trial_seconds(plan, name, done, speed),
+        "peak_memory_bytes": speed.get("peak_memory_bytes"),
+        "id": arm.id,
+    }
+
+
+def measured_speeds(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return arm -> what ``vitcli speed`` measured, without arms whose configuration has changed since."""
+    found = measured_arms(plan.directory) or {}
+    return {name: found[name] for name, arm in plan.arms.items() if name in found and found[name].get("id") == arm.id}
+
+
+def _trial_seconds(plan: Plan, name: str, done: list[int], speed: Mapping[str, Any]) -> float | None:
+    """Return the training time of one trial: the mean of the trials that are done, else an estimate from the speed."""
+    results = (read_result(plan.trial_directory(name, seed)) or {} for seed in done)
+    times = [result["train_seconds"] for result in results if result.get("train_seconds")]
+    if times:
+        return float(sum(times)) / len(times)
+    return _seconds_by_speed(plan.arms[name], speed)
+
+
+def _seconds_by_speed(arm: PlannedArm, speed: Mapping[str, Any]) -> float | None:
+    epochs, step = trained_epochs(arm.config), speed.get("step_seconds")
+    return epochs * arm.steps * step if epochs and arm.steps and step else None
+
+
+def _seconds_left(arms: list[dict[str, Any]]) -> float | None:
+    """Return the time of all trials that are left, run one after the other; None if it is not known for any arm.
+
+    An arm whose time is not known counts as the mean of the others.
+    """
+    known = [arm["seconds"] for arm in arms if arm["seconds"] is not None]
+    if not known:
+        return None
+    mean = sum(known) / len(known)
+    return float(sum(arm["to_run"] * (mean if arm["seconds"] is None else arm["seconds"]) for arm in arms))
+
+
+def _has_files(plan: Plan, arm: str, seed: int) -> bool:
+    directory = plan.trial_directory(arm, seed)
+    return directory.is_dir() and any(directory.iterdir())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.spec import AblationSpec, ablation_name, merge_sections, read_spec
+from vitcli.ablation.section import read_spec
+from vitcli.ablation.spec import AblationSpec, ablation_name
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import resolve, schema
 from vitcli.config.overlay import lay_over
@@ -62,8 +63,7 @@ def resolve_arms(arguments: Arguments) -> Draft:
     Raises:
         ConfigError: Something in the files, an arm or on the command line is wrong.
     """
-    section, places = merge_sections(arguments.ablation_sections())
-    spec = read_spec(section, places, arguments.place)
+    spec, places = read_spec(arguments.ablation_sections(), arguments.place)
     base = base_config(arguments)
     base["threads"] = 1 if base.get("threads") is None else base["threads"]
     base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)

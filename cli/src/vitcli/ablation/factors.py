@@ -2,16 +2,25 @@
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.ablation.entries import good_name
 from vitcli.config.errors import ConfigError, alike, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
-MOST = 1000
-"""Arms of a design at most: more is a slip."""
+MOST_ARMS = 1000
+"""Largest number of arms of a design. A larger one is a typing error."""
+
+FORBIDDEN = re.compile(r'[/\\:*?"<>|\s\x00-\x1f]|^\.|^-|^$')
+FOLDER_NAME = "use letters, digits, _ and -, in quotes where YAML reads a word as something else (it names a folder)."
+"""What a message says of a name for which ``is_folder_name`` is false."""
+
+
+def is_folder_name(name: Any) -> bool:
+    """Whether a name can be that of a folder."""
+    return isinstance(name, str) and not FORBIDDEN.search(name)
 
 
 def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
@@ -36,7 +45,7 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
             at = places.get("design", place)
             raise ConfigError(f"{at}: ablation.design is set, but there are no ablation.factors for it.")
         return {**rest, "levels": {}}
-    factors = _checked(section["factors"], places.get("factors", place))
+    factors = _check_levels(section["factors"], places.get("factors", place))
     at = places.get("design", place)
     arms: dict[str, dict[str, Any]] = {}
     chosen: dict[str, dict[str, str]] = {}
@@ -55,7 +64,7 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
     return {"baseline": next(iter(arms)), **rest, "arms": {**arms, **given}, "levels": chosen}
 
 
-def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
+def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
     if not isinstance(factors, Mapping) or not factors:
         raise ConfigError(
             f"{place}: ablation.factors is {factors!r}; expected factors, each a name and its levels, "
@@ -69,7 +78,7 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
                 f"{place}: ablation.factors.{factor} is {levels!r}; "
                 "expected levels, each a name and the keys that it changes."
             )
-        if not good_name(str(factor)):
+        if not is_folder_name(str(factor)):
             raise ConfigError(f"{place}: ablation.factors has a factor named {factor!r}; use letters, digits, _ and -.")
         if (count := Counter(map(str, levels))).total() > len(count):
             twice = count.most_common(1)[0][0]
@@ -78,11 +87,8 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
                 "give one another name."
             )
         for level, change in levels.items():
-            if isinstance(level, bool) or level is None or not good_name(str(level)):
-                raise ConfigError(
-                    f"{place}: ablation.factors.{factor} has a level named {level!r}; use letters, digits, _ and -, "
-                    "in quotes where YAML reads a word as something else (it names a folder)."
-                )
+            if isinstance(level, bool) or level is None or not is_folder_name(str(level)):
+                raise ConfigError(f"{place}: ablation.factors.{factor} has a level named {level!r}; {FOLDER_NAME}")
             if change is not None and not isinstance(change, Mapping):
                 raise ConfigError(
                     f"{place}: ablation.factors.{factor}.{level} is {change!r}; "
@@ -101,13 +107,13 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
 def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, place: str) -> list[dict[str, str]]:
     default = {factor: next(iter(levels)) for factor, levels in factors.items()}
     if isinstance(design, list) and design:
-        return [default | _named(one, factors, place) for one in design]
+        return [default | _combination(one, factors, place) for one in design]
     if design == "grid":
         count = math.prod(len(levels) for levels in factors.values())
-        if count > MOST:
+        if count > MOST_ARMS:
             raise ConfigError(
                 f"{place}: ablation.design is 'grid' of {count:,} arms; "
-                f"expected at most {MOST:,}: leave levels out or take one_at_a_time."
+                f"expected at most {MOST_ARMS:,}: leave levels out or take one_at_a_time."
             )
         return [dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())]
     if design == "one_at_a_time":
@@ -118,7 +124,7 @@ def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, pl
     )
 
 
-def _named(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place: str) -> dict[str, str]:
+def _combination(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place: str) -> dict[str, str]:
     if not isinstance(one, Mapping):
         raise ConfigError(f"{place}: ablation.design has {one!r}; expected factors and their levels.")
     for factor, level in one.items():

@@ -12,8 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
-from vitcli.ablation.launch.choose import choose
-from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
+from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
@@ -53,7 +52,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     arms = sorted(plan.spec.chosen, key=lambda arm: -plan.arms[arm].macs)
     trials = [(arm, seed) for seed in range(plan.spec.seeds) for arm in arms]
     threads = next(iter(plan.arms.values())).config["threads"]
-    launcher = choose(plan, plan.at_once(len(trials)))
+    launcher = make_launcher(plan)
     with _alone(plan.directory), _written_in(plan.directory):
         done = [key for key in trials if is_done(plan, *key)]
         kept = [] if "failed" in plan.spec.retry else [key for key in trials if is_failed(plan, *key)]

@@ -6,7 +6,6 @@ from rich.table import Table
 from vitcli.ablation.arms_speed import measure_arms
 from vitcli.ablation.budget import SPEED
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.spec import merge_sections, read_spec
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -31,8 +30,9 @@ def main(words: list[str]) -> int:
     arguments = parse_arguments(words)
     if not arguments.ablation_sections() or not arguments.files:
         raise ConfigError("command line: speed needs a file with an ablation, for example ablations/localvit_act.yaml.")
-    spec = read_spec(*merge_sections(arguments.ablation_sections()), arguments.place)
-    timed = arguments.place if spec.budget == "training_time" else ""
+    sections = [section for _, section in arguments.ablation_sections() if isinstance(section, dict)]
+    budgets = [section["budget"] for section in sections if "budget" in section]
+    timed = arguments.place if budgets[-1:] == ["training_time"] else ""
     if timed:  # the epochs follow from what is measured here, for all arms
         arguments.overrides |= {"ablation.budget": "epochs", "ablation.only": [], "ablation.exclude": []}
     start_server()

@@ -1,4 +1,4 @@
-"""What a job of submitit runs, and where it says how that ended."""
+"""What a job of submitit runs, and the file in which submitit records how it ended."""
 
 import pickle
 from pathlib import Path
@@ -43,12 +43,12 @@ def result_file(folder: Path, job: str) -> Path:
     return folder / f"{job}_0_result.pkl"
 
 
-def end_told(folder: Path, job: str) -> str | None:
-    """Return how a job says that its trial ended; None if it has not."""
+def recorded_end(folder: Path, job: str) -> str | None:
+    """Return how the process of a job's trial ended; None if there is no record of an end yet."""
     path = result_file(folder, job)
     if not path.exists():
         return None
     with path.open("rb") as file:
-        outcome, said = pickle.load(file)
-    # An error is told as a traceback, whose last line is the error's class and text.
-    return str(said) if outcome == "success" else str(said).strip().split("\n")[-1].partition(": ")[2]
+        outcome, answer = pickle.load(file)
+    # An error is recorded as a traceback, whose last line is the error's class and text.
+    return str(answer) if outcome == "success" else str(answer).strip().split("\n")[-1].partition(": ")[2]

@@ -1,4 +1,4 @@
-"""Factors and their levels as arms: every combination, one change at a time, or a list of combinations."""
+"""Arms made from factors and their levels: every combination, one change at a time, or a list of combinations."""
 
 import itertools
 import math
@@ -24,20 +24,21 @@ def is_folder_name(name: Any) -> bool:
 
 
 def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
-    """Return an ``ablation`` section with the arms that its factors and design make, and their ``levels``, in place of these two.
+    """Return an ``ablation`` section in which arms and their ``levels`` stand in place of its factors and design.
 
-    The first level of each factor is its default: all defaults together are the first arm, and the baseline unless another is
-    named. ``grid`` crosses all levels; ``one_at_a_time`` changes one factor at a time; a list names combinations, each a mapping
-    factor -> level in which a factor that is left out has its default. An arm is named by its levels, joined by ``-``.
+    The first level of each factor is its default. All defaults together are the first arm, which is the baseline unless
+    another one is named. The design ``grid`` crosses all levels, and ``one_at_a_time`` changes one factor at a time. A list
+    names combinations: each is a mapping factor -> level, and a factor that is left out has its default. An arm's name is
+    its levels, joined by ``-``.
 
     Args:
-        section: What was set; ``arms`` beside factors come after those of the factors.
+        section: What was set. Arms given beside factors come after those made from the factors.
         places: Where each key was set.
         place: Where to look for a key that was not.
 
     Raises:
-        ConfigError: A factor has no level, a level is no mapping, two levels make one name, the design is unknown or too large,
-            or a key is changed by two factors.
+        ConfigError: A factor has no level, a level is not a mapping, two arms get the same name, the design is unknown or too large,
+            or two factors change the same key.
     """
     rest = {key: value for key, value in section.items() if key not in ("factors", "design")}
     if "factors" not in section:
@@ -57,7 +58,7 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
         arms[name] = {key: value for factor, level in levels.items() for key, value in factors[factor][level].items()}
     given = section.get("arms") or {}
     if not isinstance(given, Mapping):
-        return {**rest, "levels": {}}  # refused as any other arms
+        return {**rest, "levels": {}}  # the caller refuses it, as it does without factors
     if twice := sorted(set(arms) & set(given)):
         at = places.get("arms", place)
         raise ConfigError(f"{at}: ablation.arms has an arm named {twice[0]!r}, which the factors make too.")

@@ -68,7 +68,7 @@ class RayLauncher(Launcher):
         self.epochs: dict[Key, int] = {}
 
     def start(self, job: dict[str, Any]) -> None:
-        """Hand a trial over; Ray is started, or connected with, before the first."""
+        """Hand a trial over. Ray is started, or connected to, before the first one."""
         ray = self._ray()
         needs = resources(job["config"], self.plan.gpus)
         directory = Path(job["directory"]).absolute()

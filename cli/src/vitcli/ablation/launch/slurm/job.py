@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ClusterTrial:
-    """One trial, on each machine of its job. Slurm may take the machines back and start the job again at any time."""
+    """One trial, which runs on each machine of its job. Slurm may take the machines back and restart the job at any time."""
 
     def __call__(self, job: dict[str, Any], folder: str) -> str:
         """Run the trial; return how its process ended."""
@@ -25,14 +25,14 @@ class ClusterTrial:
         return run_remote(job, folder, environment)
 
     def checkpoint(self, job: dict[str, Any], folder: str) -> "DelayedSubmission":
-        """Return what the job runs when it is started again: the same, since a trial continues from its own checkpoint."""
+        """Return what the job runs after a restart: the same, since a trial continues from its own checkpoint."""
         from submitit.core.utils import DelayedSubmission
 
         return DelayedSubmission(self, job, folder)
 
 
 def trial_of(submitted: Path) -> dict[str, Any]:
-    """Return the trial that a job runs, from the file that submitit keeps of it: ``ClusterTrial``'s first argument."""
+    """Return the trial that a job runs, from the file that submitit keeps for it: the first argument of ``ClusterTrial``."""
     with submitted.open("rb") as file:
         trial: dict[str, Any] = pickle.load(file).args[0]
     return trial

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.tiny_ablation import ABLATION, PLAIN, write
-from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher, make_launcher
+from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.spec import AblationSpec
 
 IDLE: dict[str, Any] = {"threads": 1, "trainer": {"devices": 1, "num_nodes": 1, "accelerator": "cpu"}}
 """The entries of a configuration that launchers read; nothing can be trained with it."""
@@ -23,6 +24,12 @@ def idle_job(
     config = {**IDLE, "trainer": IDLE["trainer"] | trainer}
     place = str(directory / arm / f"seed{seed}")
     return {"config": config, "directory": place, "arm": arm, "seed": seed, "identity": identity}
+
+
+def idle_plan(directory: Path, gpus: int = 0, workers: int = 0) -> Plan:
+    """Return the plan of an ablation that cannot train, in a directory."""
+    spec = AblationSpec("plain", {"plain": {}}, workers=workers)
+    return Plan(directory.name, directory, "", spec, {"plain": PlannedArm(IDLE, "one", {}, 0, 0)}, gpus)
 
 
 def job_of(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
@@ -80,15 +87,19 @@ def trial_process(place: Path) -> int:
     raise LookupError(place)
 
 
+def launched_by(plan: Plan, class_path: str, **options: Any) -> Plan:
+    """Return the plan with another launcher."""
+    launcher = {"class_path": class_path, "init_args": options}
+    return dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, launcher=launcher))
+
+
 def main(launcher: str, file: str, directory: str) -> None:
     """Run one trial that would take hours, for tests that kill the runner."""
-    from vitcli.ablation.launch.choose import choose
     from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
     from vitcli.config.command_line import parse_arguments
 
     plan = dataclasses.replace(make_plan(parse_arguments(["--config", file])), directory=Path(directory))
-    spec = dataclasses.replace(plan.spec, launcher={"name": launcher})
-    chosen = choose(dataclasses.replace(plan, spec=spec), 1)
+    chosen = make_launcher(launched_by(plan, launcher))
     chosen.start(longer(job_of(plan, "plain", 0), 100_000))
     ends(chosen, 1)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from vitcli.ablation.factors import expand_factors
-from vitcli.ablation.spec import read_spec
+from vitcli.ablation.section import read_spec
+from vitcli.ablation.spec import AblationSpec
 from vitcli.config.errors import ConfigError
 
 FACTORS = {
@@ -14,6 +15,10 @@ FACTORS = {
 
 def arms(**section):
     return expand_factors({"factors": FACTORS, **section}, {}, "a.yaml")["arms"]
+
+
+def spec_of(**section) -> AblationSpec:
+    return read_spec([("a.yaml", section)], "a.yaml")[0]
 
 
 def test_a_grid_crosses_all_levels_in_order():
@@ -33,18 +38,18 @@ def test_a_list_names_combinations_and_the_rest_is_default():
 
 
 def test_the_defaults_are_the_baseline_unless_another_is_named():
-    spec = read_spec({"factors": FACTORS}, {}, "a.yaml")
+    spec = spec_of(factors=FACTORS)
     assert (spec.baseline, len(spec.arms)) == ("relu6-none", 6)
-    assert read_spec({"factors": FACTORS, "baseline": "gelu-se"}, {}, "a.yaml").baseline == "gelu-se"
+    assert spec_of(factors=FACTORS, baseline="gelu-se").baseline == "gelu-se"
 
 
 def test_arms_beside_factors_come_after_them():
-    spec = read_spec({"factors": FACTORS, "arms": {"wide": {"model.width": 24}}}, {}, "a.yaml")
+    spec = spec_of(factors=FACTORS, arms={"wide": {"model.width": 24}})
     assert list(spec.arms)[-1] == "wide"
 
 
 def test_excluded_arms_are_not_chosen():
-    spec = read_spec({"factors": FACTORS, "exclude": "gelu-se,silu-se"}, {}, "a.yaml")
+    spec = spec_of(factors=FACTORS, exclude="gelu-se,silu-se")
     assert spec.chosen == ["relu6-none", "relu6-se", "gelu-none", "silu-none"]
 
 
@@ -79,6 +84,6 @@ def test_excluded_arms_are_not_chosen():
 )
 def test_a_factor_that_makes_no_sense_is_named(section, message):
     with pytest.raises(ConfigError) as caught:
-        read_spec(section, {}, "a.yaml")
+        spec_of(**section)
     assert str(caught.value).startswith("a.yaml: ")
     assert message in str(caught.value)

@@ -13,7 +13,8 @@ from lightning.pytorch import Callback
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.ablation.plan import difference, gather_stages, identity, make_plan, refuse_undeclared
 from vitcli.ablation.planned import Plan, PlannedArm, device_count
-from vitcli.ablation.spec import AblationSpec, merge_sections, read_spec
+from vitcli.ablation.section import read_spec
+from vitcli.ablation.spec import AblationSpec
 from vitcli.ablation.worker import visible_devices
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -35,7 +36,7 @@ def plan_of(path: str, *words: str) -> Plan:
 
 def spec_of(path: str, *words: str) -> AblationSpec:
     arguments = parse_arguments(["--config", path, *words])
-    return read_spec(*merge_sections(arguments.ablation_sections()), arguments.place)
+    return read_spec(arguments.ablation_sections(), arguments.place)[0]
 
 
 def config_of(path: str, *words: str) -> dict:
@@ -242,9 +243,8 @@ def test_the_plan_is_plain_data(path):
 def test_planning_leaves_the_sections_as_they_were():
     section = {"baseline": "a", "arms": {"a": {"x": 1}, "b": None}}
     before = copy.deepcopy(section)
-    merged, places = merge_sections([("one", section), ("two", {"arms.b.y": 2, "seeds": 2})])
+    spec, places = read_spec([("one", section), ("two", {"arms.b.y": 2, "seeds": 2})], "one")
     assert section == before
-    spec = read_spec(merged, places, "one")
     assert spec == AblationSpec("a", {"a": {"x": 1}, "b": {"y": 2}}, seeds=2)
     assert places["arms.b"] == places["seeds"] == "two"
     assert places["arms.a"] == "one"
@@ -329,32 +329,46 @@ def test_a_later_file_restates_one_level_and_leaves_the_others(tmp_path):
     }
 
 
+def launcher_of(path: str, *words: str) -> tuple[str, dict]:
+    """Return the launcher's name and the options that are not at their defaults."""
+    spec = spec_of(path, *words)
+    bare = {"baseline": "a", "arms": {"a": {}}, "launcher": spec.launcher["class_path"]}
+    defaults = read_spec([("bare", bare)], "bare")[0].launcher.get("init_args", {})
+    given = spec.launcher.get("init_args", {})
+    return spec.launcher_name, {name: value for name, value in given.items() if value != defaults[name]}
+
+
 @pytest.mark.parametrize(
-    ("words", "launcher"),
+    ("words", "name", "options"),
     [
-        ([], {"name": "local"}),
-        (["--launcher", "ray"], {"name": "ray"}),
-        (["--launcher.partition", "gpu", "--launcher", "slurm"], {"name": "slurm", "partition": "gpu"}),
-        (["--ablation.launcher", "{name: slurm, timeout_min: 60}"], {"name": "slurm", "timeout_min": 60}),
+        ([], "local", {}),
+        (["--launcher", "ray"], "ray", {}),
+        (["--launcher.partition", "gpu", "--launcher", "slurm"], "slurm", {"partition": "gpu"}),
+        (["--ablation.launcher", "{name: slurm, timeout_min: 50}"], "slurm", {"timeout_min": 50}),
+        (["--launcher", "slurm", "--launcher.slurm_qos", "high"], "slurm", {"qos": "high"}),
+        (["--ablation.launcher", "vitcli.RayLauncher"], "ray", {}),
+        (["--ablation.launcher", "{class_path: vitcli.SlurmLauncher, mem_gb: 4}"], "slurm", {"mem_gb": 4}),
+        (["--ablation.launcher", "{class_path: vitcli.RayLauncher, init_args: {num_gpus: 1}}"], "ray", {"num_gpus": 1}),
     ],
 )
-def test_the_launcher_is_a_word_or_a_name_with_options(words, launcher, path):
-    assert spec_of(path, *words).launcher == launcher
+def test_the_launcher_is_a_word_or_a_class_and_its_options_stand_beside_it(words, name, options, path):
+    assert launcher_of(path, *words) == (name, options)
 
 
-def test_another_launcher_drops_the_options_of_the_file_s(tmp_path, path):
-    section = {**ABLATION, "launcher": {"name": "slurm", "partition": "gpu", "timeout_min": 60}}
+def test_options_are_added_to_the_file_s_launcher_and_another_launcher_drops_them(tmp_path):
+    section = {**ABLATION, "launcher": {"name": "slurm", "partition": "gpu", "timeout_min": 50}}
     file = write(tmp_path / "slurm.yaml", PLAIN, ablation=section)
-    assert spec_of(file, "--launcher.partition", "cpu").launcher == {
-        "name": "slurm",
-        "partition": "cpu",
-        "timeout_min": 60,
-    }
-    assert spec_of(file, "--launcher", "slurm").launcher == section["launcher"]
-    assert spec_of(file, "--launcher", "ray", "--launcher.num_gpus", "0.5").launcher == {"name": "ray", "num_gpus": 0.5}
+
+    def options(*words: str) -> dict:
+        name, given = launcher_of(file, *words)
+        return {"name": name, **given}
+
+    assert options("--launcher.partition", "cpu") == {"name": "slurm", "partition": "cpu", "timeout_min": 50}
+    assert options("--launcher", "slurm") == section["launcher"]
+    assert options("--launcher", "ray", "--launcher.num_gpus", "0.5") == {"name": "ray", "num_gpus": 0.5}
 
 
-@pytest.mark.parametrize(("words", "retry"), [([], ()), (["--retry", "failed"], ("failed",))])
+@pytest.mark.parametrize(("words", "retry"), [([], []), (["--retry", "failed"], ["failed"])])
 def test_failed_trials_are_run_again_where_that_is_said(words, retry, path):
     assert spec_of(path, *words).retry == retry
 

@@ -81,7 +81,7 @@ class Cluster:
 def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path, runs, capfd, monkeypatch):
     ablation = {**ABLATION, "seeds": 6, "stop_early": {"after": 3}}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
-    monkeypatch.setattr(run, "choose", lambda plan, workers: Cluster(plan))
+    monkeypatch.setattr(run, "make_launcher", Cluster)
     assert main(["fit", "--config", path]) == 0
     # After the third seed of gelu, plain's fourth trains.
     assert {key for key in results(runs) if key.startswith("gelu")} == {f"gelu/seed{seed}" for seed in range(3)}
@@ -94,7 +94,7 @@ def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path,
 def test_trials_start_seed_by_seed_and_the_costly_arms_first(tmp_path, runs, capfd, monkeypatch):
     ablation = {**ABLATION, "arms": {"plain": {}, "gelu": {"model.backbone.width": 32}}, "seeds": 2}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
-    monkeypatch.setattr(run, "choose", lambda plan, workers: Cluster(plan))
+    monkeypatch.setattr(run, "make_launcher", Cluster)
     assert main(["fit", "--config", path]) == 0
     told = [line.split(":")[0] for line in capfd.readouterr().out.split("\n") if line.startswith("[")]
     assert told == ["[1/4] gelu seed 0", "[2/4] plain seed 0", "[3/4] gelu seed 1", "[4/4] plain seed 1"]

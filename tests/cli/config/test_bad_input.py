@@ -264,19 +264,19 @@ def plan_error(tmp_path: Path, words: str, **ablation: object) -> str:
     [
         ("--ablation.only nope", "ablation.only names 'nope', which is no arm; valid names are gelu, plain."),
         ("--ablation.only gelu,gellu", "ablation.only names 'gellu', which is no arm; did you mean gelu?"),
-        ("--ablation.only 3", "ablation.only is 3; expected names of arms"),
+        ("--ablation.only 3", "ablation.only is [3]; expected str."),
         ("--ablation.baseline plian", "ablation.baseline names 'plian', which is no arm; did you mean plain?"),
         ("--ablation.seeds 0", "ablation.seeds is 0; expected a whole number of at least 1."),
-        ("--ablation.seeds x", "ablation.seeds is 'x'; expected a whole number of at least 1."),
+        ("--ablation.seeds x", "ablation.seeds is 'x'; expected int."),
         ("--ablation.workers -1", "ablation.workers is -1; expected a whole number of at least 0."),
         ("--ablation.arms [a]", "ablation.arms is ['a']; expected arms, each a name and the keys that it changes."),
         ("--ablation.arms.gelu 3", "ablation.arms.gelu is 3; expected keys and the values that the arm gives them."),
-        ("--ablation.metric.direction sideways", "ablation.metric.direction is 'sideways'; expected max or min."),
+        ("--ablation.metric.direction sideways", "ablation.metric.direction is 'sideways'; expected 'max', 'min'."),
         (
             "--ablation.metric.nam x",
-            "ablation.metric.nam is set, but ablation.metric has no entry 'nam'; did you mean name?",
+            "ablation.metric.nam has no entry 'nam' in ablation.metric; did you mean name?",
         ),
-        ("--ablation.sedes 3", "ablation.sedes is set, but ablation has no entry 'sedes'; did you mean seeds?"),
+        ("--ablation.sedes 3", "ablation.sedes has no entry 'sedes' in ablation; did you mean seeds?"),
         ("--ablation 3", "ablation is 3; expected a section with baseline and arms."),
     ],
 )
@@ -287,7 +287,7 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
 @pytest.mark.parametrize(
     ("ablation", "said"),
     [
-        ({"seeds": "x"}, "arms.yaml: ablation.seeds is 'x'; expected a whole number of at least 1."),
+        ({"seeds": "x"}, "arms.yaml: ablation.seeds is 'x'; expected int."),
         ({"arms": {}}, "arms.yaml: ablation.arms is {}; expected arms"),
         ({"arms": {"plain": {}, "a/b": {}}}, "arms.yaml: ablation.arms has an arm named 'a/b'; use letters"),
         (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vitcli.ablation.entries import StopEarly
-from vitcli.ablation.spec import read_spec
+from vitcli.ablation.section import read_spec
+from vitcli.ablation.spec import StopEarly
 from vitcli.config.errors import ConfigError
 from vitcli.statistics.sequential import arms_to_stop
 
@@ -113,27 +113,30 @@ def test_a_difference_of_many_standard_deviations_is_seen_at_the_first_look_more
 SECTION = {"baseline": "a", "arms": {"a": {}, "b": {}}, "seeds": 6}
 
 
+def of(**section) -> StopEarly | None:
+    return read_spec([("a.yaml", SECTION | section)], "a.yaml")[0].stop_early
+
+
 def test_the_section_says_after_how_many_seeds_and_at_which_level():
-    assert read_spec(SECTION, {}, "a.yaml").stop_early is None
-    assert read_spec({**SECTION, "stop_early": {"after": 3}}, {}, "a.yaml").stop_early == StopEarly(3, 0.05)
-    given = read_spec({**SECTION, "stop_early": {"after": 5, "level": 0.1}}, {}, "a.yaml").stop_early
-    assert given == StopEarly(5, 0.1)
+    assert of() is None
+    assert of(stop_early={"after": 3}) == StopEarly(3, 0.05)
+    assert of(stop_early={"after": 5, "level": 0.1}) == StopEarly(5, 0.1)
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (3, "ablation.stop_early is 3; expected after (seeds before the first look) and level (0.05)."),
+        (3, "ablation.stop_early is 3; expected keys and values, such as ablation.stop_early.after."),
         ({"after": 2}, "ablation.stop_early.after is 2; expected a whole number of at least 3."),
         (
             {"after": 6},
-            "ablation.stop_early.after is 6 of 6 seeds, which leaves none to save; take fewer, or more seeds.",
+            "ablation.stop_early.after is 6 of 6 seeds, so no seed could be saved; lower it or raise ablation.seeds.",
         ),
-        ({"after": 3, "level": 1}, "ablation.stop_early.level is 1; expected a number between 0 and 1."),
-        ({"after": 3, "levle": 0.1}, "ablation.stop_early has no entry 'levle'; did you mean level?"),
+        ({"after": 3, "level": 1}, "ablation.stop_early.level is 1.0; expected a number between 0 and 1."),
+        ({"after": 3, "levle": 0.1}, "ablation.stop_early.levle has no entry 'levle' in ablation.stop_early; did you"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(value, said):
     with pytest.raises(ConfigError) as caught:
-        read_spec({**SECTION, "stop_early": value}, {}, "a.yaml")
+        of(stop_early=value)
     assert said in str(caught.value)

@@ -9,7 +9,6 @@ from typing import Any
 from rich.table import Table
 
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.spec import merge_sections, read_spec
 from vitcli.ablation.worker import Worker, plan_in_worker, set_gpus_and_log, start_server
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
@@ -32,8 +31,9 @@ def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any]]:
     Raises:
         ConfigError: The input is bad, or an arm cannot be measured.
     """
-    spec = read_spec(*merge_sections(arguments.ablation_sections()), arguments.place)
-    timed = arguments.place if spec.budget == "training_time" else ""
+    sections = [section for _, section in arguments.ablation_sections() if isinstance(section, dict)]
+    budgets = [section["budget"] for section in sections if "budget" in section]
+    timed = arguments.place if budgets[-1:] == ["training_time"] else ""
     if timed:  # the epochs of all arms follow from these measurements, so all arms are measured, with equal epochs
         arguments.overrides |= {"ablation.budget": "epochs", "ablation.only": [], "ablation.exclude": []}
     start_server()

@@ -1,4 +1,4 @@
-"""An ablation whose arms are resolved, before its budget is shared out."""
+"""An ablation whose arms are resolved; the epochs that its budget gives them are not known yet."""
 
 import copy
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.spec import AblationSpec, ablation_name, merge_sections, read_spec
+from vitcli.ablation.section import read_spec
+from vitcli.ablation.spec import AblationSpec, ablation_name
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve, schema
 from vitcli.config.overlay import lay_over
@@ -14,7 +15,7 @@ from vitcli.config.overlay import lay_over
 
 @dataclass(frozen=True)
 class Draft:
-    """What the files and the command line say.
+    """The content of the files and the command line.
 
     Args:
         spec: The ``ablation`` section.
@@ -22,7 +23,7 @@ class Draft:
         budget_place: Where the budget is set, for messages.
         metric_place: Where the metric is set, for messages.
         configs: Each arm's resolved configuration, with the epochs that the files give it.
-        places: Where each arm comes from, for messages.
+        places: For each arm, the file that sets it and its name, for messages.
     """
 
     spec: AblationSpec
@@ -34,27 +35,26 @@ class Draft:
 
     @property
     def name(self) -> str:
-        """The ablation's."""
+        """The ablation's name."""
         return ablation_name([self.file])
 
     @property
     def directory(self) -> Path:
-        """Where the ablation goes."""
+        """The directory of the ablation's results."""
         return Path(self.configs[self.spec.baseline]["runs"]) / self.name
 
 
 def resolve_arms(arguments: Arguments) -> Draft:
-    """Resolve every arm, without building one.
+    """Resolve the configuration of every arm; no model is built.
 
     Raises:
         ConfigError: Something in the files, an arm or on the command line is wrong.
     """
-    section, places = merge_sections(arguments.ablation_sections())
-    spec = read_spec(section, places, arguments.place)
+    spec, places = read_spec(arguments.ablation_sections(), arguments.place)
     base = base_config(arguments)
     base["threads"] = 1 if base.get("threads") is None else base["threads"]
     base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)
-    made = places.get("factors", arguments.place)  # where the arms that nobody wrote down come from
+    made = places.get("factors", arguments.place)  # the place of arms that follow from factors
     named = {arm: f"{places.get(f'arms.{arm}', made)}, arm {arm}" for arm in spec.arms}
     return Draft(
         spec,

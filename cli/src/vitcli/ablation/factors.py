@@ -1,34 +1,44 @@
-"""Factors and their levels as arms: every combination, one change at a time, or a list of combinations."""
+"""Arms made from factors and their levels: every combination, one change at a time, or a list of combinations."""
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.ablation.entries import good_name
 from vitcli.config.errors import ConfigError, alike, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
-MOST = 1000
-"""Arms of a design at most: more is a slip."""
+MOST_ARMS = 1000
+"""Largest number of arms of a design. A larger one is a typing error."""
+
+FORBIDDEN = re.compile(r'[/\\:*?"<>|\s\x00-\x1f]|^\.|^-|^$')
+FOLDER_NAME = "use letters, digits, _ and -, in quotes where YAML reads a word as something else (it names a folder)."
+"""What a message says of a name for which ``is_folder_name`` is false."""
+
+
+def is_folder_name(name: Any) -> bool:
+    """Whether a name can be that of a folder."""
+    return isinstance(name, str) and not FORBIDDEN.search(name)
 
 
 def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
-    """Return an ``ablation`` section with the arms that its factors and design make, and their ``levels``, in place of these two.
+    """Return an ``ablation`` section in which arms and their ``levels`` stand in place of its factors and design.
 
-    The first level of each factor is its default: all defaults together are the first arm, and the baseline unless another is
-    named. ``grid`` crosses all levels; ``one_at_a_time`` changes one factor at a time; a list names combinations, each a mapping
-    factor -> level in which a factor that is left out has its default. An arm is named by its levels, joined by ``-``.
+    The first level of each factor is its default. All defaults together are the first arm, which is the baseline unless
+    another one is named. The design ``grid`` crosses all levels, and ``one_at_a_time`` changes one factor at a time. A list
+    names combinations: each is a mapping factor -> level, and a factor that is left out has its default. An arm's name is
+    its levels, joined by ``-``.
 
     Args:
-        section: What was set; ``arms`` beside factors come after those of the factors.
+        section: What was set. Arms given beside factors come after those made from the factors.
         places: Where each key was set.
         place: Where to look for a key that was not.
 
     Raises:
-        ConfigError: A factor has no level, a level is no mapping, two levels make one name, the design is unknown or too large,
-            or a key is changed by two factors.
+        ConfigError: A factor has no level, a level is not a mapping, two arms get the same name, the design is unknown or
+            too large, or two factors change the same key.
     """
     rest = {key: value for key, value in section.items() if key not in ("factors", "design")}
     if "factors" not in section:
@@ -36,7 +46,7 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
             at = places.get("design", place)
             raise ConfigError(f"{at}: ablation.design is set, but there are no ablation.factors for it.")
         return {**rest, "levels": {}}
-    factors = _checked(section["factors"], places.get("factors", place))
+    factors = _check_levels(section["factors"], places.get("factors", place))
     at = places.get("design", place)
     arms: dict[str, dict[str, Any]] = {}
     chosen: dict[str, dict[str, str]] = {}
@@ -48,14 +58,14 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
         arms[name] = {key: value for factor, level in levels.items() for key, value in factors[factor][level].items()}
     given = section.get("arms") or {}
     if not isinstance(given, Mapping):
-        return {**rest, "levels": {}}  # refused as any other arms
+        return {**rest, "levels": {}}  # the caller refuses it, as it does without factors
     if twice := sorted(set(arms) & set(given)):
         at = places.get("arms", place)
         raise ConfigError(f"{at}: ablation.arms has an arm named {twice[0]!r}, which the factors make too.")
     return {"baseline": next(iter(arms)), **rest, "arms": {**arms, **given}, "levels": chosen}
 
 
-def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
+def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
     if not isinstance(factors, Mapping) or not factors:
         raise ConfigError(
             f"{place}: ablation.factors is {factors!r}; expected factors, each a name and its levels, "
@@ -69,7 +79,7 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
                 f"{place}: ablation.factors.{factor} is {levels!r}; "
                 "expected levels, each a name and the keys that it changes."
             )
-        if not good_name(str(factor)):
+        if not is_folder_name(str(factor)):
             raise ConfigError(f"{place}: ablation.factors has a factor named {factor!r}; use letters, digits, _ and -.")
         if (count := Counter(map(str, levels))).total() > len(count):
             twice = count.most_common(1)[0][0]
@@ -78,11 +88,8 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
                 "give one another name."
             )
         for level, change in levels.items():
-            if isinstance(level, bool) or level is None or not good_name(str(level)):
-                raise ConfigError(
-                    f"{place}: ablation.factors.{factor} has a level named {level!r}; use letters, digits, _ and -, "
-                    "in quotes where YAML reads a word as something else (it names a folder)."
-                )
+            if isinstance(level, bool) or level is None or not is_folder_name(str(level)):
+                raise ConfigError(f"{place}: ablation.factors.{factor} has a level named {level!r}; {FOLDER_NAME}")
             if change is not None and not isinstance(change, Mapping):
                 raise ConfigError(
                     f"{place}: ablation.factors.{factor}.{level} is {change!r}; "
@@ -101,13 +108,13 @@ def _checked(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any]]]:
 def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, place: str) -> list[dict[str, str]]:
     default = {factor: next(iter(levels)) for factor, levels in factors.items()}
     if isinstance(design, list) and design:
-        return [default | _named(one, factors, place) for one in design]
+        return [default | _combination(one, factors, place) for one in design]
     if design == "grid":
         count = math.prod(len(levels) for levels in factors.values())
-        if count > MOST:
+        if count > MOST_ARMS:
             raise ConfigError(
                 f"{place}: ablation.design is 'grid' of {count:,} arms; "
-                f"expected at most {MOST:,}: leave levels out or take one_at_a_time."
+                f"expected at most {MOST_ARMS:,}: leave levels out or take one_at_a_time."
             )
         return [dict(zip(factors, levels, strict=True)) for levels in itertools.product(*factors.values())]
     if design == "one_at_a_time":
@@ -118,7 +125,7 @@ def _combinations(factors: dict[str, dict[str, dict[str, Any]]], design: Any, pl
     )
 
 
-def _named(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place: str) -> dict[str, str]:
+def _combination(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place: str) -> dict[str, str]:
     if not isinstance(one, Mapping):
         raise ConfigError(f"{place}: ablation.design has {one!r}; expected factors and their levels.")
     for factor, level in one.items():

@@ -69,7 +69,7 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
         refuse_unscored(config, draft.places[arm])
         changed = difference(configs[spec.baseline], config)
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])
-        costs[arm] = _cost(counter, config, spec.launcher["name"], draft.places[arm])
+        costs[arm] = _cost(counter, config, spec.launcher_name, draft.places[arm])
     refuse_metric(spec.metric.name, _on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
     configs, measured = _with_budget(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
     arms = {}

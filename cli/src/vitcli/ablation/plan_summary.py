@@ -28,7 +28,7 @@ def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
         "baseline": plan.spec.baseline,
         "metric": {"name": plan.spec.metric.name, "direction": plan.spec.metric.direction},
         "budget": plan.budget,
-        "launcher": plan.spec.launcher["name"],
+        "launcher": plan.spec.launcher_name,
         "seeds": plan.spec.seeds,
         "trials": plan.spec.seeds * len(arms),
         "to_run": to_run,

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
-from vitcli.ablation.launch.choose import choose
-from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
+from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
@@ -61,7 +60,7 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     with console.status("importing and planning ..."):
         plan = plan_in_worker(arguments)
     trials = _in_order(plan)
-    launcher = choose(plan, plan.parallel_trials(len(trials)))
+    launcher = make_launcher(plan)
     with directory_lock(plan.directory), explain_write_errors(plan.directory):
         dropped = stopped_arms(plan)
         work = _sort(plan, trials, dropped)

@@ -25,7 +25,7 @@ VALUES = (
 """Types that are written as text, numbers, lists or mappings; any other class is a part."""
 
 PUBLIC = (
-    *("vitmodels", "vitcore", "vittasks", "torch.nn", "torch.optim"),
+    *("vitmodels", "vitcore", "vittasks", "vitcli", "torch.nn", "torch.optim"),
     *("lightning.pytorch.callbacks", "lightning.pytorch.loggers"),
 )
 """Where a bare class name is looked for when a suggestion is made."""
@@ -137,13 +137,16 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
     kind = wanted(annotation)
     if not hasattr(module, name):
-        names = [f"{module_name}.{one}" for one, object_ in vars(module).items() if _makes(object_, kind)]
+        names = [f"{module_name}.{one}" for one, object_ in inspect.getmembers(module) if _makes(object_, kind)]
         raise origin.error(f"is {path!r}, which cannot be imported{nearest(path, names)}")
     found = getattr(module, name)
     if not _makes(found, kind):
         places = [(home, importlib.import_module(home)) for home in dict.fromkeys((module_name, *PUBLIC))]
         names = [
-            f"{home}.{one}" for home, place in places for one, object_ in vars(place).items() if _makes(object_, kind)
+            f"{home}.{one}"
+            for home, place in places
+            for one, object_ in inspect.getmembers(place)
+            if _makes(object_, kind)
         ]
         alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
         hint = f"; did you mean {alike[0]}?" if alike else nearest(path, names)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.launching import ends, job_of, longer, tiny_plan, trial_process, until
+from tests.cli.launching import ends, idle_plan, job_of, longer, tiny_plan, trial_process, until
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from vitcli.ablation.launch.ray.launcher import RayLauncher
 from vitcli.ablation.launch.remote import epochs_done
+from vitcli.ablation.section import read_spec
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
 
@@ -32,9 +33,10 @@ def here(plan, tmp_path):
 
 
 @pytest.fixture
-def launcher():
+def launcher(tmp_path, monkeypatch):
     """Two trials at a time."""
-    one = RayLauncher(100, {"max_retries": 1}, cores=2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    one = RayLauncher(idle_plan(tmp_path), max_retries=1)
     yield one
     one.stop()
 
@@ -133,7 +135,14 @@ def test_a_trial_of_two_ranks_is_one_training_on_one_machine_or_two(here, launch
 @ray_itself
 def test_ray_and_its_trials_end_with_a_runner_that_is_killed(here, tmp_path):
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
-    words = [sys.executable, "-m", "tests.cli.launching", "ray", str(tmp_path / "arms.yaml"), str(here.directory)]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.cli.launching",
+        "vitcli.RayLauncher",
+        str(tmp_path / "arms.yaml"),
+        str(here.directory),
+    ]
     runner = subprocess.Popen(words)
     place = here.trial_directory("plain", 0)
     try:
@@ -151,15 +160,15 @@ def test_ray_and_its_trials_end_with_a_runner_that_is_killed(here, tmp_path):
     [
         (
             {"adress": "auto"},
-            "ablation.launcher.adress is set, but the launcher ray has no option 'adress'; did you mean",
+            "ablation.launcher.adress has no entry 'adress' in ablation.launcher; did you mean address?",
         ),
-        ({"num_gpus": "half"}, "ablation.launcher.num_gpus is 'half'; expected a whole number or a number."),
-        ({"max_retries": 1.5}, "ablation.launcher.max_retries is 1.5; expected a whole number."),
+        ({"num_gpus": "half"}, "ablation.launcher.num_gpus is 'half'; expected int or float or null."),
+        ({"max_retries": 1.5}, "ablation.launcher.max_retries is 1.5; expected int."),
     ],
 )
 def test_a_wrong_option_is_a_sentence(options, said):
     with pytest.raises(ConfigError) as error:
-        RayLauncher(1, options, cores=1)
+        read_spec([("arms.yaml", {"baseline": "a", "arms": {"a": {}}, "launcher": {"name": "ray", **options}})], "")
     assert said in str(error.value)
 
 
@@ -167,17 +176,17 @@ def test_a_wrong_option_is_a_sentence(options, said):
     ("address", "said"),
     [
         ("not an address", "ablation.launcher.address is 'not an address', but Ray does not answer: "),
-        ("127.0.0.1:9", "ablation.launcher.address is '127.0.0.1:9', but nobody listens there ("),
+        ("127.0.0.1:9", "ablation.launcher.address is '127.0.0.1:9', but nothing listens there ("),
     ],
 )
 def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path, address, said):
     code = """
 import sys
 from pathlib import Path
-from tests.cli.launching import idle_job
+from tests.cli.launching import idle_job, idle_plan
 from vitcli.ablation.launch.ray.launcher import RayLauncher
 try:
-    RayLauncher(1, {"address": sys.argv[2]}, 1).start(idle_job(Path(sys.argv[1])))
+    RayLauncher(idle_plan(Path(sys.argv[1])), address=sys.argv[2]).start(idle_job(Path(sys.argv[1])))
 except ValueError as error:
     print(error)
 """
@@ -190,8 +199,8 @@ BLOCKED = """
 import sys
 sys.modules["{package}"] = None
 from pathlib import Path
-from vitcli.ablation.launch.ray.launcher import RayLauncher
-from vitcli.ablation.launch.slurm.launcher import SlurmLauncher
+from tests.cli.launching import idle_plan
+from vitcli import RayLauncher, SlurmLauncher, SubmititLocalLauncher
 try:
     {call}
 except ValueError as error:
@@ -202,13 +211,21 @@ except ValueError as error:
 @pytest.mark.parametrize(
     ("package", "call", "said"),
     [
-        ("ray", "RayLauncher(1, {}, 1)", "ablation.launcher is ray, which needs the package ray; install it by "),
+        (
+            "ray",
+            "RayLauncher(idle_plan(Path('x')))",
+            "ablation.launcher is ray, which needs the package ray; install it by ",
+        ),
         (
             "submitit",
-            "SlurmLauncher('slurm', Path('x'), 1, {})",
+            "SlurmLauncher(idle_plan(Path('x')))",
             "ablation.launcher is slurm, which needs the package ",
         ),
-        ("submitit", "SlurmLauncher('local', Path('x'), 1, {})", "ablation.launcher is submitit_local, which needs "),
+        (
+            "submitit",
+            "SubmititLocalLauncher(idle_plan(Path('x')))",
+            "ablation.launcher is submitit_local, which needs ",
+        ),
     ],
 )
 def test_a_missing_package_is_a_sentence_that_names_the_extra(package, call, said):
@@ -220,9 +237,7 @@ def test_a_missing_package_is_a_sentence_that_names_the_extra(package, call, sai
 
 
 def test_the_runner_imports_neither_torch_nor_a_launcher_that_was_not_chosen():
-    code = (
-        "import sys, vitcli.ablation.run, vitcli.ablation.launch.choose; print(*sorted({*sys.modules} & {*sys.argv}))"
-    )
+    code = "import sys, vitcli.ablation.run; print(*sorted({*sys.modules} & {*sys.argv}))"
     names = ["torch", "lightning", "ray", "submitit"]
     out = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True).stdout
     assert out.strip() == ""

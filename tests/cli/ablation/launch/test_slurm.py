@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli import fake_slurm
-from tests.cli.launching import ends, idle_job, job_of, longer, tiny_plan, trial_process, until
+from tests.cli.launching import ends, idle_job, idle_plan, job_of, longer, tiny_plan, trial_process, until
 from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.ablation.launch.remote import epochs_done
 from vitcli.ablation.launch.slurm.launcher import SlurmLauncher
+from vitcli.ablation.launch.slurm.local import SubmititLocalLauncher
+from vitcli.ablation.section import read_spec
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
 
@@ -30,11 +32,11 @@ def cluster(tmp_path, monkeypatch):
     for name, value in fake_slurm.install(place, cores=0).items():
         monkeypatch.setenv(name, value)
     yield place
-    SlurmLauncher("slurm", tmp_path / "none", 1, {}).queue.cancel(fake_slurm.jobs(place))
+    SlurmLauncher(idle_plan(tmp_path / "none")).queue.cancel(fake_slurm.jobs(place))
 
 
 def launcher(folder, **options) -> SlurmLauncher:
-    return SlurmLauncher("slurm", folder / "runs" / "arms", 100, FAST | options)
+    return SlurmLauncher(idle_plan(folder / "runs" / "arms"), **FAST | options)
 
 
 def handed_over(folder, cluster, *jobs, **options) -> tuple[SlurmLauncher, list[str]]:
@@ -52,7 +54,7 @@ def lines(script: str) -> dict[str, str]:
 
 def test_trials_started_together_are_one_array_of_the_requested_kind(tmp_path, cluster):
     jobs = [idle_job(tmp_path, seed=seed, devices=2) for seed in range(3)]
-    options = {"partition": "long", "timeout_min": 90, "gpus_per_node": 1, "slurm_array_parallelism": 2, "mem_gb": 4}
+    options = {"partition": "long", "timeout_min": 90, "gpus_per_node": 1, "array_parallelism": 2, "mem_gb": 4}
     _, scripts = handed_over(tmp_path, cluster, *jobs, **options)
     assert len(scripts) == 1
     said = lines(scripts[0])
@@ -138,6 +140,7 @@ def test_a_job_that_left_the_queue_without_a_word_ends_its_trial_with_slurms_rea
 
 def test_the_scheduler_is_asked_seldom_however_often_the_runner_waits(tmp_path, cluster):
     one, _ = handed_over(tmp_path, cluster, *(idle_job(tmp_path, seed=seed) for seed in range(3)), poll_seconds=3600)
+    until(lambda: fake_slurm.calls(cluster).count("run") == 3)  # the cluster's own processes have begun
     before = fake_slurm.calls(cluster)
     for _ in range(5):
         one.wait(0.6)
@@ -151,7 +154,9 @@ def test_jobs_count_as_living_while_the_scheduler_does_not_answer(tmp_path, clus
     until_then = time.monotonic() + 2
     while time.monotonic() < until_then:
         assert one.wait(0.1) == []
-    with pytest.raises(ConfigError, match="squeue fails, so nobody knows whether earlier jobs of this ablation live"):
+    with pytest.raises(
+        ConfigError, match="squeue fails, so it is not known whether earlier jobs of this ablation still run"
+    ):
         launcher(tmp_path)
 
 
@@ -163,19 +168,36 @@ def test_what_sbatch_refuses_is_a_sentence_with_its_reason(tmp_path, cluster):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"partitoin": "gpu"}, "has no option 'partitoin'; did you mean partition?"),
-        ({"slurm_qoss": "high"}, "has no option 'qoss'; did you mean qos?"),
-        ({"timeout_min": "an hour"}, "ablation.launcher.timeout_min is 'an hour'; expected a whole number."),
-        ({"gpus_per_node": True}, "ablation.launcher.gpus_per_node is True; expected a whole number."),
-        ({"setup": "module load cuda"}, "ablation.launcher.setup is 'module load cuda'; expected a list."),
-        ({"num_gpus": 1}, "has no option 'num_gpus'"),
+        (
+            {"partitoin": "gpu"},
+            "ablation.launcher.partitoin has no entry 'partitoin' in ablation.launcher; did you mean",
+        ),
+        ({"slurm_qoss": "high"}, "has no entry 'qoss' in ablation.launcher; did you mean qos?"),
+        ({"timeout_min": "an hour"}, "ablation.launcher.timeout_min is 'an hour'; expected int."),
+        ({"gpus_per_node": True}, "ablation.launcher.gpus_per_node is True; expected int or null."),
+        ({"setup": "module load cuda"}, "ablation.launcher.setup is 'module load cuda'; expected list or null."),
+        ({"num_gpus": 1}, "has no entry 'num_gpus'"),
     ],
 )
-def test_a_wrong_option_is_a_sentence_before_anything_is_written(tmp_path, cluster, options, said):
+def test_a_wrong_option_is_a_sentence(options, said):
+    section = {"baseline": "a", "arms": {"a": {}}, "launcher": {"name": "slurm", **options}}
     with pytest.raises(ConfigError) as error:
-        launcher(tmp_path, **options)
+        read_spec([("arms.yaml", section)], "arms.yaml")
+    assert str(error.value).startswith("arms.yaml: ablation.launcher.")
     assert said in str(error.value)
-    assert not (tmp_path / "runs").exists()
+
+
+def test_what_submitit_refuses_is_a_sentence(tmp_path, cluster):
+    with pytest.raises(ConfigError, match=r"ablation\.launcher: submitit refuses the options: "):
+        handed_over(tmp_path, cluster, idle_job(tmp_path), cpus_per_gpu=2)
+
+
+def test_every_parameter_of_submitit_is_an_option():
+    from submitit import AutoExecutor, SlurmExecutor
+
+    known = {field.name for field in dataclasses.fields(SlurmLauncher)}
+    # name is the launcher's own word, for which there is job_name; submitit itself warns of num_gpus.
+    assert AutoExecutor._typed_parameters().keys() | SlurmExecutor._valid_parameters() <= known | {"name", "num_gpus"}
 
 
 def test_without_slurms_commands_a_sentence_names_the_way_out(tmp_path, monkeypatch):
@@ -203,8 +225,8 @@ def placed(plan, folder):
 @pytest.mark.slow  # two trials in processes that import everything
 def test_trials_under_slurm_and_under_submitits_local_executor_have_the_same_bits(plan, tmp_path, free_cluster):
     here, there = placed(plan, tmp_path / "here"), placed(plan, tmp_path / "there")
-    one = SlurmLauncher("slurm", here.directory, 100, FAST)
-    two = SlurmLauncher("local", there.directory, 1, {})
+    one = SlurmLauncher(here, **FAST)
+    two = SubmititLocalLauncher(there)
     one.start(job_of(here, "gelu", 1))
     causes, epochs = ends(one, 1)
     two.start(job_of(there, "gelu", 1))
@@ -227,14 +249,14 @@ def test_a_preempted_trial_continues_from_its_checkpoint_and_a_second_runner_see
     here = placed(plan, tmp_path)
     job = longer(job_of(here, "plain", 0), 60)
     place = here.trial_directory("plain", 0)
-    first = SlurmLauncher("slurm", here.directory, 100, FAST)
+    first = SlurmLauncher(here, **FAST)
     first.start(job)
     first.wait(0)
     until(lambda: epochs_done(place) >= 2)
     del first
     subprocess.run(["scancel", "--signal", "USR2", "100"], check=True)
     until(lambda: fake_slurm.jobs(free_cluster)["100"]["starts"] == 2)
-    second = SlurmLauncher("slurm", here.directory, 100, FAST)
+    second = SlurmLauncher(here, **FAST)
     second.start(job)
     causes, epochs = ends(second, 1)
     second.stop()
@@ -250,7 +272,7 @@ def test_a_preempted_trial_continues_from_its_checkpoint_and_a_second_runner_see
 def test_a_trial_on_two_machines_is_one_training(plan, tmp_path, free_cluster):
     here = placed(plan, tmp_path)
     job = longer(job_of(here, "plain", 0), 1, num_nodes=2, strategy="ddp", limit_train_batches=2)
-    one = SlurmLauncher("slurm", here.directory, 100, FAST)
+    one = SlurmLauncher(here, **FAST)
     one.start(job)
     ends(one, 1)
     one.stop()
@@ -264,7 +286,7 @@ def test_a_trial_on_two_machines_is_one_training(plan, tmp_path, free_cluster):
 @pytest.mark.slow  # a trial that begins to train
 def test_submitits_local_executor_records_a_killed_trial_and_stops_the_others(plan, tmp_path):
     here = placed(plan, tmp_path)
-    one = SlurmLauncher("local", here.directory, 2, {})
+    one = SubmititLocalLauncher(here)
     for seed in range(2):
         one.start(longer(job_of(here, "plain", seed), 100_000))
     one.wait(0)

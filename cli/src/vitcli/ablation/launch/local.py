@@ -1,29 +1,30 @@
 """Trials in processes of this machine, forked from a server that has imported everything once."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
 
-from vitcli.ablation.launch.launcher import Ended, Epoch, Key
+from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
+from vitcli.ablation.launch.resources import refuse_several_machines
+from vitcli.ablation.planned import Plan
 from vitcli.ablation.state import cause_of_exit
 from vitcli.ablation.worker import Worker, trial
 
 
-class LocalLauncher:
-    """Processes beside each other, each with its GPUs if there are any; more processes than GPUs share them evenly.
+class LocalLauncher(Launcher):
+    """Runs trials in processes beside each other, each with its own GPUs; if there are more processes, they share evenly.
 
     Args:
-        places: Trials at a time.
-        gpus: The GPUs that one trial takes, for each trial that has some of its own.
+        plan: The ablation.
+
+    Raises:
+        ConfigError: A trial needs several machines.
     """
 
-    def __init__(self, places: int, gpus: Sequence[tuple[int, ...]] = ((),)) -> None:
-        self.places, self.gpus = places, list(gpus)
+    def __init__(self, plan: Plan) -> None:
+        refuse_several_machines(plan)
+        self.places, self.gpus = plan.parallel_trials(plan.spec.trials), plan.places
         self.running: dict[Key, tuple[Worker, tuple[int, ...]]] = {}
-
-    def adopt(self, job: dict[str, Any]) -> bool:
-        """No: a trial ends with its runner."""
-        return False
 
     def start(self, job: dict[str, Any]) -> None:
         """Start a trial on the GPUs that the fewest trials use."""
@@ -45,19 +46,15 @@ class LocalLauncher:
                 happened.append((key, Ended(cause_of_exit(worker.process.exitcode))))
         return happened
 
-    def withdraw(self, trials: Collection[Key]) -> set[Key]:
-        """Nothing: a trial that has its place trains."""
-        return set()
-
     def stop(self) -> None:
-        """Kill every trial and what it started."""
+        """Kill every trial and the processes that it started."""
         for worker, _ in self.running.values():
             worker.stop()
         self.running.clear()
 
 
 def least_used(places: Sequence[tuple[int, ...]], used: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return the place that the fewest trials have, the first of several: trials spread before they share."""
+    """Return the place that the fewest trials use, the first of several, so that trials spread before they share."""
     counts = dict.fromkeys(places, 0)
     for place in used:
         counts[place] += 1

@@ -1,6 +1,6 @@
-"""One trial on a machine that the runner does not watch: a process of its own, which reports through files of the trial.
+"""One trial on a machine that the runner does not watch: a process of its own that reports through files in its directory.
 
-This module is light: the scheduler's process imports it, and only the trial's process imports torch.
+This module is light. The scheduler's process imports it; only the trial's own process imports torch.
 """
 
 import contextlib
@@ -17,17 +17,18 @@ from vitcli.ablation.state import LOG, cause_of_exit
 from vitcli.records.json_files import read_json, write_json
 
 JOB = "job.json"
-"""What a trial's process is started with: there from its beginning on."""
+"""The file with the arguments of a trial's process. It is there as soon as a machine has begun the trial."""
 
 SHIELDED = {signal.SIGTERM, signal.SIGUSR2}
-"""What a scheduler sends before it takes the machine back: the trial trains on until then, its checkpoints being whole."""
+"""Signals that a scheduler sends before it takes the machine back. The trial ignores them and trains on until it is killed:
+its checkpoints are whole at any time."""
 
 OUTER_RANKS = {f"SLURM_{name}" for name in ("NTASKS", "NTASKS_PER_NODE", "PROCID", "LOCALID", "NODEID")}
-"""What would make Lightning wait for ranks that srun starts; a trial's ranks are started by Lightning itself."""
+"""Variables that would make Lightning wait for ranks started by srun. Lightning itself starts a trial's ranks."""
 
 
 class LostError(RuntimeError):
-    """A signal ended the trial's process: the kernel for want of memory, or somebody."""
+    """A signal ended the trial's process, for example because the machine ran out of memory."""
 
 
 def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str]) -> str:
@@ -36,7 +37,7 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
     Args:
         job: The arguments of ``run_trial``, without ``tell``.
         folder: The working directory.
-        environment: Variables of the trial's process beside this one's.
+        environment: Variables that the trial's process gets in addition to those of this process.
 
     Returns:
         How the process ended.
@@ -73,23 +74,23 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
 
 
 def hand_over(directory: Path) -> None:
-    """Forget that a machine has taken a trial up, before it is given to the next."""
+    """Forget that an earlier machine began the trial, before it is handed to the next one."""
     (directory / JOB).unlink(missing_ok=True)
 
 
 def is_taken_up(directory: Path) -> bool:
-    """Whether a machine has begun with a trial since it was handed over."""
+    """Whether a machine has begun the trial since it was handed over."""
     look_again(directory)
     return (directory / JOB).exists()
 
 
 def epochs_done(directory: Path) -> int:
-    """Return the number of epochs that a trial has told to be done."""
+    """Return the number of epochs that a trial has reported as done."""
     return int((read_json(directory / "epoch.json") or {}).get("done", 0))
 
 
 def look_again(directory: Path) -> None:
-    """Have this machine see what another one wrote: a network's file system may remember that a file was not there."""
+    """List a directory so that this machine sees files that another one wrote: a network file system may cache their absence."""
     with contextlib.suppress(OSError):
         os.listdir(directory)
 
@@ -113,7 +114,7 @@ def main(arguments: str) -> None:
 
 @contextlib.contextmanager
 def _shielded() -> Iterator[None]:
-    """Keep the shielded signals from what is started within: a process blocks what the thread that started it blocked."""
+    """Keep the shielded signals from processes started inside: a process blocks what its parent's thread blocked at its start."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SHIELDED)
     try:
         yield
@@ -122,7 +123,7 @@ def _shielded() -> Iterator[None]:
 
 
 def _end_with_the_parent() -> None:
-    """Wait until nobody holds the other end of the standard input, which the parent does as long as it lives."""
+    """End this process's group when the parent ends, which holds the other end of the standard input open until then."""
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGKILL)

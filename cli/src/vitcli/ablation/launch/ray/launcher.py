@@ -4,77 +4,82 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.launch.launcher import Ended, Epoch, Key
-from vitcli.ablation.launch.options import check_options, missing
+from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher, missing_package
 from vitcli.ablation.launch.ray.nodes import run_on_nodes
 from vitcli.ablation.launch.remote import LostError, epochs_done, hand_over, is_taken_up, look_again, run_remote
 from vitcli.ablation.launch.resources import resources
+from vitcli.ablation.planned import Plan
 from vitcli.ablation.state import INTERRUPTED
 from vitcli.config.errors import ConfigError
 
-KINDS: dict[str, tuple[type, ...]] = {
-    "address": (str,),
-    "num_cpus": (int, float),
-    "num_gpus": (int, float),
-    "resources": (dict,),
-    "max_retries": (int,),
-    "runtime_env": (dict,),
-}
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # What Ray says of lost workers would go through the live view; it is in the trials' causes.
+    # Ray would print messages about lost workers into the live view; the trials' causes hold them.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's word for a machine that joins no cluster: its servers then listen on 127.0.0.1 only."""
+"""Ray's setting for a machine that joins no cluster: its servers then listen on 127.0.0.1 only."""
 
 STORE = 80 * 2**20
-"""Bytes of shared memory: nothing goes through Ray but a trial's configuration."""
+"""Bytes of shared memory. Only the trials' configurations go through Ray."""
 
 
-class RayLauncher:
-    """Tasks of Ray, all handed over at once; Ray runs each where there are cores and GPUs for it.
+@dataclass(eq=False)
+class RayLauncher(Launcher):
+    """Hands all trials over to Ray at once; Ray runs each where there are cores and GPUs for it.
 
     A trial is retried when its worker, its machine or its process is lost, and continues from its last checkpoint.
 
     Args:
-        places: Trials handed over before one has ended.
-        options: Options of ``ablation.launcher``; without an address, Ray is started on this machine and ends with the runner.
-        cores: Cores of this machine that trials may use, if Ray is started here.
-        gpus_here: GPUs of this machine that the plan counts on.
+        plan: The ablation.
+        address: The cluster, ``host:port`` or ``auto``. None starts Ray on this machine; it ends with the runner.
+        num_cpus: Cores of a trial on each machine; one per thread of each rank by default.
+        num_gpus: GPUs of a trial on each machine; one per device by default, if it trains on GPUs. 0.25 lets four share one.
+        resources: Further resources that a machine must have, and how much of them a trial takes.
+        max_retries: How often a trial is started again after a loss.
+        runtime_env: Ray's description of the workers' environment.
 
     Raises:
-        ConfigError: Ray is missing, or an option is unknown or of the wrong kind.
+        ConfigError: Ray is not installed.
     """
 
-    def __init__(self, places: int, options: Mapping[str, Any], cores: int, gpus_here: int = 0) -> None:
-        check_options("ray", options, KINDS)
+    plan: Plan
+    _: KW_ONLY
+    address: str | None = None
+    num_cpus: int | float | None = None
+    num_gpus: int | float | None = None
+    resources: dict[str, Any] | None = None
+    max_retries: int = 3
+    runtime_env: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise missing("ray", "ray", "ray")
-        self.places, self.options, self.cores, self.gpus_here = places, options, cores, gpus_here
+            raise missing_package("ray", "ray", "ray")
+        self.places = self.plan.spec.workers or self.plan.spec.trials
         self.connected = False
         self.tasks: dict[Any, tuple[Key, Path]] = {}
         self.epochs: dict[Key, int] = {}
 
     def start(self, job: dict[str, Any]) -> None:
-        """Hand a trial over; Ray is started, or connected with, before the first."""
+        """Hand a trial over. Ray is started, or connected to, before the first one."""
         ray = self._ray()
-        needs = resources(job["config"], self.gpus_here)
+        needs = resources(job["config"], self.plan.gpus)
         directory = Path(job["directory"]).absolute()
         hand_over(directory)
         arguments = ({**job, "directory": str(directory)}, str(Path.cwd()))
         share = {
-            "num_cpus": self.options.get("num_cpus", needs.cpus),
-            "num_gpus": self.options.get("num_gpus", needs.gpus),
-            "resources": self.options.get("resources", {}),
+            "num_cpus": needs.cpus if self.num_cpus is None else self.num_cpus,
+            "num_gpus": needs.gpus if self.num_gpus is None else self.num_gpus,
+            "resources": self.resources or {},
         }
-        again = {"max_retries": self.options.get("max_retries", 3), "retry_exceptions": [LostError]}
+        again = {"max_retries": self.max_retries, "retry_exceptions": [LostError]}
         name = f"{job['arm']} seed{job['seed']}"
         if needs.nodes > 1:
             task = (
@@ -85,10 +90,6 @@ class RayLauncher:
             hidden = {} if share["num_gpus"] else {"CUDA_VISIBLE_DEVICES": ""}
             task = ray.remote(run_remote).options(name=name, **share, **again).remote(*arguments, hidden)
         self.tasks[task] = ((job["arm"], job["seed"]), directory)
-
-    def adopt(self, job: dict[str, Any]) -> bool:
-        """Return False: an earlier runner's tasks ended with it."""
-        return False
 
     def wait(self, seconds: float) -> list[tuple[Key, Epoch | Ended]]:
         """Return the epochs done and the trials ended."""
@@ -102,21 +103,21 @@ class RayLauncher:
         for task in ended:
             key, directory = self.tasks.pop(task)
             look_again(directory)
-            happened.append((key, Ended(self._how(task))))
+            happened.append((key, Ended(self._end_cause(task))))
         return happened
 
     def withdraw(self, trials: Collection[Key]) -> set[Key]:
-        """Cancel the tasks of these trials that no worker has begun with."""
+        """Cancel the tasks of these trials that no worker has begun."""
         found = {
             task: key for task, (key, directory) in self.tasks.items() if key in trials and not is_taken_up(directory)
         }
         for task in found:
-            self._ray().cancel(task)  # gently: should one begin at this very moment, it ends as by Ctrl-C
+            self._ray().cancel(task)  # without force: a task that begins at this moment ends as by Ctrl-C
             del self.tasks[task]
         return set(found.values())
 
     def stop(self) -> None:
-        """Cancel every task and leave the cluster; Ray on this machine ends."""
+        """Cancel every task and leave the cluster. Ray ends if it was started here."""
         if not self.connected:
             return
         ray = self._ray()
@@ -126,7 +127,7 @@ class RayLauncher:
         ray.shutdown()
         self.connected = False
 
-    def _how(self, task: Any) -> str:
+    def _end_cause(self, task: Any) -> str:
         from ray.exceptions import RayError, RayTaskError
 
         try:
@@ -137,36 +138,40 @@ class RayLauncher:
             first = str(error).strip().split("\n")[0]
             return f"{INTERRUPTED}{type(error).__name__}: {first}"
 
+    def _cores(self) -> int:
+        """Return the cores that Ray may use here: enough for as many trials at a time as were asked for."""
+        needed = max(resources(arm.config, self.plan.gpus).cpus for arm in self.plan.arms.values())
+        return max(len(os.sched_getaffinity(0)), max(1, self.plan.spec.workers) * needed)
+
     def _ray(self) -> Any:
-        """Return the module, connected. It is imported late: it reads its settings from the environment when it is."""
-        address = self.options.get("address")
+        """Return the module ray, connected. It is imported here, after the environment that it reads its settings from."""
         if not self.connected:
-            os.environ.update(QUIET if address else QUIET | LOOPBACK)
+            os.environ.update(QUIET if self.address else QUIET | LOOPBACK)
         import ray
 
         if not self.connected:
-            if address:
-                _refuse_silence(address)
-            here: dict[str, Any] = {"num_cpus": self.cores, "object_store_memory": STORE, "include_dashboard": False}
+            if self.address:
+                _refuse_silence(self.address)
+            here: dict[str, Any] = {"num_cpus": self._cores(), "object_store_memory": STORE, "include_dashboard": False}
             try:
                 ray.init(
-                    address=address or "local",
+                    address=self.address or "local",
                     log_to_driver=False,
                     logging_level=logging.ERROR,
-                    runtime_env=self.options.get("runtime_env"),
-                    **({} if address else here),
+                    runtime_env=self.runtime_env,
+                    **({} if self.address else here),
                 )
             except (ConnectionError, RuntimeError, ValueError) as error:
-                said = " ".join(str(error).split())[:300]
+                message = " ".join(str(error).split())[:300]
                 raise ConfigError(
-                    f"ablation.launcher.address is {address!r}, but Ray does not answer: {said}"
+                    f"ablation.launcher.address is {self.address!r}, but Ray does not answer: {message}"
                 ) from error
             self.connected = True
         return ray
 
 
 def _refuse_silence(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would ask for six minutes."""
+    """Refuse an address where nothing listens, for which Ray itself would wait six minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit():
         return
@@ -174,6 +179,6 @@ def _refuse_silence(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as error:
         raise ConfigError(
-            f"ablation.launcher.address is {address!r}, but nobody listens there ({error}); "
+            f"ablation.launcher.address is {address!r}, but nothing listens there ({error}); "
             "start Ray by: ray start --head --port PORT."
         ) from error

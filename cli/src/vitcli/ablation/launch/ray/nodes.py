@@ -7,13 +7,13 @@ from vitcli.ablation.launch.remote import LostError, run_remote
 
 
 def run_on_nodes(job: dict[str, Any], folder: str, nodes: int, share: dict[str, Any]) -> str:
-    """Run one process of a trial on each of several machines, and tell all of them where the first one listens.
+    """Run one process of a trial on each of several machines, each of which gets the address and port of the first one.
 
     Args:
         job: The arguments of ``run_trial``, without ``tell``.
         folder: The working directory.
-        nodes: How many machines.
-        share: What the trial takes of each of them, as Ray names it.
+        nodes: Number of machines.
+        share: Resources that the trial takes on each machine, under Ray's names.
 
     Returns:
         How the first process ended.
@@ -57,7 +57,7 @@ def run_on_nodes(job: dict[str, Any], folder: str, nodes: int, share: dict[str, 
 
 
 def _address() -> tuple[str, int]:
-    """Return this machine's address and a port of it that nobody uses."""
+    """Return this machine's address and one of its free ports."""
     import ray
 
     with socket.socket() as one:

@@ -1,4 +1,4 @@
-"""What a job of submitit runs, and where it says how that ended."""
+"""What a job of submitit runs, and the file in which submitit records how it ended."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ClusterTrial:
-    """One trial, on each machine of its job. Slurm may take the machines back and start the job again at any time."""
+    """One trial, which runs on each machine of its job. Slurm may take the machines back and restart the job at any time."""
 
     def __call__(self, job: dict[str, Any], folder: str) -> str:
         """Run the trial; return how its process ended."""
@@ -25,14 +25,14 @@ class ClusterTrial:
         return run_remote(job, folder, environment)
 
     def checkpoint(self, job: dict[str, Any], folder: str) -> "DelayedSubmission":
-        """Return what the job runs when it is started again: the same, since a trial continues from its own checkpoint."""
+        """Return what the job runs after a restart: the same, since a trial continues from its own checkpoint."""
         from submitit.core.utils import DelayedSubmission
 
         return DelayedSubmission(self, job, folder)
 
 
 def trial_of(submitted: Path) -> dict[str, Any]:
-    """Return the trial that a job runs, from the file that submitit keeps of it: ``ClusterTrial``'s first argument."""
+    """Return the trial that a job runs, from the file that submitit keeps for it: the first argument of ``ClusterTrial``."""
     with submitted.open("rb") as file:
         trial: dict[str, Any] = pickle.load(file).args[0]
     return trial
@@ -43,12 +43,12 @@ def result_file(folder: Path, job: str) -> Path:
     return folder / f"{job}_0_result.pkl"
 
 
-def end_told(folder: Path, job: str) -> str | None:
-    """Return how a job says that its trial ended; None if it has not."""
+def recorded_end(folder: Path, job: str) -> str | None:
+    """Return how the process of a job's trial ended; None if there is no record of an end yet."""
     path = result_file(folder, job)
     if not path.exists():
         return None
     with path.open("rb") as file:
-        outcome, said = pickle.load(file)
-    # An error is told as a traceback, whose last line is the error's class and text.
-    return str(said) if outcome == "success" else str(said).strip().split("\n")[-1].partition(": ")[2]
+        outcome, answer = pickle.load(file)
+    # An error is recorded as a traceback, whose last line is the error's class and text.
+    return str(answer) if outcome == "success" else str(answer).strip().split("\n")[-1].partition(": ")[2]

@@ -1,212 +1,89 @@
-"""Trials as jobs of a Slurm cluster, or of submitit's local executor, which needs no cluster."""
+"""Trials as jobs of a Slurm cluster."""
 
-import time
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from vitcli.ablation.launch.launcher import Ended, Epoch, Key
-from vitcli.ablation.launch.remote import epochs_done, hand_over, is_taken_up, look_again
-from vitcli.ablation.launch.resources import Resources, resources
-from vitcli.ablation.launch.slurm.job import ClusterTrial, end_told, result_file, trial_of
-from vitcli.ablation.launch.slurm.options import NAMES, Cluster, make_executor, read_options
-from vitcli.ablation.launch.slurm.queues import LocalQueue, Queue, SlurmQueue
-from vitcli.ablation.state import INTERRUPTED
-from vitcli.config.errors import ConfigError
-
-if TYPE_CHECKING:
-    from submitit import AutoExecutor, Job
-
-ARRAY = 1000
-"""Jobs of one array at most: Slurm's own limit, where the cluster has not set another."""
-
-FOREVER = 60 * 24 * 365
+from vitcli.ablation.launch.resources import Resources
+from vitcli.ablation.launch.slurm.queues import Queue, SlurmQueue
+from vitcli.ablation.launch.slurm.submitit_launcher import Cluster, SubmititLauncher
 
 
-@dataclass
-class _Submitted:
-    id: str
-    folder: Path
-    directory: Path
-    epochs: int = 0
-    missed: int = 0
+@dataclass(eq=False)
+class SlurmLauncher(SubmititLauncher):
+    """Submits all trials at once, similar ones as one array of jobs; Slurm decides when each runs.
 
-
-class SlurmLauncher:
-    """Jobs of a scheduler, all handed over at once as arrays; the scheduler decides when each runs.
-
-    A runner that is killed leaves its jobs to the scheduler; the next runner of the same directory finds and adopts them.
+    The options are submitit's; those without a description here are sbatch's of the same name. None leaves an option out.
 
     Args:
-        cluster: Where jobs run: a Slurm cluster, or this machine by submitit's local executor.
-        directory: The ablation's directory, which every machine sees by this path.
-        places: Trials handed over before one has ended.
-        options: Options of ``ablation.launcher``.
-        gpus_here: GPUs of this machine that the plan counts on.
+        plan: The ablation.
+        timeout_min, time: Minutes before a job is ended; ``time`` wins over ``timeout_min``.
+        mem_gb, mem, mem_per_cpu, mem_per_gpu: Memory of a job on each machine: gigabytes, or with a unit, such as 16GB.
+        nodes: Machines of a job; as many as the trial has by default.
+        tasks_per_node, ntasks_per_node: Tasks on each machine. Leave it at one: a trial starts its own ranks.
+        cpus_per_task, cpus_per_gpu: Cores of a job on each machine; one per thread of each rank by default.
+        gpus_per_node, gpus_per_task: GPUs of a job on each machine; one per device by default, if the trial uses GPUs.
+        partition, qos, account, constraint, gres, nodelist, exclude, exclusive: Where jobs run.
+        dependency, comment, wckey, mail_type, mail_user: More about jobs.
+        job_name: The name in the queue; the ablation's by default.
+        array_parallelism: Jobs of an array that run at the same time.
+        signal_delay_s: Seconds between Slurm's signal and the end of a job that has run out of time.
+        setup, teardown: Lines of shell before and after the trial, such as ``module load cuda``.
+        use_srun: Whether the trial is started by srun.
+        srun_args: Words for srun.
+        additional_parameters: Further options of sbatch, beside ``requeue``, which is set.
+        stderr_to_stdout: Whether submitit keeps one log per job instead of two.
+        poll_seconds: Seconds between two calls of squeue; one call asks for all jobs.
+        max_num_timeout: How often a job that has run out of time is started again.
 
     Raises:
-        ConfigError: submitit is missing, there is no Slurm here, or an option is unknown or of the wrong kind.
+        ConfigError: submitit is not installed, there is no Slurm here, or squeue fails.
     """
 
-    def __init__(
-        self, cluster: Cluster, directory: Path, places: int, options: Mapping[str, Any], gpus_here: int = 0
-    ) -> None:
-        self.cluster, self.places, self.name, self.gpus_here = cluster, places, directory.name, gpus_here
-        self.parameters, own = read_options(cluster, options)
-        self.every = float(own.get("poll_seconds", 30 if cluster == "slurm" else 1))
-        self.timeouts = int(own.get("max_num_timeout", 10))
-        self.queue: Queue = SlurmQueue() if cluster == "slurm" else LocalQueue()
-        place = directory.absolute() / f".{NAMES[cluster]}"
-        # A folder of this runner's own: submitit names a job's files by its id, and ids of processes come again.
-        self.folder = place / str(time.time_ns())
-        self.waiting: list[dict[str, Any]] = []
-        self.running: dict[Key, _Submitted] = {}
-        self.executors: dict[Resources, AutoExecutor] = {}
-        self.handles: list[Job[str]] = []
-        self.asked = self.looked = 0.0
-        self.left = self._left_by_earlier_runners(place)
+    timeout_min: int = 60
+    poll_seconds: int | float = 30
+    time: int | None = None
+    mem: str | int | None = None
+    mem_per_cpu: str | int | None = None
+    mem_per_gpu: str | int | None = None
+    ntasks_per_node: int | None = None
+    cpus_per_gpu: int | None = None
+    gpus_per_task: int | None = None
+    partition: str | None = None
+    qos: str | None = None
+    account: str | int | None = None
+    constraint: str | None = None
+    gres: str | None = None
+    nodelist: str | None = None
+    exclude: str | None = None
+    exclusive: bool | str | None = None
+    dependency: str | int | None = None
+    comment: str | int | None = None
+    wckey: str | int | None = None
+    mail_type: str | None = None
+    mail_user: str | None = None
+    job_name: str | int | None = None
+    array_parallelism: int | None = None
+    signal_delay_s: int | None = None
+    teardown: list[str] | None = None
+    use_srun: bool | None = None
+    srun_args: list[str] | None = None
+    additional_parameters: dict[str, Any] | None = None
 
-    def start(self, job: dict[str, Any]) -> None:
-        """Hand a trial over with the next array, unless an earlier runner's job still works on it."""
-        if not self.adopt(job):
-            directory = Path(job["directory"]).absolute()
-            hand_over(directory)
-            self.waiting.append({**job, "directory": str(directory)})
+    name: ClassVar[str] = "slurm"
+    cluster: ClassVar[Cluster] = "slurm"
+    queue: ClassVar[Queue] = SlurmQueue()
 
-    def adopt(self, job: dict[str, Any]) -> bool:
-        """Take on a trial's job that an earlier runner handed over and that still lives; False if there is none.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # Slurm has a queue of its own: every trial is handed over at once.
+        self.places = self.plan.spec.workers or self.plan.spec.trials
 
-        A job of another configuration is cancelled first: two would write in one directory.
-        """
-        found, others = None, []
-        for identity, submitted in self.left.pop(Path(job["directory"]).absolute(), []):
-            if identity == job["identity"] and found is None:
-                found = submitted
-            else:
-                others.append(submitted.id)
-        self.queue.cancel(others)
-        until = time.monotonic() + 60
-        while others and self.queue.alive(others) and time.monotonic() < until:
-            time.sleep(0.5)
-        if found is not None:
-            self.running[job["arm"], job["seed"]] = found
-        return found is not None
-
-    def wait(self, seconds: float) -> list[tuple[Key, Epoch | Ended]]:
-        """Return the epochs done and the trials ended: read from files often, asked of the scheduler seldom."""
-        self._submit()
-        now = time.monotonic()
-        # A look reads files of every trial, on a file system that others share.
-        due = self.looked + max(0.5, len(self.running) / 100)
-        time.sleep(max(0.0, min(due - now, seconds)))
-        if due > now + seconds:
-            return []
-        self.looked = time.monotonic()
-        return self._epochs() + self._ends()
-
-    def withdraw(self, trials: Collection[Key]) -> set[Key]:
-        """Cancel the jobs of these trials that still wait."""
-        back = {(job["arm"], job["seed"]) for job in self.waiting}.intersection(trials)
-        self.waiting = [job for job in self.waiting if (job["arm"], job["seed"]) not in back]
-        asked = {key: one for key, one in self.running.items() if key in trials}
-        jobs = {one.id for one in asked.values()}
-        self.queue.cancel_waiting(jobs)
-        alive = self.queue.alive(jobs) if jobs else None
-        if alive is not None:
-            # One that has left the queue and was taken up has ended of itself: it is told of by its end.
-            back |= {key for key, one in asked.items() if one.id not in alive and not is_taken_up(one.directory)}
-        for key in back.intersection(self.running):
-            del self.running[key]
-        return back
-
-    def stop(self) -> None:
-        """Cancel every job; what was not handed over yet is forgotten."""
-        self.waiting.clear()
-        self.queue.cancel([submitted.id for submitted in self.running.values()])
-        self.running.clear()
-        if self.cluster == "local":
-            until = time.monotonic() + 10
-            while any([not job.done() for job in self.handles]) and time.monotonic() < until:  # noqa: C419
-                time.sleep(0.05)
-        self.handles.clear()
-
-    def _submit(self) -> None:
-        jobs, self.waiting = self.waiting, []
-        alike: dict[Resources, list[dict[str, Any]]] = {}
-        for job in jobs:
-            alike.setdefault(resources(job["config"], self.gpus_here), []).append(job)
-        for needs, group in alike.items():
-            for first in range(0, len(group), ARRAY):
-                self._submit_array(self._executor(needs), group[first : first + ARRAY])
-
-    def _submit_array(self, executor: "AutoExecutor", jobs: Sequence[dict[str, Any]]) -> None:
-        from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-        try:
-            handles = executor.map_array(ClusterTrial(), jobs, [str(Path.cwd())] * len(jobs))
-        except (FailedJobError, FailedSubmissionError) as error:
-            said = " ".join(str(error).split())[-300:]
-            raise ConfigError(f"sbatch refuses the jobs: {said}; see the options of ablation.launcher.") from error
-        self.handles += handles
-        for job, handle in zip(jobs, handles, strict=True):
-            submitted = _Submitted(handle.job_id, self.folder, Path(job["directory"]))
-            self.running[job["arm"], job["seed"]] = submitted
-
-    def _executor(self, needs: Resources) -> "AutoExecutor":
-        if needs not in self.executors:
-            parameters: dict[str, Any] = {"name": self.name, "cpus_per_task": needs.cpus}
-            if needs.gpus:
-                parameters["gpus_per_node"] = needs.gpus
-            if self.cluster == "slurm":
-                # Without the word, a job whose machine fails is lost rather than started again.
-                again = {"slurm_additional_parameters": {"requeue": True}}
-                parameters |= {"nodes": needs.nodes, "tasks_per_node": 1, "timeout_min": 60, **again}
-            else:
-                parameters["timeout_min"] = FOREVER
-            self.executors[needs] = make_executor(
-                self.cluster, self.folder, self.timeouts, {**parameters, **self.parameters}
-            )
-        return self.executors[needs]
-
-    def _epochs(self) -> list[tuple[Key, Epoch | Ended]]:
-        happened: list[tuple[Key, Epoch | Ended]] = []
-        for key, submitted in self.running.items():
-            done = epochs_done(submitted.directory)
-            if done > submitted.epochs:
-                submitted.epochs = done
-                happened.append((key, Epoch(done)))
-        return happened
-
-    def _ends(self) -> list[tuple[Key, Epoch | Ended]]:
-        told = {key: end_told(one.folder, one.id) for key, one in self.running.items()}
-        ended = {key: cause for key, cause in told.items() if cause is not None}
-        if time.monotonic() >= self.asked + self.every:
-            self.asked = time.monotonic()
-            left = {key: one for key, one in self.running.items() if key not in ended}
-            alive = self.queue.alive({one.id for one in left.values()})
-            for key, one in left.items():
-                one.missed = 0 if alive is None or one.id in alive else one.missed + 1
-                # What a job writes last may be seen here only after the job has left the queue.
-                if one.missed > 1:
-                    ended[key] = f"{INTERRUPTED}{self.queue.state(one.id)}; see log.txt"
-        for key in ended:
-            look_again(self.running.pop(key).directory)
-        return [(key, Ended(cause)) for key, cause in ended.items()]
-
-    def _left_by_earlier_runners(self, place: Path) -> dict[Path, list[tuple[str, _Submitted]]]:
-        """Return the jobs that live, by the directory of their trial; submitit's files say which trial a job runs."""
-        files = {path.name.removesuffix("_submitted.pkl"): path for path in sorted(place.glob("*/*_submitted.pkl"))}
-        unfinished = {job: path for job, path in files.items() if not result_file(path.parent, job).exists()}
-        alive = self.queue.alive(unfinished) if unfinished else set()
-        if alive is None:
-            raise ConfigError(
-                "squeue fails, so nobody knows whether earlier jobs of this ablation live; try again later."
-            )
-        found: dict[Path, list[tuple[str, _Submitted]]] = {}
-        for job in sorted(alive):
-            path = unfinished[job]
-            trial = trial_of(path)
-            directory = Path(trial["directory"])
-            found.setdefault(directory, []).append((trial["identity"], _Submitted(job, path.parent, directory)))
-        return found
+    def parameters(self, needs: Resources) -> dict[str, Any]:
+        """Return submitit's parameters of a job."""
+        # Without requeue, a job whose machine fails is lost rather than started again.
+        return {
+            "nodes": needs.nodes,
+            "tasks_per_node": 1,
+            **super().parameters(needs),
+            "additional_parameters": {"requeue": True, **(self.additional_parameters or {})},
+        }

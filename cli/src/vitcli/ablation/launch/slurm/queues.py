@@ -1,4 +1,4 @@
-"""Which jobs still live, asked of whatever runs them: Slurm, or this machine for submitit's local executor."""
+"""Which jobs still wait or run, asked of Slurm or, for submitit's local executor, of this machine."""
 
 import contextlib
 import os
@@ -10,16 +10,16 @@ from typing import Protocol
 
 
 class Queue(Protocol):
-    """Jobs by their ids."""
+    """What can be asked about jobs, which are named by their ids."""
 
     def alive(self, jobs: Collection[str]) -> set[str] | None:
-        """Return those that wait or run; None if nobody can tell now."""
+        """Return those that wait or run; None if that cannot be known now."""
 
     def cancel(self, jobs: Iterable[str]) -> None:
         """End jobs at once."""
 
     def cancel_waiting(self, jobs: Iterable[str]) -> None:
-        """End those jobs that do not run yet."""
+        """End those of these jobs that do not run yet."""
 
     def state(self, job: str) -> str:
         """Return what is known of the end of a job that is gone."""
@@ -39,12 +39,12 @@ class SlurmQueue:
             _output("scancel", *names)
 
     def cancel_waiting(self, jobs: Iterable[str]) -> None:
-        """Have Slurm itself look which of them still wait: one may begin at any moment."""
+        """Cancel those that wait. Slurm itself looks which ones do, since a job may begin at any moment."""
         if names := list(jobs):
             _output("scancel", "--state=PENDING", *names)
 
     def state(self, job: str) -> str:
-        """Return Slurm's word, such as OUT_OF_MEMORY, if the cluster keeps accounts."""
+        """Return Slurm's state, such as OUT_OF_MEMORY, if the cluster keeps accounts."""
         lines = (_output("sacct", "--noheader", "--parsable2", "--allocations", "-o", "State", "-j", job) or "").split(
             "\n"
         )
@@ -67,10 +67,10 @@ class LocalQueue:
                     os.kill(int(process), signal.SIGKILL)
 
     def cancel_waiting(self, jobs: Iterable[str]) -> None:
-        """Nothing: every job runs."""
+        """Do nothing: every job runs."""
 
     def state(self, job: str) -> str:
-        """Return that the process is gone: nobody keeps accounts."""
+        """Return that the process is gone; nothing more is recorded."""
         return f"the process {job} of the job is gone"
 
 

@@ -9,10 +9,10 @@ demo: .venv/ready
 	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --durations 10
 
 test-slow: .venv/ready
-	$(BIN)/python -m pytest -n auto --slow
+	$(BIN)/python -m pytest -n auto --slow --exhaustive
 
 lint: .venv/ready
 	$(BIN)/ruff check .

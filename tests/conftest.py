@@ -12,13 +12,14 @@ torch.set_num_threads(1)
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--exhaustive", action="store_true", help="run the tests marked exhaustive too")
     parser.addoption("--browser", action="store_true", help="run the tests that need Debian's chromium too")
     parser.addoption("--latex", action="store_true", help="run the tests that need pdflatex and booktabs too")
 
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what was not asked for: deselected rather than skipped, so that a skip always means something is missing."""
-    left_out = {mark for mark in ("slow", "browser", "latex") if not config.getoption(f"--{mark}")}
+    left_out = {mark for mark in ("slow", "exhaustive", "browser", "latex") if not config.getoption(f"--{mark}")}
     if not torch.cuda.is_available():
         left_out.add("gpu")
     chosen = [item for item in items if not left_out & {mark.name for mark in item.iter_markers()}]

@@ -14,7 +14,10 @@ QUICK = (("locality_se", (7, 5)), ("window", (8, 8)), ("pale", (7, 5)))
 # The first size is awkward and the second, for most ops, one that needs no filling up and takes other ways through them.
 EXPORTED = [
     pytest.param(
-        case, size, id=f"{case.name}-{size[0]}x{size[1]}", marks=() if (case.name, size) in QUICK else pytest.mark.slow
+        case,
+        size,
+        id=f"{case.name}-{size[0]}x{size[1]}",
+        marks=() if (case.name, size) in QUICK else pytest.mark.exhaustive,
     )
     for case in CASES
     if "onnx" in case.exports
@@ -54,7 +57,7 @@ def test_onnxruntime_computes_an_op_as_pytorch_does_at_another_batch_size(case, 
 
 # The exporter gives the two inputs of the nested transformer one name for their one batch, and says so.
 @pytest.mark.filterwarnings("ignore:# The axis name. batch will not be used:UserWarning")
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", EMBEDDINGS, ids=lambda case: case.name)
 def test_onnxruntime_computes_an_embedding_as_pytorch_does_at_another_batch_size(case):
     module = randomise(case.make()).float()

@@ -9,6 +9,15 @@ from tests.core.test_every_embedding import CASES as EMBEDDINGS
 
 pytestmark = pytest.mark.slow
 
+TYPICAL = ("locality_se", "window", "pale", "slide", "cluster", "spatial_reduction_3")
+"""Convolutions with a gate, a learned bias, groups that are padded and masked, shifted views, sorting, and a shorter list of keys."""
+
+COMPILED = [
+    pytest.param(case, id=case.name, marks=() if case.name in TYPICAL else pytest.mark.exhaustive)
+    for case in CASES
+    if "compile" in case.exports
+]
+
 
 def assert_compiled_agrees(module, inputs):
     """Values and gradients, in float32, to 1e-4 of the largest entry of each tensor.
@@ -35,12 +44,13 @@ def values_and_gradients(function, inputs, leaves):
     return [*(y.detach() for y in outputs), *gradients]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "compile" in case.exports], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", COMPILED)
 def test_a_compiled_op_has_the_values_and_gradients_of_the_op(case):
     op = randomise(case.make(case.width)).float()
     assert_compiled_agrees(op, [random_grid(*case.sizes[0], case.width).detach().float().requires_grad_()])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", EMBEDDINGS, ids=lambda case: case.name)
 def test_a_compiled_embedding_has_the_values_and_gradients_of_the_embedding(case):
     module = randomise(case.make()).float()

@@ -1,4 +1,4 @@
-"""Every registered model; the larger ones, and those that differ from another one in a leaf only, are left to the slow tests."""
+"""Every registered model. The smallest of each family is tested by default; all others are left to the exhaustive tests."""
 
 import pytest
 
@@ -21,5 +21,5 @@ SMALLEST = (
 )
 
 every_model = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.slow) for name in vitmodels.MODELS]
+    "name", [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.exhaustive) for name in vitmodels.MODELS]
 )

@@ -11,7 +11,7 @@ QUICK = ("deit_tiny", "pvt_tiny", "swin_tiny", "pale_tiny")
 """A class token, one in the last stage only, windows that are masked, and norms with running statistics."""
 
 every_family = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SMALLEST]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in SMALLEST]
 )
 
 

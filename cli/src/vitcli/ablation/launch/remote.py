@@ -90,7 +90,7 @@ def epochs_done(directory: Path) -> int:
 
 
 def look_again(directory: Path) -> None:
-    """List a directory so that this machine sees the files that another one wrote: a network file system may cache their absence."""
+    """List a directory, so that a network file system shows the files that another machine wrote and forgets their absence."""
     with contextlib.suppress(OSError):
         os.listdir(directory)
 

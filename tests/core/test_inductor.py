@@ -10,7 +10,7 @@ from tests.core.test_every_embedding import CASES as EMBEDDINGS
 pytestmark = pytest.mark.slow
 
 TYPICAL = ("locality_se", "window", "pale", "slide", "cluster", "spatial_reduction_3")
-"""Convolutions with a gate, a learned bias, groups that are padded and masked, shifted views, sorting, and a shorter list of keys."""
+"""A gated convolution, a learned bias, groups that are padded and masked, shifted views, sorting, and a shorter list of keys."""
 
 COMPILED = [
     pytest.param(case, id=case.name, marks=() if case.name in TYPICAL else pytest.mark.exhaustive)

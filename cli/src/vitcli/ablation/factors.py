@@ -37,8 +37,8 @@ def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place:
         place: Where to look for a key that was not.
 
     Raises:
-        ConfigError: A factor has no level, a level is not a mapping, two arms get the same name, the design is unknown or
-            too large, or two factors change the same key.
+        ConfigError: A factor has no level, a level is not a mapping, two arms get the same name, two factors change the same
+            key, or the design is unknown or too large.
     """
     rest = {key: value for key, value in section.items() if key not in ("factors", "design")}
     if "factors" not in section:

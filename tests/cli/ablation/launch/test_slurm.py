@@ -187,9 +187,11 @@ def test_a_wrong_option_is_a_sentence(options, said):
     assert said in str(error.value)
 
 
-def test_what_submitit_refuses_is_a_sentence(tmp_path, cluster):
+def test_what_submitit_refuses_is_a_sentence(tmp_path):
+    one = SubmititLocalLauncher(idle_plan(tmp_path / "arms"), nodes=2)
+    one.start(idle_job(tmp_path))
     with pytest.raises(ConfigError, match=r"ablation\.launcher: submitit refuses the options: "):
-        handed_over(tmp_path, cluster, idle_job(tmp_path), cpus_per_gpu=2)
+        one.wait(0)
 
 
 def test_every_parameter_of_submitit_is_an_option():

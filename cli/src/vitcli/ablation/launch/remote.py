@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.state import LOG, cause_of_exit
+from vitcli.ablation.state import LOG, how_it_ended
 from vitcli.records.json_files import read_json, write_json
 
 JOB = "job.json"
@@ -69,8 +69,8 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     if code < 0:
-        raise LostError(cause_of_exit(code))
-    return cause_of_exit(code)
+        raise LostError(how_it_ended(code))
+    return how_it_ended(code)
 
 
 def hand_over(directory: Path) -> None:
@@ -90,7 +90,7 @@ def epochs_done(directory: Path) -> int:
 
 
 def look_again(directory: Path) -> None:
-    """List a directory so that this machine sees files that another one wrote: a network file system may cache their absence."""
+    """List a directory, so that a network file system shows the files that another machine wrote and forgets their absence."""
     with contextlib.suppress(OSError):
         os.listdir(directory)
 

@@ -244,8 +244,9 @@ def test_a_missing_model_or_data_module_is_asked_for(key, tmp_path, refused):
 def test_a_file_with_arms_is_not_scored(command, tmp_path, capsys):
     path = write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
     assert main([command, "--config", path]) == 2
-    assert "this file has arms; give the trial's own configuration: --config runs/arms/ARM/seed0/config.yaml." in (
-        capsys.readouterr().err
+    assert (
+        "this file describes several arms; give the configuration of one trial: --config runs/arms/ARM/seed0/config.yaml."
+        in (capsys.readouterr().err)
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.state import LOG, how_it_ended
+from vitcli.ablation.state import LOG, cause_of_exit
 from vitcli.records.json_files import read_json, write_json
 
 JOB = "job.json"
@@ -69,8 +69,8 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     if code < 0:
-        raise LostError(how_it_ended(code))
-    return how_it_ended(code)
+        raise LostError(cause_of_exit(code))
+    return cause_of_exit(code)
 
 
 def hand_over(directory: Path) -> None:

@@ -12,7 +12,8 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 
 from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import base_config, difference, flat
+from vitcli.ablation.difference import difference, flat
+from vitcli.ablation.plan import base_config
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError

@@ -1,5 +1,6 @@
-"""Filling in what a configuration leaves out: the defaults of every class in it, so that it says all that runs."""
+"""Filling in what a configuration leaves out: the defaults of every class in it, so that it states all that runs."""
 
+import inspect
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -8,11 +9,12 @@ from vitcli.config.entries import (
     REQUIRED,
     Entry,
     Origin,
-    callable_function,
     expects_part,
+    import_part,
     item_type,
     options,
     parameters,
+    takes_call,
 )
 from vitcli.config.overlay import tidy
 
@@ -83,11 +85,9 @@ def _namespace(given: dict[str, Any], entries: dict[str, Entry]) -> Namespace:
 
 def _object(value: Any, entry: Entry) -> Any:
     if isinstance(value, dict) and "class_path" in value:
-        function = callable_function(value["class_path"], entry.annotation)
-        if function is not None and not value.get("init_args"):
-            return (
-                function  # the parser would call it at once, as it does with a function that makes a class's argument
-            )
+        found = import_part(value["class_path"], Any, Origin("", ""))
+        if inspect.isfunction(found) and takes_call(entry.annotation) and not value.get("init_args"):
+            return found  # the parser would call it at once, as it does with a function that makes a class's argument
         entries = parameters(value["class_path"], entry.annotation, Origin("", ""))
         return Namespace(class_path=value["class_path"], init_args=_namespace(value.get("init_args", {}), entries))
     fields = entry.entries()

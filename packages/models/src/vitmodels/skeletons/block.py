@@ -3,8 +3,10 @@
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Nothing
-from vitmodels.skeletons.alternate import SLOTS
-from vitmodels.skeletons.parts import BlockSpec, Branch
+from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch
+
+MODULES = {"content_mixer": "content"}
+"""Slots whose module has another name: weights that were saved under the slot's earlier name still load."""
 
 
 class ResidualBranch(nn.Module):
@@ -69,7 +71,7 @@ class Block(nn.Module):
         for slot in SLOTS:
             branch = ResidualBranch(getattr(spec, slot), width, drop_path_rate)
             if not isinstance(branch.op, Nothing):
-                self.add_module(slot, branch)
+                self.add_module(MODULES.get(slot, slot), branch)
 
     def forward(self, grid: Tensor, prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Apply the branches to grid (b, h, w, c) and prefix (b, p, c)."""

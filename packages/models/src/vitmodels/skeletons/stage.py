@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory, Nothing, OverlapPatchMerging
-from vitmodels.skeletons.alternate import SLOTS
 from vitmodels.skeletons.block import Block
-from vitmodels.skeletons.parts import BlockSpec, Branch, build_branch, build_part, entries_of
+from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch, build_branch, build_part, entries_of
 from vitmodels.skeletons.recompute import recomputed
 
 
@@ -36,14 +35,14 @@ class Alternate:
 
     Args:
         position: A conditional position.
-        mixer: What mixes tokens.
-        content: A second mixer, by content.
+        mixer: What mixes tokens by where they are.
+        content_mixer: A second mixer, which mixes tokens by what they hold.
         feed_forward: What mixes channels.
     """
 
     position: Branch | None = None
     mixer: Branch | None = None
-    content: Branch | None = None
+    content_mixer: Branch | None = None
     feed_forward: Branch | None = None
 
 
@@ -58,7 +57,7 @@ class StageSpec(BlockSpec):
         absolute_position: Makes what is added to grid and prefix, for (width, grid_size, prefix_tokens).
         prefix_tokens: Class tokens beside the grid of this stage.
         alternate: What the second, fourth, ... block holds instead.
-        norm: Makes the normalisation of what the stage hands on, for (width).
+        norm: Makes the normalisation behind the last block, for (width).
     """
 
     width: int = 64
@@ -174,8 +173,8 @@ def build_stages(
     """
     specs = [build_stage(stage) for stage in data]
     rates = torch.linspace(0, drop_path_rate, sum(spec.depth for spec, _ in specs), device="cpu").tolist()
-    height, breadth = (img_size, img_size) if isinstance(img_size, int) else img_size
-    size, width, first = (height, breadth), in_chans, 0
+    size = (img_size, img_size) if isinstance(img_size, int) else img_size
+    width, first = in_chans, 0
     stages: list[AnyStage] = []
     for number, (spec, other) in enumerate(specs, 1):
         stage = kind(spec, other, width, size, rates[first : first + spec.depth])

@@ -55,10 +55,11 @@ class Origin:
         return dataclasses.replace(self, key=f"{self.key}.{name}" if self.key else name)
 
     def nearest(self, name: str, valid: Iterable[str]) -> str:
-        """Return the end of a sentence about an unknown name: the most similar valid name, or all valid names."""
+        """Return the end of a sentence about an unknown name: the most similar valid name, or a few valid names."""
         names = sorted(set(valid))
         close = difflib.get_close_matches(name, names, n=1)
-        return f"; did you mean {close[0]}?" if close else f"; valid names are {', '.join(names)}."
+        few = ", ".join([*names[:12], *(["..."] if len(names) > 12 else [])])
+        return f"; did you mean {close[0]}?" if close else f"; valid names are {few}."
 
     def failed_import(self, module: str, error: Exception) -> str:
         """Return the end of a sentence about a module that cannot be imported."""

@@ -42,7 +42,7 @@ def _group(given: dict[str, Any], entries: dict[str, Entry], origin: Origin, own
         if name not in given and entry.default is REQUIRED:
             raise here.error(f"is missing; {owner} needs it.")
         value = _value(given[name] if name in given else entry.start(), entry, here)
-        if name in given or _is_data(value):  # a class's own default that is no data stays its own
+        if name in given or _is_data(value):  # a default that is an object is left to its class
             filled[name] = value
     return filled
 
@@ -71,10 +71,10 @@ def _is_data(value: Any) -> bool:
     return isinstance(value, PLAIN)
 
 
-def parsed(config: dict[str, Any], schema: dict[str, Entry]) -> Namespace:
-    """Return a complete configuration in the form that LightningCLI's parser makes, without its search for defaults.
+def as_namespace(config: dict[str, Any], schema: dict[str, Entry]) -> Namespace:
+    """Return a complete configuration as the Namespace that LightningCLI's parser would make of it.
 
-    The parser goes through every part once for each class around it: seconds for a vision transformer's configuration.
+    The parser would search every part for defaults once for each class around it, which takes seconds for a vision transformer.
     """
     return _namespace(config, schema)
 

@@ -20,7 +20,7 @@ from vitmodels.skeletons.entries import (
     parameters,
     public_path,
     takes_call,
-    wanted,
+    wanted_class,
 )
 from vitmodels.skeletons.parts import renamed_notice
 
@@ -36,7 +36,7 @@ __all__ = [
     "parameters",
     "public_path",
     "takes_call",
-    "wanted",
+    "wanted_class",
 ]
 
 

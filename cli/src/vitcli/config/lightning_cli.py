@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from vitcli.config.defaults import complete, parsed
+from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
 
@@ -41,7 +41,7 @@ class VitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Take the configuration as it is: it states and has checked every value."""
-        self.config = parsed(args, schema())
+        self.config = as_namespace(args, schema())
         self.config_dump = args
 
     def before_instantiate_classes(self) -> None:

@@ -11,7 +11,7 @@ from vitcli.config.entries import Entry, Origin, options
 from vitcli.config.errors import refuse_non_finite
 from vitmodels.skeletons.overlay import Overlay, check_kind
 
-__all__ = ["checked", "lay_over", "tidy"]
+__all__ = ["checked_value", "lay_over", "tidy"]
 
 
 def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[str, Any], place: str) -> None:
@@ -28,10 +28,10 @@ def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[s
     """
     for key, value in values.items():
         refuse_non_finite(place, str(key), value)
-    Overlay(checked).lay(config, schema, values, Origin(place, ""))
+    Overlay(checked_value).lay(config, schema, values, Origin(place, ""))
 
 
-def checked(annotation: Any, value: Any, origin: Origin) -> Any:
+def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
     """Return a plain value after checking its type; a whole number where a float belongs becomes one.
 
     Raises:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitcli.config.entries import Origin, parameters, wanted
+from vitcli.config.entries import Origin, parameters, wanted_class
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.example_input import ExampleInput, example_input
@@ -117,7 +117,7 @@ def _macs(model: LightningModule, inputs: ExampleInput) -> int:
 def _what_is_run(model: dict[str, Any]) -> dict[str, Any]:
     """Return a model's configuration without its optimizer and its schedule, which cost nothing in ``forward``."""
     entries = parameters(model["class_path"], LightningModule, Origin("", ""))
-    kinds = {name: wanted(entry.annotation) or object for name, entry in entries.items()}
+    kinds = {name: wanted_class(entry.annotation) or object for name, entry in entries.items()}
     arguments = {
         name: value
         for name, value in model.get("init_args", {}).items()

@@ -16,7 +16,7 @@ from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.timm_interface import preset
 
 MLP_BRANCH = {"op": part("vitcore.Mlp", ratio=4.0), "norm": LAYER_NORM, "drop_path_scale": 1.0}
-"""The plain feed-forward branch."""
+"""The feed-forward branch of a plain vision transformer."""
 
 STEM_AND_HEAD = (
     (r"cls_token", r"prefix"),

@@ -6,8 +6,8 @@ attention; ``content_mixer`` holds the neighbour-window connection, a depth-wise
 BatchNorm and ReLU6 and a 1 x 1 convolution, then 2 x 2 patches; the BatchNorm in front of them is the ``norm`` that ends
 a stage.
 
-The stem's first convolution has half of the first stage's width here. The configurations are those of the paper; the
-details that the text leaves open follow a port of the public code to another framework.
+The stem's first convolution has half of the first stage's width here. The configurations are those of the paper; details
+that the paper leaves open follow a port of the public code to another framework.
 
 Source: Huang et al., Shuffle Transformer: Rethinking Spatial Shuffle for Vision Transformer, 2021.
 """

@@ -1,4 +1,4 @@
-"""The block: residual branches one after the other, on a grid and the prefix tokens beside it."""
+"""The block: residual branches, applied in order to a grid and to the prefix tokens beside it."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ MODULES = {"content_mixer": "content"}
 
 
 class ResidualBranch(nn.Module):
-    """``grid + drop_path(op(norm(grid)))``, for the prefix alike if the op has a rule that changes it.
+    """``grid + drop_path(op(norm(grid)))``, and the same for the prefix if the op changes it.
 
     Args:
         branch: The factories.
@@ -48,7 +48,7 @@ class ResidualBranch(nn.Module):
         return grid, prefix
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Those of the op; a norm has none."""
+        """Multiply-adds of the op; those of the norm are not counted."""
         return self.op.macs(h, w, prefix)
 
 
@@ -58,7 +58,7 @@ def keep_samples(grid: Tensor, rate: float) -> Tensor:
 
 
 class Block(nn.Module):
-    """The branches of a BlockSpec that are there, in the order of its slots.
+    """The branches of a BlockSpec, in the order of its slots; empty slots are left out.
 
     Args:
         spec: The branches.

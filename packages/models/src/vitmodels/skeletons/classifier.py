@@ -80,7 +80,7 @@ class ImageClassifier(nn.Module):
         self.grad_checkpointing = enable
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that take no weight decay: what modules name in their attribute ``no_weight_decay``."""
+        """Names of the parameters without weight decay: those that modules list in their attribute ``no_weight_decay``."""
         return {
             f"{module_name}.{name}"
             for module_name, module in self.named_modules()

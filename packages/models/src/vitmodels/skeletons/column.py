@@ -14,7 +14,7 @@ from vitmodels.skeletons.block import Block
 from vitmodels.skeletons.classifier import ImageClassifier
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.skeletons.parts import BlockSpec, build_block, build_part, part
-from vitmodels.skeletons.recompute import recomputed
+from vitmodels.skeletons.recompute import recompute
 
 LAYER_NORM: Any = part("torch.nn.LayerNorm", eps=1e-6)
 PATCHES: Any = part("vitcore.PatchEmbedding", patch_size=16)
@@ -84,11 +84,11 @@ class Column(ImageClassifier):
             nn.init.trunc_normal_(self.prefix, std=0.02)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that are positions or tokens: they take no weight decay."""
+        """Names of the parameters without weight decay: positions and tokens."""
         return super().no_weight_decay() | ({"prefix"} if self.prefix is not None else set())
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth."""
+        """Return regular expressions that tell timm the depth of each parameter."""
         return {"stem": r"^prefix|^position|^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}
 
     def embed(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -105,7 +105,7 @@ class Column(ImageClassifier):
     def apply_block(self, block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply a block, recomputing its activations in the backward pass if gradient checkpointing is on."""
         if self.grad_checkpointing and self.training:
-            return recomputed(block, grid, prefix)
+            return recompute(block, grid, prefix)
         return block(grid, prefix)
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -198,7 +198,7 @@ def column(
 
 
 def third(index: int, depth: int) -> int:
-    """Return which third of ``depth`` layers the layer ``index`` lies in: 0, 1 or 2; the first thirds take what is left over."""
+    """Return which third of ``depth`` layers the layer ``index`` lies in: 0, 1 or 2; the first thirds take the remainder."""
     size, left_over = divmod(depth, 3)
     low = size + (left_over > 0)
     mid = size + (left_over > 1)

@@ -48,11 +48,11 @@ class DistilledColumn(Column):
         nn.init.trunc_normal_(self.distillation_prefix, std=0.02)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that are positions or tokens: they take no weight decay."""
+        """Names of the parameters without weight decay: positions and tokens."""
         return super().no_weight_decay() | {"distillation_prefix"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth."""
+        """Return regular expressions that tell timm the depth of each parameter."""
         return super().group_matcher(coarse) | {"stem": r"^prefix|^distillation_prefix|^position|^stem"}
 
     def embed(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,7 @@ class DistilledColumn(Column):
         return grid + places, tokens.expand(grid.shape[0], -1, -1)
 
     def attach_head(self, num_classes: int, global_pool: str) -> None:
-        """Make the two heads; arguments and errors as of ``ImageClassifier``."""
+        """Make the two heads; arguments and errors as for ``ImageClassifier``."""
         super().attach_head(num_classes, global_pool)
         self.distillation_head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
@@ -88,7 +88,7 @@ class DistilledColumn(Column):
         return 2 * super().head_macs()
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Any:  # noqa: FBT001, FBT002 (timm's signature)
-        """Classify what the two heads read and average; with ``pre_logits`` average what they read."""
+        """Return the mean of the two heads' logits; with ``pre_logits`` the mean of what they read."""
         read = (features[:, 0], features[:, 1]) if self.global_pool == "token" else (self.pool(features),) * 2
         own, taught = (dropout(tokens, self.drop_rate, self.training) for tokens in read)
         if not pre_logits:

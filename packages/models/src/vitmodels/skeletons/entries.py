@@ -156,7 +156,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         homes = [f"{home}.{name}" for home in origin.homes if hasattr(importlib.import_module(home), name)]
         hint = f"; did you mean {homes[0]}?" if homes else origin.failed_import(module_name, error)
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
-    kind = wanted(annotation)
+    kind = wanted_class(annotation)
     if not hasattr(module, name):
         names = _makers({module_name: module}, kind)
         raise origin.error(f"is {path!r}, which cannot be imported{origin.nearest(path, names)}")
@@ -188,7 +188,7 @@ def as_data(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def wanted(annotation: Any) -> type | None:
+def wanted_class(annotation: Any) -> type | None:
     """Return the class that a part must make; None if the slot's type does not tell."""
     for option in options(annotation):
         call = _call(option)

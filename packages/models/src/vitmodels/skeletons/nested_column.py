@@ -1,4 +1,4 @@
-"""The isotropic skeleton with two streams: pixel tokens inside each patch, patch tokens and the class token as in a Column."""
+"""The isotropic skeleton with two streams: pixel tokens inside each patch, and the tokens of a Column."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -90,7 +90,7 @@ class PatchSummary(Embedding):
 
 
 class NestedColumn(Column):
-    """A Column whose grid is told, in front of each block, what the pixel tokens of its patches have become.
+    """A Column whose grid takes in, in front of each block, the pixel tokens of its patches.
 
     No pixel token sees another patch, and none sees the grid. The class token has no pixels.
 
@@ -130,11 +130,11 @@ class NestedColumn(Column):
         self.inner = nn.ModuleList(inner)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that are positions or tokens: they take no weight decay."""
+        """Names of the parameters without weight decay: positions and tokens."""
         return super().no_weight_decay() | {"pixels.position"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth: a layer of the pixel tokens where its block does."""
+        """Return regular expressions that tell timm the depth of each parameter; a pixel layer counts with its block."""
         blocks = [(r"^(?:blocks|inner)\.(\d+)", None), (r"^norm", (99999,))]
         return {"stem": r"^prefix|^position|^stem|^pixels", "blocks": blocks}
 

@@ -25,7 +25,7 @@ from vitmodels.skeletons.entries import (
     options,
     parameters,
     public_path,
-    wanted,
+    wanted_class,
 )
 from vitmodels.skeletons.parts import current_name
 
@@ -44,7 +44,7 @@ def check_kind(annotation: Any, value: Any, origin: Origin) -> Any:
         raise origin.error(f"is null; expected {'a class' if expects_part(annotation) else 'a value'}.")
     lists = item_type(annotation) is not None and isinstance(value, list)
     if expects_part(annotation) and value is not None and not callable(value) and not lists:
-        kind = wanted(annotation)
+        kind = wanted_class(annotation)
         of_kind = f" of {public_path(kind)}" if kind else ""
         raise origin.error(f"is {value!r}; expected the import path of a class{of_kind}.")
     return value
@@ -210,10 +210,10 @@ def _classes(annotation: Any) -> tuple[type, ...]:
 
 def _names_class(annotation: Any, value: str) -> bool:
     """Whether text stands for a class where something else is possible too, such as a logger, several, or none."""
-    return "." in value and str not in options(annotation) and wanted(annotation) is not None
+    return "." in value and str not in options(annotation) and wanted_class(annotation) is not None
 
 
 def _may_be_part(annotation: Any) -> bool:
     """Whether a class can stand in a slot; a plain number or word cannot be one."""
     open_ended = any(one is Any or one is dict or typing.get_origin(one) is dict for one in options(annotation))
-    return open_ended or expects_part(annotation) or wanted(annotation) is not None
+    return open_ended or expects_part(annotation) or wanted_class(annotation) is not None

@@ -72,7 +72,7 @@ class Pyramid(ImageClassifier):
             stage.grad_checkpointing = enable  # type: ignore[assignment]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth: in groups of blocks, or of stages if ``coarse``."""
+        """Return regular expressions that tell timm the depth of each parameter, by blocks, or by stages if ``coarse``."""
         last = (r"^norm", (99999,))
         if coarse:
             return {"stem": r"^stages\.0\.downsample", "blocks": [(r"^stages\.(\d+)", None), last]}

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from vitcore import Embedding, FeatureOp, NormFactory, Nothing, OverlapPatchMerging
 from vitmodels.skeletons.block import Block
 from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch, build_branch, build_part, entries_of
-from vitmodels.skeletons.recompute import recomputed
+from vitmodels.skeletons.recompute import recompute
 
 
 class NoAbsolutePosition(Nothing):
-    """What stands in the slot of an absolute position where there is none.
+    """The absolute position of a stage that has none.
 
     Args:
         width: Channels of the grid.
@@ -48,7 +48,7 @@ class Alternate:
 
 @dataclass
 class StageSpec(BlockSpec):
-    """A stage: the slots of its blocks, and what is around them.
+    """A stage: the slots of its blocks, and what comes before and behind the blocks.
 
     Args:
         width: Channels of the tokens.
@@ -73,7 +73,7 @@ def build_stage(data: StageSpec | Mapping[str, Any]) -> tuple[StageSpec, BlockSp
     """Turn a stage's data into a StageSpec whose slots hold factories, and the BlockSpec of every second block.
 
     Raises:
-        ValueError: An entry is misspelt or no part, or an import path leads nowhere.
+        ValueError: An entry is misspelt or describes no part, or an import path leads nowhere.
     """
     entries: dict[str, Any] = entries_of(data, StageSpec)
     other = entries_of(entries.pop("alternate", {}), Alternate)
@@ -119,7 +119,7 @@ class Stage(nn.Module):
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
-        """The class token takes no weight decay."""
+        """Names of the parameters without weight decay: the class token."""
         return () if self.prefix is None else ("prefix",)
 
     def reset_parameters(self) -> None:
@@ -128,15 +128,15 @@ class Stage(nn.Module):
             nn.init.trunc_normal_(self.prefix, std=0.02)
 
     def forward(self, finer: Tensor, finer_prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return the stage's grid and prefix; the prefix of the stage before ends here."""
+        """Return the stage's grid and prefix; the prefix of the stage before is not used."""
         grid, prefix = self.embed(self.downsample(finer))
         return self.apply_blocks(grid, prefix)
 
     def apply_blocks(self, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply blocks and norm to grid and prefix."""
+        kept = not (self.grad_checkpointing and self.training)
         for block in self.blocks:
-            recompute = self.grad_checkpointing and self.training
-            grid, prefix = recomputed(block, grid, prefix) if recompute else block(grid, prefix)
+            grid, prefix = block(grid, prefix) if kept else recompute(block, grid, prefix)
         return self.norm(grid), None if prefix is None else self.norm(prefix)
 
     def embed(self, grid: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -17,7 +17,10 @@ from vitmodels.skeletons.signature import set_signature
 
 Model = TypeVar("Model", bound=nn.Module)
 PACKAGE = "vitmodels"
-"""The module under which timm lists the models. It files modules by the last part of their names, and has a deit and a tnt."""
+"""The module under which timm lists the models.
+
+timm keeps modules by the last part of their names and has modules deit and tnt of its own, so the preset files cannot be named.
+"""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -30,7 +33,7 @@ class Preset(NamedTuple):
 
     Attributes:
         builder: The typed function that returns it.
-        rules: How the names of its public checkpoint become ours; None if there is none.
+        rules: How the names of its public checkpoint become ours; None without a public checkpoint.
     """
 
     builder: Callable[..., nn.Module]
@@ -50,16 +53,15 @@ def preset(
     classifier: str | tuple[str, ...] = "head",
     **defaults: Any,
 ) -> Callable[..., Model]:
-    """Return ``builder`` under a name of its own with other defaults, and register it as a timm model.
+    """Return ``builder`` with other defaults under a name of its own, and register it as a timm model.
 
     Args:
-        name: The model's name, in the calling module and in timm.
+        name: The model's name in vitmodels and in timm.
         builder: A typed function that returns the model.
-        description: The docstring's first line: what it is and where it was published.
+        description: The first line of the docstring: what the model is and what was published of it.
         rules: How the names of the public checkpoint become ours.
-        first_conv: Where the model's first convolution is; None for that of a stem, or of the first stage, of patches; "" if it
-            has none.
-        classifier: Where the model's head is, or its heads are.
+        first_conv: The name of the first convolution; None if it cuts the image into patches, "" if there is none.
+        classifier: The name of the head, or the names of the heads.
         **defaults: The builder's arguments that make this model.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Stages whose second blocks hold another part: what follows a change of the stage, and what does not."""
+"""Stages whose second blocks hold another part: what a change of the stage changes in them, and what it does not."""
 
 import pytest
 import torch
@@ -68,21 +68,21 @@ def test_a_key_under_alternate_concerns_those_blocks_alone(build):
 
 
 @both_ways
-def test_what_is_said_of_the_second_kind_of_block_wins_over_what_follows(build):
+def test_a_change_of_the_second_kind_of_block_wins_over_a_change_of_the_stage(build):
     other = part("vitcore.GlobalAttention", head_dim=16)
     model = build("swin_tiny", stage1__mixer__op=SLIDE, stage1__alternate__mixer__op=other)
     assert ops(model, "mixer") == ["SlideAttention", "GlobalAttention"]
 
 
 @both_ways
-def test_it_wins_also_where_it_is_said_first(build):
+def test_it_wins_also_where_it_is_written_first(build):
     other = part("vitcore.GlobalAttention", head_dim=16)
     model = build("swin_tiny", stage1__alternate__mixer__op=other, stage1__mixer__op=SLIDE)
     assert ops(model, "mixer") == ["SlideAttention", "GlobalAttention"]
 
 
 @both_ways
-def test_of_a_slot_written_whole_each_entry_follows_by_itself(build):
+def test_each_entry_of_a_slot_written_whole_reaches_the_second_blocks_on_its_own(build):
     norm = "torch.nn.Identity"
     changed = {"op": {"init_args": {"window": 2}}, "norm": norm}
     first, second = build("dat_tiny", **DEFORMABLE, stage4__mixer=changed).stages[3].blocks

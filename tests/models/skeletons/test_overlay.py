@@ -21,7 +21,7 @@ LOCALITY = part("vitcore.LocalityFeedForward", ratio=4.0, channel_attention=part
 COLUMN = {"img_size": 32, "depth": 3, "num_classes": 5}
 PYRAMID = {"img_size": 32, "num_classes": 5}
 
-# What is said, of which model, and what means the same.
+# Name -> model, a change of it, and another way to write the same change.
 SWAPS = {
     "a class by its earlier deep path": (
         "localvit_tiny",
@@ -133,9 +133,9 @@ def laid(data, change):
 
 @every_swap
 def test_yaml_and_timm_build_the_same_model_from_the_same_words(name):
-    model, said, plain = SWAPS[name]
+    model, change, plain = SWAPS[name]
     expected = weights(by_timm(model, plain))
-    assert weights(by_timm(model, said)) == weights(by_yaml(model, said)) == expected
+    assert weights(by_timm(model, change)) == weights(by_yaml(model, change)) == expected
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -166,14 +166,14 @@ def test_a_deep_path_of_the_same_class_keeps_the_preset_s_arguments():
     assert sum(parameter.numel() for parameter in model.parameters()) == 5_908_696
 
 
-def test_the_earlier_name_of_a_slot_is_accepted_by_yaml_and_timm_and_told_once(capsys):
+def test_the_earlier_name_of_a_slot_is_accepted_by_yaml_and_timm_with_one_notice(capsys):
     new, old = ({f"stage1.{slot}.op": "vitcore.ConditionalPosition"} for slot in ("content_mixer", "content"))
     expected = weights(by_timm("swin_tiny", new))
     _print_once.cache_clear()
     for _ in range(2):
         assert weights(by_yaml("swin_tiny", old)) == expected
-    told = "The key content is called content_mixer now; write content_mixer. The old name still works.\n"
-    assert capsys.readouterr().err == told
+    notice = "The key content is called content_mixer now; write content_mixer. The old name still works.\n"
+    assert capsys.readouterr().err == notice
     with pytest.warns(FutureWarning, match=r"The key content is called content_mixer now"):
         assert weights(by_timm("swin_tiny", old)) == expected
 

@@ -150,9 +150,9 @@ class ImageClassifier(nn.Module):
         features: list[Any] = []
         for index, (grid, prefix) in enumerate(self.walk(x), -1):
             if index in chosen:
-                last_norm = self.norm if norm and self.fits_norm(index) else nn.Identity()
-                feature = arranged(last_norm(grid), output_fmt)
-                beside = None if prefix is None else last_norm(prefix)
+                normed = norm and self.fits_norm(index)
+                feature = arranged(self.norm(grid) if normed else grid, output_fmt)
+                beside = self.norm(prefix) if normed and prefix is not None else prefix
                 features.append((feature, beside) if return_prefix_tokens else feature)
             if stop_early and index == max(chosen):
                 break

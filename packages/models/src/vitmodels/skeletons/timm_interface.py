@@ -13,7 +13,7 @@ from vitcore.attention.whole_map.spatial_reduction import PatchReduction
 from vitmodels.skeletons.checkpoint import KeyRules, translate
 from vitmodels.skeletons.entries import Origin, callable_entries
 from vitmodels.skeletons.overlay import Overlay
-from vitmodels.skeletons.signature import set_signature
+from vitmodels.skeletons.signature import with_parameters
 
 Model = TypeVar("Model", bound=nn.Module)
 PACKAGE = "vitmodels"
@@ -91,13 +91,9 @@ def _with_defaults(name: str, builder: Callable[..., Model], defaults: Mapping[s
         )
     parameters = {key: one.replace(default=defaults.get(key, one.default)) for key, one in signature.parameters.items()}
 
-    def typed(*arguments: Any, **named: Any) -> Model:
-        bound = inspect.signature(typed).bind(*arguments, **named)
-        bound.apply_defaults()
-        return builder(**bound.arguments)
-
+    typed = with_parameters(builder, parameters)
     typed.__name__, typed.__qualname__, typed.__module__ = name, name, PACKAGE
-    return set_signature(typed, parameters, signature.return_annotation)
+    return typed
 
 
 def _register(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 Arguments = dict[str, Any]
-SLOTS = ("position", "mixer", "content", "feed_forward")
+SLOTS = ("position", "mixer", "content_mixer", "feed_forward")
 
 
 def linear(inputs: int, outputs: int) -> int:

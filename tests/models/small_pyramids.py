@@ -22,7 +22,7 @@ def keys(model: str) -> dict[str, Any]:
         if model in WINDOWED:
             small[f"stage{i}.mixer.op.window"] = 4
         if model == "boat_swin_tiny" and i < 4:
-            small[f"stage{i}.alternate.content.op.head_dim"] = 8
+            small[f"stage{i}.alternate.content_mixer.op.head_dim"] = 8
     return small
 
 

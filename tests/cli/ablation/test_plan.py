@@ -11,7 +11,9 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import difference, gather_stages, identity, make_plan, refuse_undeclared
+from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
+from vitcli.ablation.identity import identity
+from vitcli.ablation.plan import make_plan
 from vitcli.ablation.planned import Plan, PlannedArm, device_count
 from vitcli.ablation.section import read_spec
 from vitcli.ablation.spec import AblationSpec

@@ -12,12 +12,12 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 
 from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import difference, flat
+from vitcli.ablation.difference import difference, flat
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI, base_config, resolve, schema
-from vitcli.config.overlay import checked, lay_over
+from vitcli.config.overlay import checked_value, lay_over
 from vitcli.main import main
 
 pytestmark = LIGHTNING
@@ -303,10 +303,10 @@ def test_a_configuration_is_not_changed_by_building_from_it():
 @pytest.mark.parametrize("value", [2, 2.0, 1, 1.0])
 def test_a_number_keeps_its_kind_whatever_the_order_of_the_types(order, value):
     """The trainer reads 1 batch and a share of 1.0; equal unions share the order that was written first anywhere."""
-    read = checked(functools.reduce(operator.or_, order), value, Origin("here", "key"))
+    read = checked_value(functools.reduce(operator.or_, order), value, Origin("here", "key"))
     assert (read, type(read)) == (value, type(value))
 
 
 @pytest.mark.parametrize("annotation", [float, float | None])
 def test_a_whole_number_where_only_floats_belong_becomes_one(annotation):
-    assert type(checked(annotation, 2, Origin("here", "key"))) is float
+    assert type(checked_value(annotation, 2, Origin("here", "key"))) is float

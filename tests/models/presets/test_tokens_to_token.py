@@ -12,9 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.core.checks import assert_same_function, randomise
 from tests.golden_records import goldenfill, model_record
 from vitcore import LocalityFeedForward, Mlp, PerformerAttention, TokenAttention, sinusoidal_table
-from vitmodels import part
+from vitmodels import RasterPosition, part
 from vitmodels.presets import t2t_vit
-from vitmodels.presets.raster_position import RasterPosition
 from vitmodels.presets.tokens_to_token import TokensToToken
 from vitmodels.skeletons.checkpoint import translate
 from vitmodels.skeletons.initial import initialise, vision_transformer_weights

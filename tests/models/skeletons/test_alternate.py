@@ -1,11 +1,11 @@
-"""Stages whose second blocks hold another part: what follows a change of the stage, and what does not."""
+"""Stages whose second blocks hold another part: what a change of the stage changes in them, and what it does not."""
 
 import pytest
 import torch
 
 from tests.models.small_pyramids import by_keys, by_timm
 from vitmodels import part
-from vitmodels.skeletons.alternate import followed, following
+from vitmodels.skeletons.alternate import changes_of_alternate
 
 both_ways = pytest.mark.parametrize("build", [by_timm, by_keys])
 SLIDE = part("vitcore.SlideAttention", head_dim=8)
@@ -53,8 +53,8 @@ def test_a_class_swap_reaches_the_second_kind_of_block_whatever_it_holds(build):
 @both_ways
 def test_an_empty_slot_of_the_second_kind_of_block_stays_empty(build):
     cluster = part("vitcore.ClusterAttention", head_dim=8, cluster_size=16, overlap=0)
-    others = {f"stage{i}__content__op__head_dim": 8 for i in (1, 3, 4)}
-    model = build("boat_cswin_tiny", stage2__content__op=cluster, **others)
+    others = {f"stage{i}__content_mixer__op__head_dim": 8 for i in (1, 3, 4)}
+    model = build("boat_cswin_tiny", stage2__content_mixer__op=cluster, **others)
     assert ops(model, "content", stage=1) == ["ClusterAttention", None]
     assert model.stages[1].blocks[0].content.op.overlap == 0
 
@@ -68,21 +68,21 @@ def test_a_key_under_alternate_concerns_those_blocks_alone(build):
 
 
 @both_ways
-def test_what_is_said_of_the_second_kind_of_block_wins_over_what_follows(build):
+def test_a_change_of_the_second_kind_of_block_wins_over_a_change_of_the_stage(build):
     other = part("vitcore.GlobalAttention", head_dim=16)
     model = build("swin_tiny", stage1__mixer__op=SLIDE, stage1__alternate__mixer__op=other)
     assert ops(model, "mixer") == ["SlideAttention", "GlobalAttention"]
 
 
 @both_ways
-def test_it_wins_also_where_it_is_said_first(build):
+def test_it_wins_also_where_it_is_written_first(build):
     other = part("vitcore.GlobalAttention", head_dim=16)
     model = build("swin_tiny", stage1__alternate__mixer__op=other, stage1__mixer__op=SLIDE)
     assert ops(model, "mixer") == ["SlideAttention", "GlobalAttention"]
 
 
 @both_ways
-def test_of_a_slot_written_whole_each_entry_follows_by_itself(build):
+def test_each_entry_of_a_slot_written_whole_reaches_the_second_blocks_on_its_own(build):
     norm = "torch.nn.Identity"
     changed = {"op": {"init_args": {"window": 2}}, "norm": norm}
     first, second = build("dat_tiny", **DEFORMABLE, stage4__mixer=changed).stages[3].blocks
@@ -96,19 +96,17 @@ def test_the_drop_path_scale_of_a_branch_is_that_of_both_kinds_of_block(build):
     assert [block.mixer.drop_path_rate / block.feed_forward.drop_path_rate for block in blocks] == [0.5, 0.5]
 
 
-def test_nothing_follows_in_a_stage_whose_blocks_are_alike():
-    assert following(WINDOW, "mixer", ["op"], SLIDE) == []
-    assert following(WINDOW | {"alternate": {"mixer": None}}, "mixer", ["op"], SLIDE) == []
-    change = {"mixer": {"op": SLIDE}}
-    assert followed(WINDOW | {"alternate": {}}, change) == change
+def test_nothing_else_changes_in_a_stage_whose_blocks_are_alike():
+    assert changes_of_alternate(WINDOW, "mixer", ["op"], SLIDE) == []
+    assert changes_of_alternate(WINDOW | {"alternate": {"mixer": None}}, "mixer", ["op"], SLIDE) == []
 
 
-def test_nothing_follows_a_change_around_the_blocks():
-    assert following(WINDOW | {"alternate": WINDOW}, "width", [], 8) == []
-    assert following(WINDOW | {"alternate": WINDOW}, "downsample", [], "vitcore.PatchMerging") == []
+def test_a_change_around_the_blocks_does_not_concern_the_second_ones():
+    assert changes_of_alternate(WINDOW | {"alternate": WINDOW}, "width", [], 8) == []
+    assert changes_of_alternate(WINDOW | {"alternate": WINDOW}, "downsample", [], "vitcore.PatchMerging") == []
 
 
-def test_following_leaves_the_change_and_the_stage_as_they_were():
-    stage, change = WINDOW | {"alternate": WINDOW}, {"mixer": {"op": {"init_args": {"window": 2}}}}
-    assert followed(stage, change) == change | {"alternate": change}
-    assert (stage, change) == (WINDOW | {"alternate": WINDOW}, {"mixer": {"op": {"init_args": {"window": 2}}}})
+def test_finding_what_else_changes_leaves_the_change_and_the_stage_as_they_were():
+    stage, change = WINDOW | {"alternate": WINDOW}, {"op": {"init_args": {"window": 2}}}
+    assert changes_of_alternate(stage, "mixer", [], change) == [(("op",), {"init_args": {"window": 2}})]
+    assert (stage, change) == (WINDOW | {"alternate": WINDOW}, {"op": {"init_args": {"window": 2}}})

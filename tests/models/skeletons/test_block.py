@@ -48,8 +48,8 @@ def test_the_branches_apply_in_the_order_of_the_slots():
     plus, double = Branch(op=Plus), Branch(op=Double)
     grid = torch.full((1, 1, 1, 4), 3.0)
     assert block(mixer=plus, feed_forward=double)(grid)[0].unique().item() == 8.0
-    assert block(feed_forward=plus, content=double)(grid)[0].unique().item() == 7.0
-    assert block(position=plus, content=double, mixer=plus)(grid)[0].unique().item() == 10.0
+    assert block(feed_forward=plus, content_mixer=double)(grid)[0].unique().item() == 7.0
+    assert block(position=plus, content_mixer=double, mixer=plus)(grid)[0].unique().item() == 10.0
 
 
 def test_nothing_leaves_the_branch_and_its_norm_out():
@@ -91,7 +91,7 @@ def test_stochastic_depth_drops_whole_samples_and_keeps_the_mean():
 
 def test_two_branches_drop_different_samples():
     steps = Branch(op=lambda width: Plus(width, 1.0)), Branch(op=lambda width: Plus(width, 10.0))
-    out, _ = block(rate=0.5, mixer=steps[0], content=steps[1]).train()(torch.zeros(200, 1, 1, 4))
+    out, _ = block(rate=0.5, mixer=steps[0], content_mixer=steps[1]).train()(torch.zeros(200, 1, 1, 4))
     assert set(out.flatten().tolist()) == {0.0, 2.0, 20.0, 22.0}
 
 

@@ -35,7 +35,7 @@ def test_stochastic_depth_rises_linearly_over_a_whole_model(build):
 
 def test_a_branch_s_factor_scales_its_stochastic_depth_alone():
     content = {"op": "vitcore.ConditionalPosition", "drop_path_scale": 0.5}
-    (built,) = stages(stage(depth=2, content=content), drop_path_rate=0.2)
+    (built,) = stages(stage(depth=2, content_mixer=content), drop_path_rate=0.2)
     last = built.blocks[1]
     assert (last.content.drop_path_rate, last.feed_forward.drop_path_rate) == pytest.approx((0.1, 0.2))
 

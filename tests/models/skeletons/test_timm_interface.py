@@ -1,13 +1,14 @@
 """Presets: a builder under a name of its own with other defaults."""
 
 import inspect
+import typing
 
 import pytest
 import timm
 import torch
 
 import vitmodels
-from vitmodels.skeletons.timm_interface import ImageClassifier, preset
+from vitmodels.skeletons.timm_interface import preset
 
 
 def test_a_preset_states_its_defaults_in_its_signature():
@@ -15,9 +16,7 @@ def test_a_preset_states_its_defaults_in_its_signature():
     assert (parameters["width"].default, parameters["num_classes"].default) == (384, 1000)
     assert parameters["stage3"].default["feed_forward"]["op"]["class_path"] == "vitcore.LocalityFeedForward"
     assert parameters["width"].annotation is int
-    assert inspect.signature(vitmodels.skeletons.column).parameters["width"].default == 192, (
-        "the builder's own defaults stay"
-    )
+    assert inspect.signature(vitmodels.column).parameters["width"].default == 192, "the builder's own defaults stay"
 
 
 def test_the_builder_and_timm_make_the_same_model():
@@ -33,18 +32,21 @@ def test_a_misspelt_default_is_refused_before_it_is_registered():
     with pytest.raises(
         ValueError, match=r"preset vit_x: column has no argument 'wdith'; it has num_classes, in_chans, "
     ):
-        preset("vit_x", vitmodels.skeletons.column, "A model.", wdith=96)
+        preset("vit_x", vitmodels.column, "A model.", wdith=96)
     assert not timm.is_model("vit_x")
 
 
-@pytest.mark.parametrize(
-    ("use", "lacks"),
-    [
-        (lambda model: model.pools, "pools"),
-        (lambda model: model.forward_features(torch.zeros(1)), "forward_features"),
-        (lambda model: model.pool(torch.zeros(1)), "pool"),
-    ],
-)
-def test_a_skeleton_is_told_what_it_must_define(use, lacks):
-    with pytest.raises(TypeError, match=f"ImageClassifier does not define {lacks}"):
-        use(ImageClassifier(in_chans=3, width=8, drop_rate=0.0))
+def test_a_preset_takes_its_arguments_by_position_and_by_name():
+    small = vitmodels.deit_tiny(10, img_size=32, depth=3)
+    assert (small.num_classes, small.position.grid_size, len(small.blocks)) == (10, (2, 2), 3)
+    with pytest.raises(TypeError, match="dpeth"):
+        vitmodels.deit_tiny(dpeth=3)
+
+
+def test_a_builder_that_takes_over_arguments_states_them_with_their_types():
+    parameters = inspect.signature(vitmodels.tnt_tiny).parameters
+    assert list(parameters)[3:8] == ["width", "pixel_width", "depth", "pixels", "inner"]
+    assert "stem" not in parameters
+    assert parameters["prefix_tokens"].annotation is int
+    assert typing.get_type_hints(vitmodels.tnt_tiny)["return"] is vitmodels.NestedColumn
+    assert "prefix_tokens" not in inspect.signature(vitmodels.deit_tiny_distilled).parameters

@@ -1,10 +1,8 @@
 """Making the plan of an ablation: every arm's complete configuration, difference from the baseline, cost and identity."""
 
-import hashlib
 import json
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,9 @@ import torch
 
 from vitcli.ablation.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
 from vitcli.ablation.check_metric import refuse_metric, refuse_unscored
+from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
 from vitcli.ablation.draft import Draft, resolve_arms
+from vitcli.ablation.identity import identity
 from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
@@ -24,30 +24,6 @@ HERE = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "num_nodes": 1, 
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 """Accelerators that other machines may have."""
-
-NO_IDENTITY = (
-    "seed_everything",
-    "runs",
-    "data.root",
-    "data.seed",
-    "data.workers",
-    "trainer.accelerator",
-    "trainer.barebones",
-    "trainer.default_root_dir",
-    "trainer.devices",
-    "trainer.enable_autolog_hparams",
-    "trainer.enable_checkpointing",
-    "trainer.enable_model_summary",
-    "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps",
-    "trainer.logger",
-    "trainer.num_nodes",
-    "trainer.profiler",
-    "trainer.strategy",
-)
-"""Entries that say where and how something runs, not what: two results that differ in these alone are results of one arm."""
-
-STAGE = re.compile(r"(?<![^.])stage\d+(?![^.])")
 
 
 def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) -> Plan:
@@ -189,92 +165,3 @@ def question_in(path: str) -> str:
         elif words:
             break
     return " ".join(words)
-
-
-def identity(config: dict[str, Any]) -> str:
-    """Return the hash of what a configuration computes: paths, devices, loggers and the seed left out."""
-    kept = {key: value for key, value in flat(config).items() if not any(_within(key, entry) for entry in NO_IDENTITY)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def difference(old: Any, new: Any, key: str = "") -> dict[str, list[Any]]:
-    """Return key -> [old, new] for all that differs; a part of another class is one difference, not one an argument."""
-    if isinstance(old, dict) and isinstance(new, dict) and old.get("class_path") == new.get("class_path"):
-        found: dict[str, list[Any]] = {}
-        for name in dict.fromkeys((*old, *new)):
-            below = key if name == "init_args" else f"{key}.{name}" if key else name
-            found |= difference(old.get(name), new.get(name), below)
-        return found
-    return {} if old == new else {key: [old, new]}
-
-
-def gather_stages(changed: dict[str, list[Any]], config: dict[str, Any]) -> dict[str, list[Any]]:
-    """Write a difference that is the same in all stages of a model once, under ``every``."""
-    stages: dict[str, set[str]] = {}
-    for key in flat(config):
-        if found := STAGE.search(key):
-            stages.setdefault(key[: found.start()], set()).add(found.group())
-    gathered: dict[str, list[Any]] = {}
-    for key, pair in changed.items():
-        found = STAGE.search(key)
-        if found:
-            head, tail = key[: found.start()], key[found.end() :]
-            if all(changed.get(f"{head}{stage}{tail}") == pair for stage in stages.get(head, {found.group()})):
-                key = f"{head}every{tail}"
-        gathered[key] = pair
-    return gathered
-
-
-def flat(config: Any, key: str = "") -> dict[str, Any]:
-    """Return dotted key -> value for every leaf; ``init_args`` is left out of the keys."""
-    if not isinstance(config, dict) or not config:
-        return {key: config}
-    leaves: dict[str, Any] = {}
-    for name, value in config.items():
-        leaves |= flat(value, key if name == "init_args" else f"{key}.{name}" if key else name)
-    return leaves
-
-
-def refuse_undeclared(changed: dict[str, list[Any]], arms: Iterable[Mapping[str, Any]], place: str) -> None:
-    """Stop if an arm differs from the baseline in something that neither of them says.
-
-    Args:
-        changed: The resolved difference; see ``difference``.
-        arms: What the two arms set.
-        place: The arm, for the message.
-
-    Raises:
-        ConfigError: A difference is not declared.
-    """
-    declared = [names for arm in arms for names in _declared(arm)]
-    for key, (old, new) in changed.items():
-        names = key.split(".")
-        follows = [name for name in names if name != "alternate"]  # every second block follows a change of its stage
-        if not any(_covers(said, names) or _covers(said, follows) for said in declared):
-            raise ConfigError(
-                f"{place}: {key} is {new!r} here and {old!r} in the baseline, but the arm does not say so; add it to the arm."
-            )
-
-
-def _declared(change: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in change.items():
-        names = (
-            *above,
-            *(name for name in str(key).removesuffix("+").split(".") if name not in ("init_args", "class_path")),
-        )
-        if isinstance(value, Mapping) and value and "class_path" not in value:
-            yield from _declared(value, names)
-        else:
-            yield names
-
-
-def _covers(declared: Sequence[str], changed: Sequence[str]) -> bool:
-    """Whether a declared key is the changed one or above it."""
-    return len(declared) <= len(changed) and all(
-        said == name or (said == "every" and STAGE.fullmatch(name))
-        for said, name in zip(declared, changed, strict=False)
-    )
-
-
-def _within(key: str, entry: str) -> bool:
-    return key == entry or key.startswith(entry + ".")

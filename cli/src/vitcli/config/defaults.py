@@ -1,5 +1,6 @@
-"""Filling in what a configuration leaves out: the defaults of every class in it, so that it says all that runs."""
+"""Filling in what a configuration leaves out: the defaults of every class in it, so that it states all that runs."""
 
+import inspect
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -8,11 +9,12 @@ from vitcli.config.entries import (
     REQUIRED,
     Entry,
     Origin,
-    callable_function,
     expects_part,
+    import_part,
     item_type,
     options,
     parameters,
+    takes_call,
 )
 from vitcli.config.overlay import tidy
 
@@ -40,7 +42,7 @@ def _group(given: dict[str, Any], entries: dict[str, Entry], origin: Origin, own
         if name not in given and entry.default is REQUIRED:
             raise here.error(f"is missing; {owner} needs it.")
         value = _value(given[name] if name in given else entry.start(), entry, here)
-        if name in given or _is_data(value):  # a class's own default that is no data stays its own
+        if name in given or _is_data(value):  # a default that is an object is left to its class
             filled[name] = value
     return filled
 
@@ -69,10 +71,10 @@ def _is_data(value: Any) -> bool:
     return isinstance(value, PLAIN)
 
 
-def parsed(config: dict[str, Any], schema: dict[str, Entry]) -> Namespace:
-    """Return a complete configuration in the form that LightningCLI's parser makes, without its search for defaults.
+def as_namespace(config: dict[str, Any], schema: dict[str, Entry]) -> Namespace:
+    """Return a complete configuration as the Namespace that LightningCLI's parser would make of it.
 
-    The parser goes through every part once for each class around it: seconds for a vision transformer's configuration.
+    The parser would search every part for defaults once for each class around it, which takes seconds for a vision transformer.
     """
     return _namespace(config, schema)
 
@@ -83,11 +85,9 @@ def _namespace(given: dict[str, Any], entries: dict[str, Entry]) -> Namespace:
 
 def _object(value: Any, entry: Entry) -> Any:
     if isinstance(value, dict) and "class_path" in value:
-        function = callable_function(value["class_path"], entry.annotation)
-        if function is not None and not value.get("init_args"):
-            return (
-                function  # the parser would call it at once, as it does with a function that makes a class's argument
-            )
+        found = import_part(value["class_path"], Any, Origin("", ""))
+        if inspect.isfunction(found) and takes_call(entry.annotation) and not value.get("init_args"):
+            return found  # the parser would call it at once, as it does with a function that makes a class's argument
         entries = parameters(value["class_path"], entry.annotation, Origin("", ""))
         return Namespace(class_path=value["class_path"], init_args=_namespace(value.get("init_args", {}), entries))
     fields = entry.entries()

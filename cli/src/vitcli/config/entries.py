@@ -1,228 +1,75 @@
-"""What a configuration is made of: entries with a type and a default, and parts, which are classes named by import path."""
+"""The entries of a configuration: those of ``vitmodels.skeletons.entries``, with errors and hints for a user of vitcli."""
 
-import collections.abc
-import copy
-import dataclasses
-import datetime
-import enum
-import importlib
-import inspect
-import pathlib
+import functools
 import sys
-import types
-import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import ClassVar
 
 from vitcli.config.errors import ConfigError, nearest
-
-VALUES = (
-    *(str, int, float, list, dict, tuple, type(None)),
-    *(pathlib.PurePath, datetime.timedelta, enum.Enum, torch.dtype, torch.device),
+from vitmodels.skeletons import entries
+from vitmodels.skeletons.entries import (
+    REQUIRED,
+    Entry,
+    callable_entries,
+    dataclass_entries,
+    expects_part,
+    import_part,
+    item_type,
+    options,
+    parameters,
+    public_path,
+    takes_call,
+    wanted_class,
 )
-"""Types that are written as text, numbers, lists or mappings; any other class is a part."""
+from vitmodels.skeletons.parts import renamed_notice
 
-PUBLIC = (
-    *("vitmodels", "vitcore", "vittasks", "vitcli", "torch.nn", "torch.optim"),
-    *("lightning.pytorch.callbacks", "lightning.pytorch.loggers"),
-)
-"""Where a bare class name is looked for when a suggestion is made."""
+__all__ = [
+    "REQUIRED",
+    "Entry",
+    "Origin",
+    "callable_entries",
+    "dataclass_entries",
+    "expects_part",
+    "import_part",
+    "item_type",
+    "options",
+    "parameters",
+    "public_path",
+    "takes_call",
+    "wanted_class",
+]
 
-REQUIRED: Any = inspect.Parameter.empty
-"""The default of an entry that has none."""
 
+@dataclass(frozen=True)
+class Origin(entries.Origin):
+    """The origin of a value in a file or on the command line: what is wrong with it is a ConfigError."""
 
-@dataclasses.dataclass(frozen=True)
-class Origin:
-    """Where a value comes from and under which key, for messages."""
-
-    place: str
-    key: str
+    homes: ClassVar[tuple[str, ...]] = (
+        *("vitmodels", "vitcore", "vittasks", "vitcli", "torch.nn", "torch.optim"),
+        *("lightning.pytorch.callbacks", "lightning.pytorch.loggers"),
+    )
 
     def error(self, text: str) -> ConfigError:
         """Return an error that names the place and the key."""
         return ConfigError(f"{self.place}: {self.key} {text}")
 
-    def at(self, name: str) -> "Origin":
-        """Return the origin of an entry below."""
-        return Origin(self.place, f"{self.key}.{name}" if self.key else name)
+    def nearest(self, name: str, valid: Iterable[str]) -> str:
+        """Return the end of a sentence about an unknown name: the most similar valid name, or a few valid names."""
+        return nearest(name, valid)
+
+    def failed_import(self, module: str, error: Exception) -> str:
+        """Return the end of a sentence about a module that cannot be imported, which may lie in the user's folder."""
+        if module and Path(f"{module.partition('.')[0]}.py").is_file():
+            return f" from here; a module in this folder is found with PYTHONPATH=. before vitcli ({error})."
+        return super().failed_import(module, error)
+
+    def tell_renamed(self, old: str, new: str) -> None:
+        """Print the new name of a key, once."""
+        _print_once(renamed_notice(old, new))
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One thing that can be set: its type, its default and, for a plain group of entries, what is in it."""
-
-    annotation: Any
-    default: Any = None
-    group: "dict[str, Entry] | None" = None
-
-    def entries(self) -> "dict[str, Entry] | None":
-        """Return the entries of a group or of a dataclass type; None for anything else."""
-        return self.group if self.group is not None else dataclass_entries(self.annotation)
-
-    def start(self) -> Any:
-        """Return the default as data; None if there is none. A class that is itself the value is written by its import path."""
-        if self.default is REQUIRED:
-            return None
-        itself = any(typing.get_origin(one) is type for one in options(self.annotation))
-        return public_path(self.default) if itself and inspect.isclass(self.default) else as_data(self.default)
-
-
-def options(annotation: Any) -> tuple[Any, ...]:
-    """Return the members of a union, flattened; the type itself if it is none."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(option for inner in typing.get_args(annotation) for option in options(inner))
-    return (annotation,)
-
-
-def expects_part(annotation: Any) -> bool:
-    """Whether a value of this type is named by a class: a class of its own or something callable."""
-    chosen = [option for option in options(annotation) if option is not type(None)]
-    if any(option is Any or option in (str, int, float, bool) for option in chosen):
-        return False
-    return any(
-        _call(option) is not None or (_is_kind(option) and not dataclasses.is_dataclass(option)) for option in chosen
-    )
-
-
-def item_type(annotation: Any) -> Any:
-    """Return the type of a list's items, None for a type that is no list."""
-    lists = (list, collections.abc.Iterable, collections.abc.Sequence)
-    return next((typing.get_args(one)[0] for one in options(annotation) if typing.get_origin(one) in lists), None)
-
-
-def dataclass_entries(annotation: Any) -> dict[str, Entry] | None:
-    """Return the entries of a dataclass type, or None for any other type."""
-    for option in options(annotation):
-        if dataclasses.is_dataclass(option):
-            hints = typing.get_type_hints(option)
-            return {field.name: Entry(hints[field.name], _field_default(field)) for field in dataclasses.fields(option)}
-    return None
-
-
-def parameters(class_path: str, slot: Any, origin: Origin) -> dict[str, Entry]:
-    """Return what can be set of a class or function in a slot of type ``slot``, which supplies the first arguments."""
-    entries = list(callable_entries(import_part(class_path, Any, origin)).items())
-    return dict(entries[_supplied(slot) :])
-
-
-def callable_entries(found: Any) -> dict[str, Entry]:
-    """Return the arguments of a class or function as entries; starred ones are left out."""
-    target = found.__init__ if inspect.isclass(found) else found
-    try:
-        hints = typing.get_type_hints(target)
-    except (NameError, TypeError):
-        hints = {}
-    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {
-        name: Entry(hints.get(name, Any), parameter.default)
-        for name, parameter in inspect.signature(found).parameters.items()
-        if parameter.kind not in starred
-    }
-
-
-def import_part(path: str, annotation: Any, origin: Origin) -> Any:
-    """Import what ``path`` names and check that it is of the kind that the slot takes."""
-    module_name, _, name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:
-        homes = [f"{home}.{name}" for home in PUBLIC if hasattr(importlib.import_module(home), name)]
-        reason = error if module_name else "a class is named by its import path, such as torch.nn.GELU"
-        hint = f"; did you mean {homes[0]}?" if homes else f" ({reason})."
-        if not homes and Path(f"{module_name.partition('.')[0]}.py").is_file():
-            hint = f" from here; a module in this folder is found with PYTHONPATH=. before vitcli ({reason})."
-        raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
-    kind = wanted(annotation)
-    if not hasattr(module, name):
-        names = [f"{module_name}.{one}" for one, object_ in inspect.getmembers(module) if _makes(object_, kind)]
-        raise origin.error(f"is {path!r}, which cannot be imported{nearest(path, names)}")
-    found = getattr(module, name)
-    if not _makes(found, kind):
-        places = [(home, importlib.import_module(home)) for home in dict.fromkeys((module_name, *PUBLIC))]
-        names = [
-            f"{home}.{one}"
-            for home, place in places
-            for one, object_ in inspect.getmembers(place)
-            if _makes(object_, kind)
-        ]
-        alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
-        hint = f"; did you mean {alike[0]}?" if alike else nearest(path, names)
-        raise origin.error(f"is {path!r}, which makes no {public_path(kind or object)}{hint}")
-    return found
-
-
-def callable_function(path: str, annotation: Any) -> Any:
-    """Return the function that ``path`` names if the slot is to be called with what it supplies; None for anything else."""
-    found = import_part(path, Any, Origin("", ""))
-    called = any(_call(option) is not None for option in options(annotation))
-    return found if called and inspect.isfunction(found) else None
-
-
-def public_path(found: Any) -> str:
-    """Return the shortest import path of a class or function."""
-    parts, name = found.__module__.split("."), found.__qualname__
-    for end in range(1, len(parts) + 1):
-        home = ".".join(parts[:end])
-        if home in sys.modules and getattr(sys.modules[home], name, None) is found:
-            return f"{home}.{name}"
-    return f"{'.'.join(parts)}.{name}"
-
-
-def as_data(value: Any) -> Any:
-    """Return a default as data: classes by their import path, dataclasses as mappings."""
-    if inspect.isclass(value) or inspect.isfunction(value):
-        return {"class_path": public_path(value), "init_args": {}}
-    if dataclasses.is_dataclass(value):
-        return {field.name: as_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return copy.deepcopy(value)
-
-
-def wanted(annotation: Any) -> type | None:
-    """Return the class that a part must make, where the slot's type tells."""
-    for option in options(annotation):
-        call = _call(option)
-        if call is not None:
-            returned = call[-1] if call else None
-            return returned if inspect.isclass(returned) else None
-        if _is_kind(option):
-            kind: type = option
-            return kind
-    return None
-
-
-def _is_kind(option: Any) -> bool:
-    return inspect.isclass(option) and option is not Any and not issubclass(option, VALUES)
-
-
-def _call(option: Any) -> tuple[Any, ...] | None:
-    """Return the arguments of a Callable type, () for a bare one, None for any other type."""
-    if option is collections.abc.Callable or typing.get_origin(option) is collections.abc.Callable:
-        return typing.get_args(option)
-    return None
-
-
-def _supplied(slot: Any) -> int:
-    calls = [call for option in options(slot) if (call := _call(option))]
-    return len(calls[0][0]) if calls and isinstance(calls[0][0], list) else 0
-
-
-def _makes(found: Any, kind: type | None) -> bool:
-    """Whether a class or function makes what is wanted; None wants anything that can be called."""
-    if kind is None:
-        return callable(found)
-    made = found
-    if inspect.isfunction(found):
-        try:
-            made = typing.get_type_hints(found).get("return")
-        except (NameError, TypeError):
-            return False
-    return inspect.isclass(made) and issubclass(made, kind)
-
-
-def _field_default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return REQUIRED if field.default is dataclasses.MISSING else field.default
+@functools.cache
+def _print_once(sentence: str) -> None:
+    print(sentence, file=sys.stderr)

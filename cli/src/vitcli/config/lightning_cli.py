@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from vitcli.config.command_line import Arguments
-from vitcli.config.defaults import complete, parsed
+from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
 from vitcli.config.overlay import lay_over
@@ -45,7 +45,7 @@ class VitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Take the configuration as it is: every value is stated and has been checked."""
-        self.config = parsed(args, schema())
+        self.config = as_namespace(args, schema())
         self.config_dump = args
 
     def before_instantiate_classes(self) -> None:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitcli.config.entries import Origin, parameters, wanted
+from vitcli.config.entries import Origin, parameters, wanted_class
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.example_input import ExampleInput, example_input
@@ -129,16 +129,15 @@ def _macs(model: LightningModule, inputs: ExampleInput) -> int:
 
 
 def _what_is_run(model: dict[str, Any]) -> dict[str, Any]:
-    """Return a model's configuration without what makes its optimizer and schedule, which cost nothing in ``forward``."""
+    """Return a model's configuration without its optimizer and its schedule, which cost nothing in ``forward``."""
     entries = parameters(model["class_path"], LightningModule, Origin("", ""))
-    steps = {
-        name
-        for name, entry in entries.items()
-        if issubclass(wanted(entry.annotation) or object, Optimizer | LRScheduler)
+    kinds = {name: wanted_class(entry.annotation) or object for name, entry in entries.items()}
+    arguments = {
+        name: value
+        for name, value in model.get("init_args", {}).items()
+        if not issubclass(kinds.get(name, object), Optimizer | LRScheduler)
     }
-    return {name: value for name, value in model.get("init_args", {}).items() if name not in steps} | {
-        "class_path": model["class_path"]
-    }
+    return {"class_path": model["class_path"], **arguments}
 
 
 def _needs_memory(error: Exception) -> bool:

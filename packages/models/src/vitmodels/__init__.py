@@ -3,6 +3,7 @@
 from vitmodels.loading import load_checkpoint
 from vitmodels.presets.axial import axial_base, axial_small, axial_tiny
 from vitmodels.presets.boat import (
+    PairedImageAttention,
     boat_cswin_base,
     boat_cswin_base_compat,
     boat_cswin_small,
@@ -24,11 +25,12 @@ from vitmodels.presets.cswin import (
     cswin_tiny_384,
 )
 from vitmodels.presets.dat import dat_base, dat_small, dat_tiny
-from vitmodels.presets.deit import deit_base, deit_small, deit_tiny
-from vitmodels.presets.deit_distilled import (
-    DistilledColumn,
+from vitmodels.presets.deit import (
+    deit_base,
     deit_base_distilled,
+    deit_small,
     deit_small_distilled,
+    deit_tiny,
     deit_tiny_distilled,
 )
 from vitmodels.presets.localvit import (
@@ -44,9 +46,8 @@ from vitmodels.presets.localvit import (
     localvit_tiny_se96,
 )
 from vitmodels.presets.localvit_hosts import localvit_pvt_tiny, localvit_swin_tiny
-from vitmodels.presets.msg import MessengerPyramid, messenger_pyramid, msg_base, msg_small, msg_tiny
+from vitmodels.presets.msg import msg_base, msg_small, msg_tiny
 from vitmodels.presets.nat import nat_base, nat_mini, nat_small, nat_tiny
-from vitmodels.presets.paired_images import PairedImageAttention
 from vitmodels.presets.pale import (
     pale_base,
     pale_base_compat,
@@ -57,7 +58,6 @@ from vitmodels.presets.pale import (
 )
 from vitmodels.presets.pvt import pvt_large, pvt_medium, pvt_small, pvt_tiny
 from vitmodels.presets.pvtv2 import pvtv2_b0, pvtv2_b1, pvtv2_b2, pvtv2_b2_li, pvtv2_b3, pvtv2_b4, pvtv2_b5
-from vitmodels.presets.raster_position import RasterPosition
 from vitmodels.presets.shuffle import shuffle_base, shuffle_small, shuffle_tiny
 from vitmodels.presets.slide import (
     slide_cswin_base,
@@ -91,6 +91,8 @@ from vitmodels.presets.swin import (
     swin_tiny_384,
 )
 from vitmodels.presets.t2t_vit import (
+    IdleLayerNorm,
+    RasterPosition,
     localvit_t2t,
     localvit_t2t_compat,
     localvit_t2t_t,
@@ -109,7 +111,9 @@ from vitmodels.presets.tokens_to_token import TokensToToken
 from vitmodels.published import PAPERS, Published, read_published
 from vitmodels.skeletons.checkpoint import KeyRules, read_checkpoint, translate
 from vitmodels.skeletons.column import Column, column
+from vitmodels.skeletons.distilled_column import DistilledColumn
 from vitmodels.skeletons.initial import fan_out_weights, torch_weights, vision_transformer_weights
+from vitmodels.skeletons.messenger_pyramid import MessengerPyramid, messenger_pyramid
 from vitmodels.skeletons.nested_column import NestedColumn
 from vitmodels.skeletons.parts import BlockSpec, Branch, part
 from vitmodels.skeletons.pyramid import Pyramid, pyramid
@@ -127,8 +131,9 @@ __all__ = [
     "BlockSpec",
     "Branch",
     "Column",
-    "KeyRules",
     "DistilledColumn",
+    "IdleLayerNorm",
+    "KeyRules",
     "MessengerPyramid",
     "NestedColumn",
     "NoAbsolutePosition",

@@ -1,4 +1,4 @@
-"""Models with the weights of a file: a public implementation's, under its own names, or ours."""
+"""Models with weights from a file, which has the names of a public implementation or ours."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from vitmodels.skeletons.timm_interface import PRESETS
 
 
 def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
-    """Build a model with the weights of a file; every weight of the file is used and every one of the model is filled.
+    """Build a model with the weights of a file; every weight of the file is used and every weight of the model is filled.
 
     Args:
         name: A model of this package.
         path: A .pth file or one of safetensors, under the names of the public implementation or ours.
-        **arguments: What the model's builder takes, such as ``img_size``; tables of positions are interpolated to it.
+        **arguments: Arguments of the model's builder, such as ``img_size``, to which tables of positions are interpolated.
 
     Raises:
         ValueError: There is no such model, or the file does not fit it; the message lists what is missing and left over.

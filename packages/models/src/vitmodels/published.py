@@ -1,4 +1,4 @@
-"""What the papers and their repositories print about the models, beside which ours are listed."""
+"""Figures that the papers and their repositories print; ``vitcli list`` shows them beside ours."""
 
 import csv
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PAPERS = {
 
 @dataclass(frozen=True)
 class Published:
-    """Published figures of a model; None for what is not known.
+    """Published figures of a model; None where nothing is known.
 
     Attributes:
         parameters: Millions of parameters.
@@ -47,7 +47,7 @@ class Published:
 
 
 def read_published() -> dict[str, Published]:
-    """Read the table beside this file."""
+    """Return model -> published figures, from the table beside this file."""
     with (Path(__file__).parent / "published.csv").open(newline="", encoding="utf-8") as file:
         return {row["model"]: _published(row) for row in csv.DictReader(file)}
 

@@ -1,1 +1,1 @@
-"""One file a paper: its models as data for the skeletons, and how the names of its public weights become ours."""
+"""One file per paper: its models as data for the skeletons, and rules that turn the names of its public weights into ours."""

@@ -4,7 +4,7 @@ How it maps to the slots: ``mixer`` is position-sensitive axial attention whose 
 ``feed_forward`` an MLP, ``downsample`` that of Swin. Widths and depths are Swin's, so that attention alone differs from
 it.
 
-Ours, no published figure: the paper puts axial attention into a ResNet.
+These models are ours and have no published figure: the paper puts axial attention into a ResNet.
 
 Source: Wang et al., Axial-DeepLab: Stand-Alone Axial-Attention for Panoptic Segmentation, ECCV 2020 (the attention).
 """

@@ -52,7 +52,7 @@ def stripe_branch(head_dim: int, stripe: int | str) -> dict[str, Any]:
 
 
 def overlapping(stage: int) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4."""
     if stage == 1:
         return part("vitcore.OverlapPatchEmbedding", kernel_size=7, stride=4, padding=2, norm=LAYER_NORM)
     return part("vitcore.OverlapPatchMerging", kernel_size=3, stride=2, padding=1, norm=LAYER_NORM)

@@ -1,10 +1,10 @@
 """DAT on the Pyramid skeleton: window attention, and in the last two stages deformable attention in every second block.
 
 How the paper maps to the slots: everything is Swin's, but ``alternate`` holds deformable attention in stages 3 and 4,
-with 3 and 6 groups (4 and 8 in base), offsets within two half spacings, and tables for the maps of 224 px.
+with 3 and 6 groups (4 and 8 in base), offsets of at most two half spacings, and bias tables for the maps of 224 px.
 
-Source: Xia et al., Vision Transformer with Deformable Attention, CVPR 2022, Table 1; the groups are those of the public
-code, from memory.
+Source: Xia et al., Vision Transformer with Deformable Attention, CVPR 2022, Table 1; the groups are recalled from the public
+code.
 """
 
 from typing import Any

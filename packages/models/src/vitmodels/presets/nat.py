@@ -4,8 +4,8 @@ How the paper maps to the slots: ``mixer`` is neighbourhood attention over 7 x 7
 ``feed_forward`` an MLP of ratio 3 (mini, tiny) or 2 (small, base), ``downsample`` two 3 x 3 convolutions of stride 2 and then one
 for each stage, with a norm each. The epsilon of all norms is 1e-5.
 
-Configurations from memory of the public code; they give the published parameters and MACs. The layer scale of small and base in
-that code is left out: it is a matter of training, not of locality.
+The configurations are recalled from the public code and give the published parameters and MACs. That code's layer scale for small
+and base is left out, because it concerns training, not locality.
 
 Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
 """
@@ -33,7 +33,7 @@ def neighborhood_branch(kernel_size: int = 7) -> dict[str, Any]:
 
 
 def tokenizer(stage: int) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4."""
     if stage > 1:
         return part("vitcore.OverlapPatchMerging", kernel_size=3, stride=2, padding=1, norm=LAYER_NORM)
     return part(

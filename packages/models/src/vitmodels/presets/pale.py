@@ -36,7 +36,7 @@ def pale_branch(head_dim: int, pale: int = 7, scale: float | None = None) -> dic
 
 
 def overlapping(stage: int, norm: Any) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4."""
     if stage == 1:
         return part("vitcore.OverlapPatchEmbedding", kernel_size=7, stride=4, padding=3, norm=norm)
     return part("vitcore.OverlapPatchMerging", kernel_size=3, stride=2, padding=1, norm=norm)

@@ -55,7 +55,7 @@ def mlp_branch(ratio: float) -> dict[str, Any]:
 
 
 def patches(stage: int) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4: patches that do not overlap, and a norm."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4: patches that do not overlap, and a norm."""
     if stage == 1:
         return part("vitcore.OverlapPatchEmbedding", kernel_size=4, stride=4, padding=0)
     return part("vitcore.OverlapPatchMerging", kernel_size=2, stride=2, padding=0)

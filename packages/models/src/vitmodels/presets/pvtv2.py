@@ -3,7 +3,8 @@
 How the paper maps to the slots: ``downsample`` overlaps (7 x 7 with stride 4, then 3 x 3 with stride 2), ``mixer`` is PVT's
 spatial-reduction attention, ``feed_forward`` has a depth-wise 3 x 3 convolution, ``norm`` ends every stage. There is no table of
 positions, no class token, and no norm of its own before the head, which reads the average. In b2_li all four stages attend to
-7 x 7 pooled keys, and a ReLU precedes the depth-wise convolution, as in the public code.
+7 x 7 pooled keys, and a ReLU precedes the depth-wise convolution, as in the public code. ``fan_out_weights`` are that code's
+initial weights.
 
 The models are called pvtv2_b0 ... here, because timm has its own pvt_v2_b0 ...
 
@@ -38,7 +39,7 @@ RULES = KeyRules(
 
 
 def overlapping_patches(stage: int) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4: overlapping patches and a norm."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4: overlapping patches and a norm."""
     if stage == 1:
         return part("vitcore.OverlapPatchEmbedding", kernel_size=7, stride=4, padding=3)
     return part("vitcore.OverlapPatchMerging", kernel_size=3, stride=2, padding=1)

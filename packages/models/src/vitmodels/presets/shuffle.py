@@ -1,13 +1,13 @@
 """Shuffle Transformer on the Pyramid skeleton: windows of near tokens and windows of tokens spread over the map.
 
 How the paper maps to the slots: ``mixer`` is window attention without biases in front, ``alternate`` shuffled window
-attention; ``content`` holds the neighbour-window connection, a depth-wise 7 x 7 convolution on the sum, without norm;
+attention; ``content_mixer`` holds the neighbour-window connection, a depth-wise 7 x 7 convolution on the sum, without norm;
 ``feed_forward`` is an MLP with ReLU6. All norms are BatchNorm. ``downsample`` is a stem of two 3 x 3 convolutions with
 BatchNorm and ReLU6 and a 1 x 1 convolution, then 2 x 2 patches; the BatchNorm in front of them is the ``norm`` that ends
 a stage.
 
-The stem's first convolution has half of the first stage's width here. The configurations are those of the paper; the
-details that the text leaves open follow a port of the public code to another framework.
+The stem's first convolution has half of the first stage's width here. The configurations are those of the paper; details
+that the paper leaves open follow a port of the public code to another framework.
 
 Source: Huang et al., Shuffle Transformer: Rethinking Spatial Shuffle for Vision Transformer, 2021.
 """
@@ -39,7 +39,7 @@ def shuffle_stages(width: int, depths: tuple[int, ...]) -> dict[str, Any]:
     return {
         f"stage{i}": {
             "mixer": _windows("WindowAttention"),
-            "content": {"op": neighbours, "norm": "torch.nn.Identity", "drop_path_scale": 0.0},
+            "content_mixer": {"op": neighbours, "norm": "torch.nn.Identity", "drop_path_scale": 0.0},
             "feed_forward": batch_norm_branch(part("vitcore.Mlp", ratio=4.0, activation="torch.nn.ReLU6")),
             "width": width * 2 ** (i - 1),
             "depth": depth,

@@ -51,7 +51,7 @@ def window_branch(window: int = 7, shift: int = 0) -> dict[str, Any]:
 
 
 def merging(stage: int) -> dict[str, Any]:
-    """Return the data of what makes the grid of stage 1, 2, 3 or 4."""
+    """Return the data of the part that makes the grid of stage 1, 2, 3 or 4."""
     if stage == 1:
         return part("vitcore.OverlapPatchEmbedding", kernel_size=4, stride=4, padding=0, norm=LAYER_NORM)
     return part("vitcore.PatchMerging", norm=LAYER_NORM)

@@ -16,6 +16,9 @@ LocalViT: Bringing Locality to Vision Transformers, 2021.
 
 from typing import Any
 
+from torch import Tensor, nn
+
+from vitcore import SinusoidalPosition
 from vitmodels.presets.deit import every_stage
 from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
 from vitmodels.presets.swin import LAYER_NORM
@@ -56,6 +59,43 @@ LOCALITY = (
     *locality_renames(r"tokens_to_token\.attention(?P<stage>\d)\.conv\.conv", r"stem.layers.{stage}.feed_forward"),
     *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", SQUEEZE),
 )
+
+
+class RasterPosition(SinusoidalPosition):
+    """Fixed positions for the slot of an absolute position: sines and cosines of the raster index, prefix tokens first.
+
+    Args:
+        width: Channels of the grid.
+        grid_size: Rows and columns that the model is made for; other sizes get positions of their own, not interpolated ones.
+        prefix_tokens: Tokens in front of the grid.
+
+    Shapes:
+        grid (b, h, w, width) -> (b, h, w, width); prefix (b, p, width) -> (b, p, width)
+
+    Cost: no multiply-adds.
+
+    Source: Yuan et al., Tokens-to-Token ViT, ICCV 2021, whose public code keeps the numbers as a frozen parameter.
+    """
+
+    def __init__(self, width: int, grid_size: tuple[int, int], prefix_tokens: int) -> None:
+        super().__init__(width, form="raster")
+
+
+class IdleLayerNorm(nn.LayerNorm):
+    """A layer norm that has its parameters and changes nothing; arguments as ``torch.nn.LayerNorm``.
+
+    The public code of LocalViT on T2T builds it in front of a feed-forward that has its own norm, and never uses it. No gradient
+    reaches the parameters, while weight decay and checkpoints carry them along.
+
+    Shapes:
+        grid (b, h, w, width) -> the same tensor
+
+    Source: the public code of Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021.
+    """
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Return the grid."""
+        return grid
 
 
 def _stem_mlp(first: str, second: str) -> tuple[tuple[str, str], ...]:
@@ -141,7 +181,7 @@ localvit_t2t_compat = _localvit(
     "LocalViT on T2T-ViT-7 with performer and the public code's norms that nothing uses.",
     _rules(*PERFORMER_MIXER, *STEM_NORM, *LOCALITY),
     PERFORMER,
-    part("vitmodels.presets.idle_norm.IdleLayerNorm", eps=1e-5),
+    part("vitmodels.IdleLayerNorm", eps=1e-5),
 )
 localvit_t2t_t = _localvit(
     "localvit_t2t_t",

@@ -1,14 +1,16 @@
-"""The block: residual branches one after the other, on a grid and the prefix tokens beside it."""
+"""The block: residual branches, applied in order to a grid and to the prefix tokens beside it."""
 
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Nothing
-from vitmodels.skeletons.alternate import SLOTS
-from vitmodels.skeletons.parts import BlockSpec, Branch
+from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch
+
+MODULES = {"content_mixer": "content"}
+"""Slots whose module has another name: weights that were saved under the slot's earlier name still load."""
 
 
 class ResidualBranch(nn.Module):
-    """``grid + drop_path(op(norm(grid)))``, for the prefix alike if the op has a rule that changes it.
+    """``grid + drop_path(op(norm(grid)))``, and the same for the prefix if the op changes it.
 
     Args:
         branch: The factories.
@@ -46,7 +48,7 @@ class ResidualBranch(nn.Module):
         return grid, prefix
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
-        """Those of the op; a norm has none."""
+        """Multiply-adds of the op; those of the norm are not counted."""
         return self.op.macs(h, w, prefix)
 
 
@@ -56,7 +58,7 @@ def keep_samples(grid: Tensor, rate: float) -> Tensor:
 
 
 class Block(nn.Module):
-    """The branches of a BlockSpec that are there, in the order of its slots.
+    """The branches of a BlockSpec, in the order of its slots; empty slots are left out.
 
     Args:
         spec: The branches.
@@ -69,7 +71,7 @@ class Block(nn.Module):
         for slot in SLOTS:
             branch = ResidualBranch(getattr(spec, slot), width, drop_path_rate)
             if not isinstance(branch.op, Nothing):
-                self.add_module(slot, branch)
+                self.add_module(MODULES.get(slot, slot), branch)
 
     def forward(self, grid: Tensor, prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Apply the branches to grid (b, h, w, c) and prefix (b, p, c)."""

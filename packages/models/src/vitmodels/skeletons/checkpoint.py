@@ -1,4 +1,4 @@
-"""Public checkpoints: their names become ours by ordered rules, and nothing may be left over on either side."""
+"""Public checkpoints: ordered rules turn their names into ours, and no name may be left over on either side."""
 
 import fnmatch
 import pickle
@@ -58,27 +58,27 @@ def translate(
 ) -> dict[str, Tensor]:
     """Return a public implementation's state dict under our names; a dict that has our names already keeps them.
 
-    Tables of positions that were made for another size are interpolated, by the modules that own them.
+    Tables of positions for another image size are interpolated by the modules that own them.
 
     Args:
         state: The public state dict.
         rules: How its names become ours.
         model: The model that the result is for.
-        adapted: Patterns of our names that the caller fits to the model afterwards (a head for other classes, a stem for
-            other channels): the model may lack them or have them in another shape.
+        adapted: Patterns of our names whose values the caller adapts to the model afterwards, such as a head for other classes or
+            a stem for other channels. The model may lack these names or have them in another shape.
 
     Raises:
         ValueError: A rule was never used, a name of theirs matches no rule, a name of ours stays empty, two names become
             one, or a shape differs. The message lists all of them.
     """
     own = model.state_dict()
-    counters = _matching(own, COUNTERS)
-    free = _matching(own, adapted)
-    if set(own) - counters - free <= set(state) and set(state) <= set(own) | _matching(state, adapted):
-        return {name: _fitted(name, value, own, model) for name, value in state.items()}
+    counters = _matches(own, COUNTERS)
+    free = _matches(own, adapted)
+    if set(own) - counters - free <= set(state) and set(state) <= set(own) | _matches(state, adapted):
+        return {name: _at_own_size(name, value, own, model) for name, value in state.items()}
     translated: dict[str, Tensor] = {}
     used, problems = set(), []
-    structural = _matching(state, rules.structural)
+    structural = _matches(state, rules.structural)
     for name, value in state.items():
         if name in structural:
             continue
@@ -90,9 +90,9 @@ def translate(
         if new in translated:
             problems.append(f"{name} and another become {new}")
         translated[new] = rules.transform(new, value, model) if rules.transform else value
-    translated = {name: _fitted(name, value, own, model) for name, value in translated.items()}
+    translated = {name: _at_own_size(name, value, own, model) for name, value in translated.items()}
     problems += [f"rule never used: {pattern}" for pattern, _ in rules.renames if pattern not in used]
-    free |= _matching(translated, adapted)
+    free |= _matches(translated, adapted)
     problems += [f"nothing becomes {name}" for name in own if name not in translated and name not in counters | free]
     problems += [f"{name} is no name of ours" for name in translated if name not in own and name not in free]
     problems += [
@@ -133,7 +133,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _fitted(name: str, value: Tensor, own: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+def _at_own_size(name: str, value: Tensor, own: Mapping[str, Tensor], model: nn.Module) -> Tensor:
     """Return a table of another size at the model's; anything else as it is."""
     if name not in own or value.shape == own[name].shape:
         return value
@@ -142,5 +142,5 @@ def _fitted(name: str, value: Tensor, own: Mapping[str, Tensor], model: nn.Modul
     return value if resize is None else resize(leaf, value)
 
 
-def _matching(names: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
+def _matches(names: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
     return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}

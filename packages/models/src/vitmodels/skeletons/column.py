@@ -1,18 +1,20 @@
-"""The isotropic skeleton: one width and one resolution from the stem to the head, class token beside the grid."""
+"""The Column, which the field calls an isotropic network: one width and one resolution from the stem to the head.
+
+Class tokens go beside the grid, as ``prefix``.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
-from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory
 from vitmodels.skeletons.block import Block
+from vitmodels.skeletons.classifier import ImageClassifier
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.skeletons.parts import BlockSpec, build_block, build_part, part
-from vitmodels.skeletons.recompute import recomputed
-from vitmodels.skeletons.timm_interface import ImageClassifier
+from vitmodels.skeletons.recompute import recompute
 
 LAYER_NORM: Any = part("torch.nn.LayerNorm", eps=1e-6)
 PATCHES: Any = part("vitcore.PatchEmbedding", patch_size=16)
@@ -21,10 +23,10 @@ NO_BRANCH: Any = {}
 
 
 class Column(ImageClassifier):
-    """Stem, positions, blocks, norm, head. Its parts are built already: ``column`` builds them from data.
+    """Stem, positions, blocks, norm, head, from parts that are built; ``column`` builds them from data.
 
     Args:
-        stem: Makes the grid from the image; tells its stride as ``reduction``.
+        stem: Makes the grid from the image; its stride is its attribute ``reduction``.
         position: Gives what is added to grid and prefix after the stem.
         prefix_tokens: Class tokens beside the grid.
         blocks: The blocks in order.
@@ -82,11 +84,11 @@ class Column(ImageClassifier):
             nn.init.trunc_normal_(self.prefix, std=0.02)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that are positions or tokens: they take no weight decay."""
+        """Names of the parameters without weight decay: positions and tokens."""
         return super().no_weight_decay() | ({"prefix"} if self.prefix is not None else set())
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth."""
+        """Return regular expressions that tell timm the depth of each parameter."""
         return {"stem": r"^prefix|^position|^stem", "blocks": [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]}
 
     def embed(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -103,7 +105,7 @@ class Column(ImageClassifier):
     def apply_block(self, block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply a block, recomputing its activations in the backward pass if gradient checkpointing is on."""
         if self.grad_checkpointing and self.training:
-            return recomputed(block, grid, prefix)
+            return recompute(block, grid, prefix)
         return block(grid, prefix)
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
@@ -114,12 +116,6 @@ class Column(ImageClassifier):
             grid, prefix = self.apply_block(block, grid, prefix)
             yield grid, prefix
 
-    def forward_features(self, image: Tensor) -> Tensor:
-        """Return the normalised tokens (b, p + h * w, width), prefix first."""
-        for state in self.walk(image):
-            last = state
-        return self.norm(join(*last))
-
     def pool(self, tokens: Tensor) -> Tensor:
         """Reduce tokens (b, t, width) to what the head reads."""
         if self.global_pool == "token":
@@ -128,70 +124,11 @@ class Column(ImageClassifier):
             return tokens[:, self.num_prefix_tokens :].mean(dim=1)
         return tokens
 
-    def macs(self, height: int, breadth: int) -> int:
-        """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
-        h, w = self.stem.map_size(height, breadth)
-        blocks = sum(block.macs(h, w, self.num_prefix_tokens) for block in self.blocks)  # type: ignore[operator]
-        return self.stem.macs(h, w) + blocks + self.head_macs()
-
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | list[int] | None = None,
-        return_prefix_tokens: bool = False,  # noqa: FBT001, FBT002 (timm's signature, here and below)
-        norm: bool = False,  # noqa: FBT001, FBT002
-        stop_early: bool = False,  # noqa: FBT001, FBT002
-        output_fmt: Literal["NCHW", "NLC"] = "NCHW",
-        intermediates_only: bool = False,  # noqa: FBT001, FBT002
-    ) -> Any:
-        """Return the features after chosen blocks, as timm does for its vision transformers.
-
-        Args:
-            x: Image (b, in_chans, H, W).
-            indices: The last n blocks, chosen blocks, or all.
-            return_prefix_tokens: Pair each map with its prefix tokens.
-            norm: Apply the final norm to each.
-            stop_early: Do not run the blocks behind the last chosen one.
-            output_fmt: Maps (b, c, h, w) or tokens (b, h * w, c).
-            intermediates_only: Leave out the final features.
-
-        Returns:
-            (final features as of ``forward_features``, list of features), or the list alone.
-        """
-        if output_fmt not in ("NCHW", "NLC"):
-            raise ValueError(f"forward_intermediates: output_fmt must be NCHW or NLC, got output_fmt={output_fmt!r}.")
-        chosen, last = feature_take_indices(len(self.blocks), indices)
-        features: list[Any] = []
-        for ran, (grid, prefix) in enumerate(self.walk(x)):
-            if ran - 1 in chosen:
-                here = self.norm(grid) if norm else grid
-                here = here.permute(0, 3, 1, 2) if output_fmt == "NCHW" else here.flatten(1, 2)
-                beside = self.norm(prefix) if norm and prefix is not None else prefix
-                features.append((here, beside) if return_prefix_tokens else here)
-            if stop_early and ran - 1 == last:
-                break
-        return features if intermediates_only else (self.norm(join(grid, prefix)), features)
-
-    def prune_intermediate_layers(
-        self,
-        indices: int | list[int] = 1,
-        prune_norm: bool = False,  # noqa: FBT001, FBT002 (timm's signature)
-        prune_head: bool = True,  # noqa: FBT001, FBT002
-    ) -> list[int]:
-        """Drop the blocks, and on request norm and head, that the chosen features do not need; return their indices."""
-        chosen, last = feature_take_indices(len(self.blocks), indices)
-        self.blocks = self.blocks[: last + 1]
-        if prune_norm:
-            self.norm = nn.Identity()
-        if prune_head:
-            self.reset_classifier(0, "")
-        return chosen
-
-
-def join(grid: Tensor, prefix: Tensor | None) -> Tensor:
-    """Return one sequence (b, p + h * w, c), prefix first."""
-    tokens = grid.flatten(1, 2)
-    return tokens if prefix is None else torch.cat((prefix, tokens), dim=1)
+    def macs(self, h: int, w: int) -> int:
+        """Multiply-adds of matrix products and convolutions for an image of h x w pixels."""
+        rows, columns = self.stem.map_size(h, w)
+        blocks = sum(block.macs(rows, columns, self.num_prefix_tokens) for block in self.blocks)  # type: ignore[operator]
+        return self.stem.macs(rows, columns) + blocks + self.head_macs()
 
 
 def column(
@@ -237,8 +174,8 @@ def column(
     specs = [build_block(stage) for stage in (stage1, stage2, stage3)]
     rates = torch.linspace(0, drop_path_rate, depth, device="cpu").tolist()
     stem_module = build_part(stem)(in_chans, width)
-    height, breadth = (img_size, img_size) if isinstance(img_size, int) else img_size
-    grid_size = stem_module.map_size(height, breadth)
+    h, w = (img_size, img_size) if isinstance(img_size, int) else img_size
+    grid_size = stem_module.map_size(h, w)
     if min(grid_size) < 1:
         raise ValueError(
             "column: img_size must hold at least one patch, "
@@ -261,7 +198,7 @@ def column(
 
 
 def third(index: int, depth: int) -> int:
-    """Return which third of ``depth`` layers the layer ``index`` lies in: 0, 1 or 2; the first thirds take what is left over."""
+    """Return which third of ``depth`` layers the layer ``index`` lies in: 0, 1 or 2; the first thirds take the remainder."""
     size, left_over = divmod(depth, 3)
     low = size + (left_over > 0)
     mid = size + (left_over > 1)

@@ -1,7 +1,7 @@
 """Initial weights, drawn module by module from a seed and the module's name.
 
 Two models that differ in one part start from the same weights in every parameter that they share by name and shape:
-no module's weights depend on which modules were made before it. This keeps paired comparisons of arms tight.
+no module's weights depend on which modules were made before it. This makes paired comparisons of arms more precise.
 """
 
 import zlib
@@ -14,15 +14,15 @@ InitialWeights = Callable[[nn.Module], None]
 
 
 def draw_seed() -> int:
-    """Draw a seed from torch's global generator: reproducible under ``torch.manual_seed``, another one at each call."""
+    """Draw a seed from torch's global generator: a new one at each call, reproducible under ``torch.manual_seed``."""
     return int(torch.empty((), dtype=torch.int64, device="cpu").random_(2**62))
 
 
 def initialise(model: nn.Module, seed: int, rule: InitialWeights) -> None:
     """Apply ``rule`` to every module of ``model``, each from a generator seeded by (``seed``, the module's name).
 
-    Modules that own buffers alone are visited too: a performer's random directions are one.
-    Torch's generators are left as they were; ``torch.manual_seed`` would seed every CUDA device as well, now or at its first use.
+    Modules that own only buffers are visited too, such as random directions of an attention. Torch's generators are left as they
+    were; ``torch.manual_seed`` would also seed every CUDA device, now or at its first use.
     """
     devices = sorted({parameter.device.index for parameter in model.parameters() if parameter.is_cuda})
     with torch.random.fork_rng(devices=devices):
@@ -39,7 +39,7 @@ def initialise(model: nn.Module, seed: int, rule: InitialWeights) -> None:
 def vision_transformer_weights(module: nn.Module) -> None:
     """Truncated normal (0.02) for linear weights, zero for their biases; anything else as its own ``reset_parameters``.
 
-    Source: timm's VisionTransformer, as used by DeiT and LocalViT: convolutions and norms keep PyTorch's defaults.
+    Source: timm's VisionTransformer; convolutions and norms keep PyTorch's defaults.
     """
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
@@ -51,10 +51,7 @@ def vision_transformer_weights(module: nn.Module) -> None:
 
 @torch.no_grad()
 def fan_out_weights(module: nn.Module) -> None:
-    """As ``vision_transformer_weights``, but convolutions from a normal of variance 2 / fan-out, zero for their biases.
-
-    Source: the public code of Wang et al., PVT v2, CVMJ 2022.
-    """
+    """As ``vision_transformer_weights``, but convolutions from a normal of variance 2 / fan-out, zero for their biases."""
     if isinstance(module, nn.Conv2d):
         fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
         nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)

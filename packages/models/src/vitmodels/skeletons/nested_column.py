@@ -1,4 +1,4 @@
-"""The isotropic skeleton with two streams: pixel tokens inside each patch, patch tokens and the class token as in a Column."""
+"""The isotropic skeleton with two streams: pixel tokens inside each patch, and the tokens of a Column."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
 from timm.layers import DropPath
 from timm.models import register_notrace_module
 from torch import Tensor, nn
 
-from vitcore import FeatureOp, Mlp, NestedTransformer, NormFactory, OpFactory, PixelEmbedding, SeparateAttention
-from vitmodels.skeletons.column import LAYER_NORM, NO_BRANCH, POSITION, Column, column
+from vitcore import Embedding, Mlp, NestedTransformer, NormFactory, OpFactory, PixelEmbedding, SeparateAttention
+from vitmodels.skeletons.column import Column, column
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
-from vitmodels.skeletons.parts import BlockSpec, build_part, entries_of, part
-from vitmodels.skeletons.patch_summary import PatchSummary
+from vitmodels.skeletons.parts import build_part, entries_of, part
+from vitmodels.skeletons.signature import with_arguments_of
 
 PIXELS: Any = part("vitcore.PixelEmbedding")
 INNER: Any = {"mixer": part("vitcore.SeparateAttention", head_dim=4)}
@@ -44,7 +45,7 @@ def build_inner(data: InnerSpec | Mapping[str, Any]) -> InnerSpec:
     """Turn the data of the pixel tokens' layer into an InnerSpec that holds factories.
 
     Raises:
-        ValueError: An entry is misspelt or no part, or an import path leads nowhere.
+        ValueError: An entry is misspelt or describes no part, or an import path leads nowhere.
     """
     entries = entries_of(data, InnerSpec)
     return InnerSpec(
@@ -52,8 +53,44 @@ def build_inner(data: InnerSpec | Mapping[str, Any]) -> InnerSpec:
     )
 
 
+class PatchSummary(Embedding):
+    """Concatenate the pixel tokens of each patch and map them to one token, with a norm before and after.
+
+    Args:
+        width: Channels of the grid.
+        pixel_width: Channels of a pixel token.
+        side: Pixel tokens on a side of a patch.
+        patch_size: Side of a patch in pixels of the image, from which ``map_size`` counts; ``side`` divides it.
+        norm: Makes the two normalisations.
+
+    Shapes:
+        pixels (b, h, w, side**2, pixel_width) -> grid (b, h, w, width)
+
+    Cost: h * w * side**2 * pixel_width * width multiply-adds.
+    """
+
+    def __init__(self, width: int, pixel_width: int, side: int, patch_size: int, norm: NormFactory) -> None:
+        super().__init__()
+        self.reduction, self.side = patch_size, side
+        joint = side**2 * pixel_width
+        self.norm, self.projection, self.projected_norm = norm(joint), nn.Linear(joint, width), norm(width)
+
+    def forward(self, pixels: Float[Tensor, "b h w m d"]) -> Float[Tensor, "b h w c"]:
+        """Return the patch tokens."""
+        return self.projected_norm(self.projection(self.norm(pixels.flatten(3))))
+
+    def map_size(self, h: int, w: int) -> tuple[int, int]:
+        """Rows and columns of the grid of an image of h x w pixels, whose pixel tokens are counted first, rounding up."""
+        stride = self.reduction // self.side
+        return -(-h // stride) // self.side, -(-w // stride) // self.side
+
+    def macs(self, h: int, w: int) -> int:
+        """Multiply-adds of the linear map."""
+        return h * w * self.projection.weight.numel()
+
+
 class NestedColumn(Column):
-    """A Column whose grid is told, in front of each block, what the pixel tokens of its patches have become.
+    """A Column whose grid takes in, in front of each block, the pixel tokens of its patches.
 
     No pixel token sees another patch, and none sees the grid. The class token has no pixels.
 
@@ -93,11 +130,11 @@ class NestedColumn(Column):
         self.inner = nn.ModuleList(inner)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that are positions or tokens: they take no weight decay."""
+        """Names of the parameters without weight decay: positions and tokens."""
         return super().no_weight_decay() | {"pixels.position"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth: a layer of the pixel tokens where its block does."""
+        """Return regular expressions that tell timm the depth of each parameter; a pixel layer counts with its block."""
         blocks = [(r"^(?:blocks|inner)\.(\d+)", None), (r"^norm", (99999,))]
         return {"stem": r"^prefix|^position|^stem|^pixels", "blocks": blocks}
 
@@ -111,11 +148,11 @@ class NestedColumn(Column):
             grid, prefix = self.apply_block(block, summed, prefix)  # type: ignore[arg-type]
             yield grid, prefix
 
-    def macs(self, height: int, breadth: int) -> int:
-        """Multiply-adds for an image of height x breadth pixels that patches fill."""
-        h, w = self.stem.map_size(height, breadth)
-        inner = sum(layer.macs(h, w) for layer in self.inner)  # type: ignore[operator]
-        return self.pixels.macs(h, w) + inner + super().macs(height, breadth)
+    def macs(self, h: int, w: int) -> int:
+        """Multiply-adds for an image of h x w pixels that patches fill."""
+        rows, columns = self.stem.map_size(h, w)
+        inner = sum(layer.macs(rows, columns) for layer in self.inner)  # type: ignore[operator]
+        return self.pixels.macs(rows, columns) + inner + super().macs(h, w)
 
     def prune_intermediate_layers(
         self,
@@ -129,45 +166,30 @@ class NestedColumn(Column):
         return chosen
 
 
+@with_arguments_of(column, width=("width", "pixel_width"), stem=("pixels", "inner"))
 def nested_column(
-    num_classes: int = 1000,
     in_chans: int = 3,
-    img_size: int | tuple[int, int] = 224,
     width: int = 192,
     pixel_width: int = 12,
     depth: int = 12,
     pixels: Callable[[int, int], PixelEmbedding] = PIXELS,
     inner: InnerSpec = INNER,
-    position: Callable[[int, tuple[int, int], int], FeatureOp] = POSITION,
-    prefix_tokens: int = 1,
-    stage1: BlockSpec = NO_BRANCH,
-    stage2: BlockSpec = NO_BRANCH,
-    stage3: BlockSpec = NO_BRANCH,
-    norm: NormFactory = LAYER_NORM,
     global_pool: Literal["token", "avg", ""] = "token",
-    drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
+    **arguments: Any,
 ) -> NestedColumn:
     """Build an isotropic vision transformer with a stream of pixel tokens from the data of its parts.
 
     Args:
-        num_classes: Classes; 0 for no head.
         in_chans: Channels of the image.
-        img_size: Height and width in pixels that the patches' position table is made for; other sizes interpolate it.
         width: Channels of the patch tokens.
         pixel_width: Channels of the pixel tokens.
         depth: Number of blocks, and of layers of the pixel tokens.
         pixels: Makes the pixel tokens from the image, for (in_chans, pixel_width).
         inner: The layer of the pixel tokens in front of each block.
-        position: Makes the absolute position of the patches, for (width, grid_size, prefix_tokens).
-        prefix_tokens: Class tokens beside the grid.
-        stage1: The blocks of the first third of the layers (low).
-        stage2: The blocks of the second third (mid).
-        stage3: The blocks of the last third (high).
-        norm: Makes the normalisation before the head, for (width).
         global_pool: What the head reads: the class token, the average of the grid, or all tokens ("").
-        drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth rate of the last block and layer; it rises linearly from 0.
+        **arguments: Those of ``column``, which see, without ``stem``; ``position`` and ``img_size`` concern the patches.
 
     Raises:
         ValueError: A part cannot be built with these sizes.
@@ -176,35 +198,23 @@ def nested_column(
     spec = build_inner(inner)
     stem = build_part(pixels)(in_chans, pixel_width)
     outer = column(
-        num_classes=num_classes,
         in_chans=in_chans,
-        img_size=img_size,
         width=width,
         depth=depth,
         stem=lambda _, width: PatchSummary(width, pixel_width, stem.side, stem.reduction, spec.norm),
-        position=position,
-        prefix_tokens=prefix_tokens,
-        stage1=stage1,
-        stage2=stage2,
-        stage3=stage3,
-        norm=norm,
         global_pool=global_pool,
-        drop_rate=drop_rate,
         drop_path_rate=drop_path_rate,
+        **arguments,
     )
     rates = torch.linspace(0, drop_path_rate * spec.drop_path_scale, depth, device="cpu").tolist()
-    layers = [
-        NestedTransformer(
-            width,
-            pixel_width,
-            spec.mixer,
-            spec.feed_forward,
-            pixels=stem.side**2,
-            norm=spec.norm,
-            drop_path=functools.partial(DropPath, rate),
-        )
-        for rate in rates
-    ]
+    layers = [_pixel_layer(spec, width, pixel_width, stem.side**2, rate) for rate in rates]
     model = NestedColumn(stem, layers, outer, global_pool)
     initialise(model, seed, vision_transformer_weights)
     return model
+
+
+def _pixel_layer(spec: InnerSpec, width: int, pixel_width: int, pixels: int, rate: float) -> NestedTransformer:
+    drop_path = functools.partial(DropPath, rate)
+    return NestedTransformer(
+        width, pixel_width, spec.mixer, spec.feed_forward, pixels=pixels, norm=spec.norm, drop_path=drop_path
+    )

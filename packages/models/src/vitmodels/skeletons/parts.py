@@ -1,6 +1,6 @@
 """A model's parts are data: what a slot holds, how it is written down, and how it becomes an op.
 
-A part is a class or function by its import path and the arguments that its slot does not supply::
+A part is a class or function, named by its import path, with the arguments that its slot does not supply::
 
     {"class_path": "vitcore.LocalityFeedForward", "init_args": {"activation": "torch.nn.ReLU6"}}
 
@@ -9,16 +9,22 @@ The same data comes from a preset, from YAML and from ``timm.create_model(name, 
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from vitcore import NormFactory, Nothing, OpFactory
-from vitmodels.skeletons.alternate import followed
 
 PartData: TypeAlias = Any  # a mapping as above, an import path, or a callable that is used as it is
+
+HOMES = ("vitcore", "vitmodels")
+"""Packages whose public names are promised: any longer import path of such a name means the public one."""
+
+RENAMED = {"content": "content_mixer"}
+"""Earlier names of entries, which are still accepted, and what they are called now."""
 
 
 @dataclass
@@ -42,15 +48,19 @@ class BlockSpec:
 
     Args:
         position: A conditional position.
-        mixer: What mixes tokens.
-        content: A second mixer, by content.
+        mixer: What mixes tokens by where they are.
+        content_mixer: A second mixer, which mixes tokens by what they hold.
         feed_forward: What mixes channels.
     """
 
     position: Branch = field(default_factory=Branch)
     mixer: Branch = field(default_factory=Branch)
-    content: Branch = field(default_factory=Branch)
+    content_mixer: Branch = field(default_factory=Branch)
     feed_forward: Branch = field(default_factory=Branch)
+
+
+SLOTS = tuple(slot.name for slot in fields(BlockSpec))
+"""The slots of a block in their order."""
 
 
 def part(class_path: str, **init_args: Any) -> dict[str, Any]:
@@ -58,31 +68,47 @@ def part(class_path: str, **init_args: Any) -> dict[str, Any]:
     return {"class_path": class_path, "init_args": init_args}
 
 
-def merge_parts(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``change`` laid over it; another ``class_path`` replaces a part whole, leftovers included.
+def walk(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (names on the way down, value) for every leaf of data; the way into a part does not name its ``init_args``."""
+    if not isinstance(data, Mapping) or not data:
+        yield above, data
+        return
+    for name, value in data.items():
+        yield from walk(value, above if name == "init_args" else (*above, name))
 
-    An import path alone counts as a part that states no arguments. Blocks that alternate follow, see
-    ``vitmodels.skeletons.alternate``.
+
+def public_name(path: str) -> str:
+    """Return the public import path of what ``path`` names, where vitcore or vitmodels has one; else ``path`` itself.
+
+    Modules inside the two packages may move: ``vitcore.locality.LocalityFeedForward`` is ``vitcore.LocalityFeedForward``,
+    whether or not there is a module ``vitcore.locality``.
     """
-    merged = dict(base)
-    for key, value in (followed(base, change) if "alternate" in base else change).items():
-        old = merged.get(key)
-        if isinstance(old, str) and isinstance(value, Mapping):
-            old = part(old)
-        new = part(value) if isinstance(value, str) and isinstance(old, Mapping) else value
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            swapped = "class_path" in new and new["class_path"] != old.get("class_path")
-            merged[key] = value if swapped else merge_parts(old, new)
-        else:
-            merged[key] = value
-    return merged
+    home, name = path.partition(".")[0], path.rpartition(".")[2]
+    public = home in HOMES and name in importlib.import_module(home).__all__
+    return f"{home}.{name}" if public else path
+
+
+def current_name(name: str, names: Mapping[str, Any]) -> str:
+    """Return what an entry of an earlier version is called now, if ``names`` has the new name and not the old one."""
+    new = RENAMED.get(name, name)
+    return new if new in names and name not in names else name
+
+
+def renamed_notice(old: str, new: str) -> str:
+    """Return the sentence that tells a user of a new name."""
+    return f"The key {old} is called {new} now; write {new}. The old name still works."
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warn of an earlier name; Python shows the same warning once."""
+    warnings.warn(renamed_notice(old, new), FutureWarning, stacklevel=2)
 
 
 def build_part(data: PartData) -> Callable[..., Any]:
     """Turn a part's data into a factory: a callable that needs only what its slot supplies.
 
     Raises:
-        ValueError: The import path leads nowhere, or the data is no part.
+        ValueError: The import path leads nowhere, or the data describes no part.
     """
     if callable(data):
         return data
@@ -98,7 +124,7 @@ def build_block(data: BlockSpec | Mapping[str, Any]) -> BlockSpec:
     """Turn a block's data into a BlockSpec whose branches hold factories.
 
     Raises:
-        ValueError: A slot or an entry of a branch is misspelt, an entry is no part, or an import path leads nowhere.
+        ValueError: A slot or an entry of a branch is misspelt, an entry describes no part, or an import path leads nowhere.
     """
     return BlockSpec(**{slot: build_branch(branch) for slot, branch in entries_of(data, BlockSpec).items()})
 
@@ -110,12 +136,12 @@ def build_branch(data: Branch | Mapping[str, Any]) -> Branch:
 
 
 def import_object(path: str) -> Any:
-    """Import ``package.module.Name``.
+    """Import ``package.module.Name``; a public name of vitcore or vitmodels is found whatever module the path gives.
 
     Raises:
         ValueError: There is no such module or name.
     """
-    module, _, name = path.rpartition(".")
+    module, _, name = public_name(path).rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -131,17 +157,22 @@ def _build_argument(value: Any) -> Any:
 
 
 def entries_of(data: Any, spec: type) -> dict[str, Any]:
-    """Return the entries of a spec that is written as a mapping or is one already.
+    """Return the entries of a spec, given as a mapping or as the spec itself; an earlier name of an entry is accepted.
 
     Raises:
         ValueError: It is neither, or an entry is misspelt.
     """
-    names = [f.name for f in fields(spec)]
+    names = {slot.name: slot for slot in fields(spec)}
     if isinstance(data, spec):
         return {name: getattr(data, name) for name in names}
     if not isinstance(data, Mapping):
         raise ValueError(f"{spec.__name__} is a mapping of {', '.join(names)}, got {data!r}.")
-    unknown = sorted(set(data) - set(names))
-    if unknown:
-        raise ValueError(f"{spec.__name__} has no entry {unknown[0]!r}; it has {', '.join(names)}.")
-    return dict(data)
+    entries = {}
+    for key, value in data.items():
+        name = current_name(key, names)
+        if name not in names:
+            raise ValueError(f"{spec.__name__} has no entry {key!r}; it has {', '.join(names)}.")
+        if name != key:
+            warn_renamed(key, name)
+        entries[name] = value
+    return entries

@@ -1,22 +1,22 @@
 """The hierarchical skeleton: stages of growing width on ever coarser grids, then a norm and a head."""
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
-from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from vitcore import NormFactory
-from vitmodels.skeletons.column import LAYER_NORM, join
+from vitmodels.skeletons.classifier import ImageClassifier
+from vitmodels.skeletons.column import LAYER_NORM
 from vitmodels.skeletons.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
 from vitmodels.skeletons.parts import build_part
 from vitmodels.skeletons.stage import Stage, StageSpec, build_stages
-from vitmodels.skeletons.timm_interface import ImageClassifier
 
 NO_STAGE: Any = {}
 
 
 class Pyramid(ImageClassifier):
-    """Stages, norm, head. Its parts are built already: ``pyramid`` builds them from data.
+    """Stages, norm, head, from parts that are built; ``pyramid`` builds them from data.
 
     Args:
         stages: The stages in order; class tokens live in their stage alone.
@@ -32,6 +32,9 @@ class Pyramid(ImageClassifier):
     Shapes:
         image (b, in_chans, H, W) -> logits (b, num_classes)
     """
+
+    trunk: ClassVar[str] = "stages"
+    map_formats: ClassVar[tuple[str, ...]] = ("NCHW", "NHWC")
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Pyramid(ImageClassifier):
             stage.grad_checkpointing = enable  # type: ignore[assignment]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (timm's signature)
-        """Tell timm which parameters lie at which depth: in groups of blocks, or of stages if ``coarse``."""
+        """Return regular expressions that tell timm the depth of each parameter, by blocks, or by stages if ``coarse``."""
         last = (r"^norm", (99999,))
         if coarse:
             return {"stem": r"^stages\.0\.downsample", "blocks": [(r"^stages\.(\d+)", None), last]}
@@ -83,16 +86,21 @@ class Pyramid(ImageClassifier):
             ],
         }
 
-    def forward_features(self, image: Tensor) -> Tensor:
-        """Return the normalised grid of the last stage (b, h, w, width); with class tokens (b, p + h * w, width)."""
+    def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Yield the image, then grid (b, h, w, c) and prefix (b, p, c) behind each stage."""
         grid, prefix = image, None
+        yield grid, prefix
         for stage in self.stages:
             grid, prefix = stage(grid, prefix)
-        return self.finish(grid, prefix)
+            yield grid, prefix
+
+    def fits_norm(self, index: int) -> bool:
+        """Whether a stage is the last one, whose width the norm before the head has."""
+        return index == len(self.stages) - 1
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
-        """Normalise what the last stage hands on."""
-        return self.norm(grid) if prefix is None else self.norm(join(grid, prefix))
+        """Apply the final norm to the last stage's output: its grid, or with class tokens one sequence (b, p + h * w, c)."""
+        return self.norm(grid) if prefix is None else super().finish(grid, prefix)
 
     def pool(self, features: Tensor) -> Tensor:
         """Reduce the features to what the head reads."""
@@ -102,70 +110,13 @@ class Pyramid(ImageClassifier):
             return features.flatten(1, -2)[:, self.num_prefix_tokens :].mean(dim=1)
         return features
 
-    def macs(self, height: int, breadth: int) -> int:
-        """Multiply-adds of matrix products and convolutions for an image of height x breadth pixels."""
-        total, (h, w) = self.head_macs(), (height, breadth)
+    def macs(self, h: int, w: int) -> int:
+        """Multiply-adds of matrix products and convolutions for an image of h x w pixels."""
+        total = self.head_macs()
         for stage in self.stages:
             h, w = stage.downsample.map_size(h, w)  # type: ignore[operator, union-attr]
             total += stage.macs(h, w)  # type: ignore[operator]
         return total
-
-    def forward_intermediates(
-        self,
-        x: Tensor,
-        indices: int | list[int] | None = None,
-        norm: bool = False,  # noqa: FBT001, FBT002 (timm's signature, here and below)
-        stop_early: bool = False,  # noqa: FBT001, FBT002
-        output_fmt: Literal["NCHW", "NHWC"] = "NCHW",
-        intermediates_only: bool = False,  # noqa: FBT001, FBT002
-    ) -> Any:
-        """Return the maps that chosen stages hand on, as timm does for its hierarchical models.
-
-        Args:
-            x: Image (b, in_chans, H, W).
-            indices: The last n stages, chosen stages, or all.
-            norm: Apply the final norm to the last one.
-            stop_early: Do not run the stages behind the last chosen one.
-            output_fmt: Maps (b, c, h, w) or (b, h, w, c).
-            intermediates_only: Leave out the final features.
-
-        Returns:
-            (final features as of ``forward_features``, list of maps), or the list alone. Stopped early, the last map that was
-            made stands for the final features.
-
-        Raises:
-            ValueError: ``output_fmt`` is neither NCHW nor NHWC.
-        """
-        if output_fmt not in ("NCHW", "NHWC"):
-            raise ValueError(f"forward_intermediates: output_fmt must be NCHW or NHWC, got output_fmt={output_fmt!r}.")
-        chosen, last = feature_take_indices(len(self.stages), indices)
-        grid, prefix, maps = x, None, []
-        for index, stage in enumerate(self.stages):
-            if stop_early and index > last:
-                break
-            grid, prefix = stage(grid, prefix)
-            if index in chosen:
-                here = self.norm(grid) if norm and index == len(self.stages) - 1 else grid
-                maps.append(here.permute(0, 3, 1, 2) if output_fmt == "NCHW" else here)
-        if intermediates_only:
-            return maps
-        stopped = stop_early and last < len(self.stages) - 1
-        return (grid if stopped else self.finish(grid, prefix)), maps
-
-    def prune_intermediate_layers(
-        self,
-        indices: int | list[int] = 1,
-        prune_norm: bool = False,  # noqa: FBT001, FBT002 (timm's signature)
-        prune_head: bool = True,  # noqa: FBT001, FBT002
-    ) -> list[int]:
-        """Drop the stages, and on request norm and head, that the chosen features do not need; return their indices."""
-        chosen, last = feature_take_indices(len(self.stages), indices)
-        self.stages = self.stages[: last + 1]
-        if prune_norm:
-            self.norm = nn.Identity()
-        if prune_head:
-            self.reset_classifier(0, "")
-        return chosen
 
 
 def pyramid(

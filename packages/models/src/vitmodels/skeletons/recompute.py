@@ -9,8 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Apply ``block`` without keeping its activations; a step leaves the same running statistics as one that keeps them."""
+def recompute(block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Apply ``block`` without keeping its activations; running statistics end as if the block had been applied once."""
     if torch.compiler.is_compiling():  # a compiled graph changes the statistics once, however often it recomputes
         return checkpoint(block, grid, prefix, use_reentrant=False)
     contexts = (contextlib.nullcontext(), frozen_statistics(block))
@@ -19,7 +19,7 @@ def recomputed(block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[T
 
 @contextlib.contextmanager
 def frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of the BatchNorms inside, in training mode too: a batch that came by before is not counted."""
+    """Keep the running statistics of the BatchNorms inside unchanged, also in training mode: a batch is not counted twice."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

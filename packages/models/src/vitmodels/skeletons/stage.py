@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory, Nothing, OverlapPatchMerging
-from vitmodels.skeletons.alternate import SLOTS
 from vitmodels.skeletons.block import Block
-from vitmodels.skeletons.parts import BlockSpec, Branch, build_branch, build_part, entries_of
-from vitmodels.skeletons.recompute import recomputed
+from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch, build_branch, build_part, entries_of
+from vitmodels.skeletons.recompute import recompute
 
 
 class NoAbsolutePosition(Nothing):
-    """What stands in the slot of an absolute position where there is none.
+    """The absolute position of a stage that has none.
 
     Args:
         width: Channels of the grid.
@@ -36,20 +35,20 @@ class Alternate:
 
     Args:
         position: A conditional position.
-        mixer: What mixes tokens.
-        content: A second mixer, by content.
+        mixer: What mixes tokens by where they are.
+        content_mixer: A second mixer, which mixes tokens by what they hold.
         feed_forward: What mixes channels.
     """
 
     position: Branch | None = None
     mixer: Branch | None = None
-    content: Branch | None = None
+    content_mixer: Branch | None = None
     feed_forward: Branch | None = None
 
 
 @dataclass
 class StageSpec(BlockSpec):
-    """A stage: the slots of its blocks, and what is around them.
+    """A stage: the slots of its blocks, and what comes before and behind the blocks.
 
     Args:
         width: Channels of the tokens.
@@ -58,7 +57,7 @@ class StageSpec(BlockSpec):
         absolute_position: Makes what is added to grid and prefix, for (width, grid_size, prefix_tokens).
         prefix_tokens: Class tokens beside the grid of this stage.
         alternate: What the second, fourth, ... block holds instead.
-        norm: Makes the normalisation of what the stage hands on, for (width).
+        norm: Makes the normalisation behind the last block, for (width).
     """
 
     width: int = 64
@@ -74,7 +73,7 @@ def build_stage(data: StageSpec | Mapping[str, Any]) -> tuple[StageSpec, BlockSp
     """Turn a stage's data into a StageSpec whose slots hold factories, and the BlockSpec of every second block.
 
     Raises:
-        ValueError: An entry is misspelt or no part, or an import path leads nowhere.
+        ValueError: An entry is misspelt or describes no part, or an import path leads nowhere.
     """
     entries: dict[str, Any] = entries_of(data, StageSpec)
     other = entries_of(entries.pop("alternate", {}), Alternate)
@@ -120,7 +119,7 @@ class Stage(nn.Module):
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
-        """The class token takes no weight decay."""
+        """Names of the parameters without weight decay: the class token."""
         return () if self.prefix is None else ("prefix",)
 
     def reset_parameters(self) -> None:
@@ -129,15 +128,15 @@ class Stage(nn.Module):
             nn.init.trunc_normal_(self.prefix, std=0.02)
 
     def forward(self, finer: Tensor, finer_prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return the stage's grid and prefix; the prefix of the stage before ends here."""
+        """Return the stage's grid and prefix; the prefix of the stage before is not used."""
         grid, prefix = self.embed(self.downsample(finer))
         return self.apply_blocks(grid, prefix)
 
     def apply_blocks(self, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Apply blocks and norm to grid and prefix."""
+        kept = not (self.grad_checkpointing and self.training)
         for block in self.blocks:
-            recompute = self.grad_checkpointing and self.training
-            grid, prefix = recomputed(block, grid, prefix) if recompute else block(grid, prefix)
+            grid, prefix = block(grid, prefix) if kept else recompute(block, grid, prefix)
         return self.norm(grid), None if prefix is None else self.norm(prefix)
 
     def embed(self, grid: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -174,8 +173,8 @@ def build_stages(
     """
     specs = [build_stage(stage) for stage in data]
     rates = torch.linspace(0, drop_path_rate, sum(spec.depth for spec, _ in specs), device="cpu").tolist()
-    height, breadth = (img_size, img_size) if isinstance(img_size, int) else img_size
-    size, width, first = (height, breadth), in_chans, 0
+    size = (img_size, img_size) if isinstance(img_size, int) else img_size
+    width, first = in_chans, 0
     stages: list[AnyStage] = []
     for number, (spec, other) in enumerate(specs, 1):
         stage = kind(spec, other, width, size, rates[first : first + spec.depth])

@@ -6,8 +6,8 @@ import torch
 from timm.models._manipulate import group_parameters
 from torch.utils.flop_counter import FlopCounterMode
 
+import vitmodels  # noqa: F401 (registers the models)
 from tests.core.checks import randomise
-from vitmodels.presets import deit_distilled  # noqa: F401 (registers the models)
 from vitmodels.skeletons.checkpoint import translate
 from vitmodels.skeletons.timm_interface import PRESETS
 

@@ -1,0 +1,56 @@
+"""The identity of an arm: a hash of what its configuration computes, by which results of other runs are recognised as its own."""
+
+import hashlib
+import json
+from typing import Any
+
+from vitcli.ablation.difference import flat
+
+NO_IDENTITY = (
+    "seed_everything",
+    "runs",
+    "data.root",
+    "data.seed",
+    "data.workers",
+    "trainer.accelerator",
+    "trainer.barebones",
+    "trainer.default_root_dir",
+    "trainer.devices",
+    "trainer.enable_autolog_hparams",
+    "trainer.enable_checkpointing",
+    "trainer.enable_model_summary",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+    "trainer.logger",
+    "trainer.num_nodes",
+    "trainer.profiler",
+    "trainer.strategy",
+)
+"""Entries that say where and how something runs, not what it computes: they are left out of the hash."""
+
+HASHED_AS = {
+    "content_mixer": "content",  # a slot of a block
+    "vitmodels.IdleLayerNorm": "vitmodels.idle_norm.IdleLayerNorm",  # a class path
+}
+"""Names that changed after the first results, and the earlier names that are hashed in their place.
+
+A key or a class that gets a new name gets an entry here. Then the identities stay as they were, and finished runs still count.
+"""
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Return the hash of what a resolved configuration computes, without paths, devices, loggers and the seed."""
+    kept = {
+        _hashed_key(key): HASHED_AS.get(value, value) if isinstance(value, str) else value
+        for key, value in flat(config).items()
+        if not any(_within(key, entry) for entry in NO_IDENTITY)
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hashed_key(key: str) -> str:
+    return ".".join(HASHED_AS.get(name, name) for name in key.split("."))
+
+
+def _within(key: str, entry: str) -> bool:
+    return key == entry or key.startswith(entry + ".")

@@ -1,0 +1,53 @@
+"""The identity of every arm of every shipped ablation, recorded once for all: finished runs are recognised by it.
+
+The record holds what was computed when the ablations were first run. A new ablation is added to it; no identity in it may change.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vitcli.ablation.draft import resolve_arms
+from vitcli.ablation.identity import identity
+from vitcli.config.command_line import parse_arguments
+from vitcli.config.lightning_cli import resolve, schema
+from vitcli.config.overlay import lay_over
+
+ABLATIONS = Path(__file__).parents[3] / "ablations"
+RECORD = json.loads((Path(__file__).parent / "identities.json").read_text())
+
+
+def configurations(name):
+    """Return arm -> resolved configuration; the paper's size of an ablation is laid over the small one."""
+    files = [ABLATIONS / f"{Path(name).name}.yaml", *([ABLATIONS / f"{name}.yaml"] if "/" in name else [])]
+    words = [word for file in files for word in ("--config", str(file))]
+    return resolve_arms(parse_arguments([*words, *(["--data.root", "imagenet"] if "/" in name else [])])).configs
+
+
+def test_every_shipped_ablation_is_recorded():
+    files = {path.relative_to(ABLATIONS).with_suffix("").as_posix() for path in ABLATIONS.rglob("*.yaml")}
+    assert {name for name in files if not name.startswith("shared/")} == set(RECORD)
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_the_arms_keep_their_identities(name):
+    assert {arm: identity(config) for arm, config in configurations(name).items()} == RECORD[name]
+
+
+@pytest.mark.parametrize(
+    ("model", "recorded"),
+    [
+        ("localvit_t2t_compat", "91617e5b99eea306"),
+        ("boat_cswin_tiny_compat", "d323afb7c68604ea"),
+        ("msg_tiny", "d159f2490e1bd07d"),
+    ],
+)
+def test_a_new_name_of_a_slot_or_a_class_changes_no_identity(model, recorded):
+    config = {}
+    classes = {
+        "model": {"class_path": "vittasks.Classification", "backbone": f"vitmodels.{model}"},
+        "data": "vittasks.DigitScenes",
+    }
+    lay_over(config, schema(), classes, "here")
+    assert identity(resolve(config, "here")) == recorded

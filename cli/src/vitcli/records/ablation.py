@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vitcli.records.conditions import Budget, read_budget
-from vitcli.records.json_files import FORMAT, RecordError, get, get_optional, read_record, write_json
+from vitcli.records.json_files import FORMAT, RecordError, get, get_number, get_optional, read_record, write_json
 from vitcli.records.speed import Speed, read_speed
 from vitcli.records.trial import RESULT, Trial, read_trial
 
@@ -60,6 +60,19 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Report:
+    """One report of an ablation, which is a look at its results.
+
+    Args:
+        at: Date and time.
+        seeds: Arm -> number of its trials that were done.
+    """
+
+    at: str
+    seeds: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Ablation:
     """One question with its arms.
 
@@ -70,7 +83,12 @@ class Ablation:
         source: Which paper's table asks it.
         baseline: Name of the arm that the others are compared with.
         metric: The metric that decides.
-        seeds: The planned seeds; the same for every arm, so that differences are paired.
+        seeds: The planned seeds of every arm but the baseline.
+        baseline_seeds: Those of the baseline, which may have more; empty if it has the same.
+        pairing: How seeds are compared: ``estimated``, ``seeds`` or ``none``; see ``vitcli.statistics.against_baseline``.
+        margin: The smallest difference that matters, in the metric's unit; None if none was declared.
+        looks: Seeds of an arm at each look that was declared before the run; empty without such looks.
+        reports: The reports so far, oldest first. A report of the same trials as the one before is no further look.
         command: The command that ran it.
         versions: Package -> version.
         machine: Property of the machine -> value.
@@ -93,6 +111,11 @@ class Ablation:
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
     arms: tuple[Arm, ...]
+    baseline_seeds: tuple[int, ...] = ()
+    pairing: Literal["estimated", "seeds", "none"] = "estimated"
+    margin: float | None = None
+    looks: tuple[int, ...] = ()
+    reports: tuple[Report, ...] = ()
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     budget: Budget | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
@@ -102,6 +125,10 @@ class Ablation:
     def arm(self, name: str) -> Arm:
         """The arm called ``name``."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """The planned seeds of one arm."""
+        return self.baseline_seeds or self.seeds if arm == self.baseline else self.seeds
 
     @property
     def not_used(self) -> tuple[Trial, ...]:
@@ -130,6 +157,11 @@ def save(ablation: Ablation) -> None:
         "baseline": ablation.baseline,
         "metric": asdict(ablation.metric),
         "seeds": list(ablation.seeds),
+        "baseline_seeds": list(ablation.baseline_seeds),
+        "pairing": ablation.pairing,
+        "margin": ablation.margin,
+        "looks": list(ablation.looks),
+        "reports": [asdict(report) for report in ablation.reports],
         "command": ablation.command,
         "versions": dict(ablation.versions),
         "machine": dict(ablation.machine),
@@ -169,6 +201,11 @@ def load(directory: str | Path) -> Ablation:
         baseline=get(content, "baseline", str, path),
         metric=_metric(content, path),
         seeds=tuple(get(content, "seeds", list, path)),
+        baseline_seeds=tuple(get_optional(content, "baseline_seeds", list, path) or ()),
+        pairing=_pairing(content, path),
+        margin=None if content.get("margin") is None else get_number(content, "margin", path),
+        looks=tuple(get_optional(content, "looks", list, path) or ()),
+        reports=tuple(_report(report, path) for report in get_optional(content, "reports", list, path) or ()),
         command=str(content.get("command", "")),
         versions=content.get("versions", {}),
         machine=content.get("machine", {}),
@@ -186,6 +223,20 @@ def load(directory: str | Path) -> Ablation:
         unplanned=_unplanned(planned),
         speed=read_speed(root),
     )
+
+
+def _pairing(content: dict[str, Any], path: Path) -> Literal["estimated", "seeds", "none"]:
+    pairing = get_optional(content, "pairing", str, path) or "estimated"
+    if pairing not in ("estimated", "seeds", "none"):
+        raise RecordError(f"{path}: pairing must be estimated, seeds or none, got {pairing}.")
+    return cast(Literal["estimated", "seeds", "none"], pairing)
+
+
+def _report(record: Any, path: Path) -> Report:
+    if not isinstance(record, dict):
+        raise RecordError(f"{path}: a report must be an object, got {record!r}.")
+    seeds = get(record, "seeds", dict, path)
+    return Report(get(record, "at", str, path), {arm: int(get_number(seeds, arm, path)) for arm in seeds})
 
 
 def _metric(content: dict[str, Any], path: Path) -> Metric:
@@ -217,7 +268,10 @@ def _levels(content: dict[str, Any], path: Path) -> dict[str, dict[str, str]]:
 
 def _trials(ablation: Ablation, arm: Arm) -> tuple[Trial, ...]:
     """Return the arm's trial of every planned seed; without a result, those of an arm that racing stopped are dropped."""
-    found = [read_trial(ablation.directory, arm.name, seed, arm.id, ablation.metric.name) for seed in ablation.seeds]
+    found = [
+        read_trial(ablation.directory, arm.name, seed, arm.id, ablation.metric.name)
+        for seed in ablation.seeds_of(arm.name)
+    ]
     if arm.name not in ablation.dropped:
         return tuple(found)
     cause = "racing stopped the arm before this seed"
@@ -227,7 +281,7 @@ def _trials(ablation: Ablation, arm: Arm) -> tuple[Trial, ...]:
 
 
 def _unplanned(ablation: Ablation) -> tuple[Trial, ...]:
-    planned = {(arm.name, seed) for arm in ablation.arms for seed in ablation.seeds}
+    planned = {(arm.name, seed) for arm in ablation.arms for seed in ablation.seeds_of(arm.name)}
     found = []
     for path in sorted(ablation.directory.glob(f"*/seed*/{RESULT}")):
         match = re.fullmatch(r"seed(\d+)", path.parent.name)

@@ -24,10 +24,11 @@ class Running:
         self.mark = f"VITCLI_TEST_RUN={uuid.uuid4()}"
         name, _, value = self.mark.partition("=")
         vitcli = str(Path(sys.executable).with_name("vitcli"))
+        found = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
         self.process = subprocess.Popen(
             [vitcli, *words],
             cwd=folder,
-            env={**os.environ, name: value, "COLUMNS": "200", "PYTHONPATH": str(folder)},
+            env={**os.environ, name: value, "COLUMNS": "200", "PYTHONPATH": found},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,6 +11,7 @@ from vitcli.statistics.significance import ALPHA, POWER, SEED_CAP, Floats, Seeds
 from vitcli.statistics.unequal_spreads import degrees_of_freedom
 
 CONFIDENCE = 0.80
+NOISY_BASELINE = 1.5
 FEWEST, MOST_RATIO, MOST_COMPARISONS = 3, 3, 50
 """Allocations whose error was simulated: seeds of an arm, the baseline's seeds over them, and comparisons."""
 
@@ -49,23 +50,30 @@ def seeds_range(difference: Difference, comparisons: Comparisons) -> SeedRange:
     if not difference.value or not difference.standard_error or not difference.degrees or not comparisons.level_of_each:
         return SeedRange("not defined", "not defined")
     t, degrees, n = abs(difference.value) / difference.standard_error, difference.degrees, len(difference.arm_seeds)
-    ends = [_shift(t, degrees, chance) for chance in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)]
+    ends = [_shift(t, degrees, chance) for chance in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2)]
     low, high = (_seeds(shift / np.sqrt(n), degrees / n, comparisons.level_of_each) for shift in ends)
     return SeedRange(low, high)
 
 
-def allocations(comparisons: int, trials: int) -> tuple[Allocation, ...]:
-    """Return the allocations of at most so many trials whose error was simulated, the narrowest intervals first."""
+def allocations(comparisons: int, trials: int, baseline_spread: float = NOISY_BASELINE) -> tuple[Allocation, ...]:
+    """Return the allocations of at most so many trials whose error was simulated, the narrowest intervals first.
+
+    Args:
+        comparisons: Number of arms besides the baseline.
+        trials: Of all arms together.
+        baseline_spread: Standard deviation of the baseline over that of the arms. Unless it is known, the baseline is taken to
+            be the noisier one: its noise is in every comparison, so that this is the case to guard against.
+    """
     found = [one for one in _candidates(comparisons, trials) if warning(one, comparisons) is None]
-    return tuple(sorted(found, key=lambda one: interval_width(one, comparisons)))
+    return tuple(sorted(found, key=lambda one: interval_width(one, comparisons, baseline_spread)))
 
 
-def interval_width(allocation: Allocation, comparisons: int) -> float:
-    """Half the width of the simultaneous intervals, in standard deviations, if all arms vary equally over seeds."""
+def interval_width(allocation: Allocation, comparisons: int, baseline_spread: float = 1.0) -> float:
+    """Half the width of the simultaneous intervals, in standard deviations of the arms, which all vary equally."""
     from scipy import special
 
     n = np.array([allocation.arms, allocation.baseline], dtype=np.float64)
-    a, b = 1 / n
+    a, b = np.array([1, baseline_spread**2]) / n
     degrees = degrees_of_freedom(a, b, *n)
     each = level_of_each(np.full(comparisons, b / (a + b)), ALPHA)
     return float(special.stdtrit(degrees, 1 - each / 2) * np.sqrt(a + b))
@@ -94,10 +102,11 @@ def _shift(t: float, degrees: float, chance: float) -> float:
     """Return the non-centrality at which a t this large or larger has this chance; at least 0."""
     from scipy import special
 
-    low, high = 0.0, t + 40.0
+    low, high = 0.0, 2 * t + 40
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if 1 - special.nctdtr(degrees, middle, t) < chance else (low, middle)
+        below = 1 - special.nctdtr(degrees, middle, t) < chance
+        low, high = (middle, high) if below else (low, middle)
     return low
 
 

@@ -13,7 +13,7 @@ DOUBT = 0.05
 
 @dataclass(frozen=True)
 class Moments:
-    """Means and sample variances of groups of seeds, in arrays of one shape.
+    """Means and sample variances of groups of seeds, in arrays that broadcast.
 
     Args:
         n: Number of seeds, at least 2.
@@ -28,14 +28,13 @@ class Moments:
     @classmethod
     def of(cls, values: Floats) -> "Moments":
         """Return the moments over the last axis; equal values have a variance of exactly 0."""
-        n = np.float64(values.shape[-1])
         variance = np.where(np.ptp(values, axis=-1) == 0, 0.0, values.var(-1, ddof=1))
-        return cls(n * np.ones_like(variance), values.mean(-1), variance)
+        return cls(np.array(values.shape[-1], dtype=np.float64), values.mean(-1), variance)
 
 
 @dataclass(frozen=True)
 class MeanTests:
-    """Tests of differences of means against zero, in arrays of one shape.
+    """Tests of differences of means against zero, in arrays that broadcast.
 
     Args:
         difference: Arm - baseline.

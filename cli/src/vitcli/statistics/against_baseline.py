@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from vitcli.records.ablation import Direction
 from vitcli.statistics import joint
+from vitcli.statistics.comparison import Direction
 from vitcli.statistics.pairing import SeedCorrelation, seed_correlation
 from vitcli.statistics.significance import ALPHA, Floats
 from vitcli.statistics.unequal_spreads import MeanTests, Moments, paired, welch

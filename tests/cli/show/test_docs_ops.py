@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import vitcore
-from vitcli.show.gallery import FAMILIES, MORE
+from vitcli.show.gallery import FAMILIES, examples
 
 DOCS = Path(__file__).parents[3] / "docs"
 TEXT = (DOCS / "ops.md").read_text()
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.+?)(?=^##|\Z)", TEXT, flags=re.DOTALL | re.MULTILINE))
-EXAMPLES = [example for examples in (*FAMILIES.values(), MORE) for example in examples]
+EXAMPLES = examples()
 
 
 def snippets(text):

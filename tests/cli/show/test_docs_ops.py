@@ -67,9 +67,9 @@ def test_the_ops_under_a_heading_are_those_of_the_folder_of_that_name(heading):
 def test_the_figure_shows_the_rooms_in_the_order_of_the_page():
     headings = [heading.lower() for heading in rooms()]
     assert list(FAMILIES) == [heading for heading in headings if heading in FAMILIES]
-    for heading, examples in FAMILIES.items():
+    for heading, drawn in FAMILIES.items():
         folder = heading.replace(" ", "_").replace("-", "_")
-        assert {getattr(vitcore, example.op).__module__.split(".")[-2] for example in examples} == {folder}
+        assert {getattr(vitcore, example.op).__module__.split(".")[-2] for example in drawn} == {folder}
 
 
 def test_every_op_has_a_section():

@@ -42,6 +42,16 @@ class Looked:
         return tuple(name for name in self.differences if name not in self.decided)
 
 
+def declared_looks(arms: Sequence[int], baseline: int) -> tuple[Look, ...]:
+    """Return the looks of an ablation; at each of them the baseline has its part of all its seeds, rounded up.
+
+    Args:
+        arms: Seeds of an arm at each look, increasing.
+        baseline: Seeds of the baseline at the last look.
+    """
+    return tuple(Look(-(-n * baseline // arms[-1]), n) for n in arms)
+
+
 def look_levels(seeds: Sequence[int], level: float = ALPHA) -> tuple[float, ...]:
     """Share the level: each look gets the part of it that its new seeds are of all seeds, 5 of 20 a quarter.
 

@@ -11,6 +11,7 @@ from vitcli.records.ablation import load
 from vitcli.report import Summary, summarise
 from vitcli.report.conclusion import conclusion
 from vitcli.report.how_compared import how_compared, looks_taken
+from vitcli.report.methods import stopped_arms
 from vitcli.report.tables import results
 
 ARMS = ("base", "same", "better", "worse")
@@ -141,3 +142,19 @@ def test_a_failed_trial_does_not_hold_up_a_declared_look(runs):
     summary = reported(runs, looks=[5, 20], seeds=list(range(20)))
     assert summary.row("better").verdict == "better"
     assert summary.row("better").difference.arm_seeds == (0, 1, 3, 4)
+
+
+def test_a_single_declared_look_is_made_at_its_seeds_and_needs_no_words(runs):
+    early = reported(runs, looks=[20], seeds=list(range(20)), reports=looked_at(5))
+    assert verdict(early)[1:] == ["not compared"] * 3
+    done = reported(runs, looks=[10], seeds=list(range(10)))
+    assert verdict(done) == ["baseline", "open", "better", "worse"]
+    assert looks_taken(done) == ""
+
+
+def test_arms_that_a_look_decided_are_not_said_to_be_selected(runs):
+    edit_plan(runs, looks=[5, 10], dropped={"better": "decided after look 1 of 2 (5 of 10 seeds): better."})
+    assert stopped_arms(load(runs)) == (
+        "These arms needed no further seeds after a declared look. Their intervals and p-values account for the looks. "
+        "better: decided after look 1 of 2 (5 of 10 seeds): better."
+    )

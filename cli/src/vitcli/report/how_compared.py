@@ -36,9 +36,9 @@ def _show(latest: Comparisons) -> str:
 def looks_taken(summary: Summary) -> str:
     """Return which declared looks were made, or what undeclared ones do to the error; empty after a single look."""
     found = summary.verdicts
-    if found.declared:
+    if len(found.declared) > 1:
         return _declared(summary)
-    if found.undeclared < 2:
+    if found.declared or found.undeclared < 2:
         return ""
     level = found.latest.level if found.latest is not None else 0.0
     marked = [row.arm for row in summary.rows if row.exploratory]

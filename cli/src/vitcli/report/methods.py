@@ -35,14 +35,17 @@ def facts(ablation: Ablation) -> dict[str, str | Code]:
 
 
 def stopped_arms(ablation: Ablation) -> str:
-    """Return which arms racing stopped and why; empty if there are none."""
+    """Return which arms got no further seeds and why; empty if there are none."""
     stopped = [f"{arm}: {why.rstrip('.')}." for arm, why in ablation.dropped.items()]
     if not stopped:
         return ""
-    selection = (
-        "Racing stopped these arms before all their seeds had run. Their intervals, p-values and P(better) do not "
+    account = (
+        "These arms needed no further seeds after a declared look. Their intervals and p-values account for the looks."
+        if ablation.looks
+        else "Racing stopped these arms before all their seeds had run. Their intervals, p-values and P(better) do not "
+        "account for this selection."
     )
-    return selection + "account for this selection. " + " ".join(stopped)
+    return f"{account} {' '.join(stopped)}"
 
 
 def lost_seeds(ablation: Ablation) -> str:

@@ -36,7 +36,7 @@ class Verdicts:
 
 def verdicts(ablation: Ablation) -> Verdicts:
     """Compare at the declared looks, or else all results that are there."""
-    return _at_declared_looks(ablation) if len(ablation.looks) > 1 else _of_all_results(ablation)
+    return _at_declared_looks(ablation) if ablation.looks else _of_all_results(ablation)
 
 
 def _at_declared_looks(ablation: Ablation) -> Verdicts:
@@ -52,8 +52,8 @@ def _at_declared_looks(ablation: Ablation) -> Verdicts:
 
 
 def _ended(arm: Arm, metric: str) -> dict[int, float]:
-    """Return seed -> value, NaN for a trial that ended, or will not be run, without one."""
-    without = ("failed", "not finite", "no metric", "dropped")
+    """Return seed -> value, NaN for a trial that ended without one."""
+    without = ("failed", "not finite", "no metric")
     never = {trial.seed: math.nan for trial in arm.trials if trial.status in without}
     return {**never, **{trial.seed: trial.metrics.get(metric, math.nan) for trial in arm.done}}
 

@@ -24,13 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import scipy
 from scipy import special
+from simulation import Design, all_tests, samples, simulate
 
 from vitcli.statistics.against_baseline import compare_with_baseline
 from vitcli.statistics.joint import step_down
 from vitcli.statistics.looks import Look
 from vitcli.statistics.planning import seeds_range
 from vitcli.statistics.significance import Floats, SeedsNeeded, holm, t_test
-from vitcli.statistics.simulation import Design, all_tests, samples, simulate
 
 SPREADS = {"1:1": (1, 1), "3:1": (3, 1), "1:3": (1, 3), "9:1": (9, 1), "1:9": (1, 9)}
 SEEDS = (Look(3, 3), Look(5, 5), Look(10, 10), Look(10, 5))

@@ -116,12 +116,12 @@ def test_the_figure_of_differences_names_every_arm_but_the_baseline_with_its_ver
         assert arm in text
     assert "relu6 (n" not in text
     assert [line.split("  ")[1] for line in text.splitlines() if " ± " in line] == [
-        "no evidence", "no evidence", "better", "worse",
+        "open", "open", "better", "open",
     ]  # fmt: skip
 
 
 def test_each_verdict_has_a_shape_of_its_own():
-    assert len({marker for marker, _ in MARKS.values()}) == len(MARKS) == 4
+    assert len({(marker, filled) for marker, _, filled in MARKS.values()}) == len(MARKS) == 7
 
 
 def test_the_cost_figure_has_a_panel_for_latency_where_it_was_measured(runs):

@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vitcli.statistics.against_baseline import BySeed, Comparisons, Difference, Pairing, compare_with_baseline
-from vitcli.statistics.comparison import Direction
+from vitcli.statistics.against_baseline import Comparisons, Difference, Pairing, compare_with_baseline
+from vitcli.statistics.comparison import BySeed, Direction
 from vitcli.statistics.significance import ALPHA
 
 

@@ -104,7 +104,7 @@ def test_undeclared_looks_are_counted_bounded_and_mark_what_is_new(runs):
     assert summary.verdicts.undeclared == 3
     assert looks_taken(summary) == (
         "This is look 3 at the results, and looks were not declared: the chance of any false better or worse over all of them "
-        "is at most 15 % instead of 5 %; the verdicts on better and worse are new since the first look and exploratory."
+        "is at most 15 % instead of 5 %; for better and worse the verdicts are new since the first look and exploratory."
     )
     assert [row[-1] for row in results(summary).rows] == [
         "baseline", "open", "better (exploratory)", "worse (exploratory)",

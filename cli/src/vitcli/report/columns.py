@@ -80,10 +80,6 @@ def _compared(get: Callable[[Difference], Any]) -> Callable[[Summary, Row], Any]
     return lambda summary, row: "" if row.difference is None else get(row.difference)
 
 
-def _outcome(row: Row) -> str:
-    return f"{row.verdict} (exploratory)" if row.exploratory else row.verdict
-
-
 def _needed(end: str) -> Callable[[Summary, Row], Any]:
     return lambda _, row: "" if row.seeds_needed is None else getattr(row.seeds_needed, end)
 
@@ -129,7 +125,7 @@ COLUMNS = (
     Column("seeds_needed_low", _needed("low")),
     Column("wins_of_n", _of_arms(lambda _, row: row.improvement), (RESULTS,), "P(better)", in_full(numbers.improvement)),
     Column("verdict", lambda _, row: row.verdict),
-    Column("outcome", lambda _, row: _outcome(row), (RESULTS, TERMINAL), "verdict", is_words=True),
+    Column("outcome", lambda _, row: row.outcome, (RESULTS, TERMINAL), "verdict", is_words=True),
     Column("parameters", lambda _, row: row.parameters, (COST, CSV), "parameters", in_full(numbers.exact)),
     Column("parameters", lambda _, row: row.parameters, (TERMINAL,), "params", in_full(numbers.count)),
     Column("macs", lambda _, row: row.macs, (COST, CSV), "GMACs", in_full(numbers.giga)),

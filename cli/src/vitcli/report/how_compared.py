@@ -42,7 +42,8 @@ def looks_taken(summary: Summary) -> str:
         return ""
     level = found.latest.level if found.latest is not None else 0.0
     marked = [row.arm for row in summary.rows if row.exploratory]
-    new = f"; the verdicts on {join_words(marked)} are new since the first look and exploratory" if marked else ""
+    verdicts = "verdict is" if len(marked) == 1 else "verdicts are"
+    new = f"; for {join_words(marked)} the {verdicts} new since the first look and exploratory" if marked else ""
     return (
         f"This is look {found.undeclared} at the results, and looks were not declared: the chance of any false better or worse "
         f"over all of them is at most {100 * total_error([level] * found.undeclared):g} % instead of {100 * level:g} %{new}."

@@ -49,6 +49,11 @@ class Row:
         """``baseline`` for the baseline itself, else the comparison's verdict."""
         return BASELINE if self.difference is None else self.difference.verdict
 
+    @property
+    def outcome(self) -> str:
+        """The verdict as tables and figures show it: one that is exploratory says so."""
+        return f"{self.verdict} (exploratory)" if self.exploratory else self.verdict
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -30,25 +30,25 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
     Returns:
         The caption; it is empty, and nothing is drawn, if no arm can be set against the baseline.
     """
-    found = [(row.arm, row.difference) for row in summary.rows if row.difference and row.difference.value is not None]
+    found = [(row, row.difference) for row in summary.rows if row.difference and row.difference.value is not None]
     if not found:
         return ""
     metric, decimals = summary.metric.name, numbers.decimals(summary)
-    names = [with_seeds(arm, len(one.arm_seeds)) for arm, one in found]
+    names = [with_seeds(row.arm, len(one.arm_seeds)) for row, one in found]
     middles, total = heights(names)
     with canvas(stem, 1.1 + total) as axes:
         if summary.margin is not None:
             axes.axvspan(-summary.margin, summary.margin, color="0.92", zorder=0)
         axes.axvline(0, color="0.35", linewidth=1.2, zorder=1)
-        for (arm, one), middle in zip(found, middles, strict=True):
+        for (row, one), middle in zip(found, middles, strict=True):
             marker, colour, filled = MARKS[one.verdict]
-            dots = _dots(ablation, summary, arm, one)
+            dots = _dots(ablation, summary, row.arm, one)
             axes.plot(dots, [middle - 0.07] * len(dots), "o", color=colour, alpha=0.35, markersize=5, mew=0)
             face = colour if filled else "white"
             axes.plot(
                 one.value or 0.0, middle + 0.05, marker, color=colour, markerfacecolor=face, markersize=8, zorder=3
             )
-            text = f"{numbers.short_difference(one, decimals)}  {one.verdict}"
+            text = f"{numbers.short_difference(one, decimals)}  {row.outcome}"
             axes.text(1.015, middle, text, transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
         draw_across(
             axes, [one for _, one in found], [middle + 0.05 for middle in middles],

@@ -81,7 +81,7 @@ def test_a_record_that_is_saved_is_read_again_as_it_was(runs):
         pairing="none",
         margin=0.02,
         looks=(2, 5),
-        reports=(Report("2026-01-02T03:04:05+00:00", {"relu6": 5, "h_swish": 4}),),
+        reports=(Report("2026-01-02T03:04:05+00:00", {"relu6": 5, "h_swish": 4}, (2, 5)),),
     )
     save(ablation)
     assert load(runs) == ablation

@@ -4,7 +4,7 @@ from vitcli.ablation.spec import AblationSpec, Seeds
 from vitcli.statistics.looks import declared_looks
 from vitcli.statistics.planning import NOISY_BASELINE, Allocation, allocations, interval_width, warning
 
-CLEARLY = 0.95
+CLEARLY = 0.9
 """A suggestion is made if its intervals are at most this part of the present ones."""
 
 

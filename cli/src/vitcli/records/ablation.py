@@ -182,7 +182,7 @@ def record_report(ablation: Ablation, at: str) -> Ablation:
     Raises:
         OSError: The file cannot be written; an older one stays.
     """
-    report = Report(at, {arm.name: len(arm.done) for arm in ablation.arms})
+    report = Report(at, {arm.name: len(arm.done) for arm in ablation.arms}, ablation.looks)
     recorded = replace(ablation, reports=with_report(ablation.reports, report))
     if recorded != ablation:
         save(recorded)

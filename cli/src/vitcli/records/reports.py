@@ -15,10 +15,12 @@ class Report:
     Args:
         at: Date and time.
         seeds: Arm -> number of its trials that were done.
+        looks: The looks that were declared at that time; others that were declared later came after this one.
     """
 
     at: str
     seeds: Mapping[str, int]
+    looks: tuple[int, ...] = ()
 
 
 def reports_in(content: dict[str, Any], path: Path) -> tuple[Report, ...]:
@@ -52,4 +54,5 @@ def _report(record: Any, path: Path) -> Report:
     if not isinstance(record, dict):
         raise RecordError(f"{path}: a report must be an object, got {record!r}.")
     seeds = get(record, "seeds", dict, path)
-    return Report(get(record, "at", str, path), {arm: int(get_number(seeds, arm, path)) for arm in seeds})
+    looks = tuple(get_optional(record, "looks", list, path) or ())
+    return Report(get(record, "at", str, path), {arm: int(get_number(seeds, arm, path)) for arm in seeds}, looks)

@@ -45,7 +45,9 @@ def _stopped_early(plan: Plan) -> dict[str, str]:
 
     metric = plan.spec.metric
     values = _values(plan, {plan.spec.baseline: None, **dict.fromkeys(plan.spec.chosen)})
-    return arms_to_stop(values, plan.spec.baseline, metric.direction, rule.after, rule.level, plan.spec.seeds.arms)
+    return arms_to_stop(
+        values, plan.spec.baseline, metric.direction, rule.after, rule.level, plan.spec.seeds.arms, plan.spec.pairing
+    )
 
 
 def _race_by_looks(plan: Plan) -> Race:

@@ -131,6 +131,14 @@ def test_results_beyond_a_look_do_not_change_what_it_decides(tmp_path, runs):
     assert race.stopped["gelu"] == "decided after look 1 of 2 (2 of 4 seeds): worse."
 
 
+def test_a_failed_trial_counts_as_ended_at_a_look(tmp_path, runs):
+    race_with(tmp_path, {**AFTER_LOOK_1, "close": [0.79, 0.82]})
+    path = runs / "close" / "seed1" / "result.json"
+    write_json(path, json.loads(path.read_text()) | {"status": "failed", "cause": "ValueError: no", "metrics": {}})
+    race = race_so_far(make_plan(parse_arguments(["--config", str(tmp_path / "tiny.yaml")])))
+    assert race.seeds["close"] == 4
+
+
 def test_when_every_arm_is_decided_the_baseline_gets_no_further_seeds_either(tmp_path, runs):
     race = race_with(tmp_path, {**AFTER_LOOK_1, "close": [0.30, 0.31]})
     assert race.seeds == {"plain": 0, "gelu": 0, "close": 0}

@@ -24,13 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import scipy
 from scipy import special
+from simulation import Design, all_tests, samples, simulate
 
 from vitcli.statistics.against_baseline import compare_with_baseline
 from vitcli.statistics.joint import step_down
 from vitcli.statistics.looks import Look
 from vitcli.statistics.planning import seeds_range
 from vitcli.statistics.significance import Floats, SeedsNeeded, holm, t_test
-from vitcli.statistics.simulation import Design, all_tests, samples, simulate
 
 SPREADS = {"1:1": (1, 1), "3:1": (3, 1), "1:3": (1, 3), "9:1": (9, 1), "1:9": (1, 9)}
 SEEDS = (Look(3, 3), Look(5, 5), Look(10, 10), Look(10, 5))
@@ -164,7 +164,7 @@ def power(repetitions: int, failures: list[str]) -> Iterator[str]:
 
 def looks(repetitions: int) -> Iterator[str]:
     """Undeclared looks at 5 % each, and declared ones that share it."""
-    yield "| looks at so many seeds of 5 equal arms | declared: error | each at 5 %: error | bound that the report states |"
+    yield "| seeds at the looks, 4 arms like the baseline | declared: error | each at 5 %: error | bound that the report states |"
     yield "|---|---:|---:|---:|"
     for seeds in ((5, 8), (5, 8, 10), (5, 8, 10, 15, 20), (5, 10, 20)):
         design = Design(tuple(Look(n, n) for n in seeds), (1.0,) * 4)
@@ -216,6 +216,13 @@ def check(rate: float, promised: float, repetitions: int, case: str, failures: l
         failures.append(f"{rate:.4f} > {allowed:.4f}: {case}")
 
 
+def processor() -> str:
+    """The processor's name where the system tells it, else its kind."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
 def name(seeds: Look) -> str:
     return f"{seeds.baseline} + {seeds.arms}"
 
@@ -236,12 +243,12 @@ def main() -> None:
     }
     lines = []
     for title, rows in sections.items():
-        for line in ("", title, "", *rows):
+        for line in itertools.chain(("", title, ""), rows):
             print(line, flush=True)
             lines.append(line)
     seconds = f"{time.process_time() - cpu:.0f} s of one core ({time.perf_counter() - started:.0f} s on the wall)"
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"
-    head = f"{date.today()}, {platform.machine()}, {versions}, {n} repetitions a case, {seconds}. Spreads are baseline : arms."
+    head = f"{date.today()}, {processor()}, {versions}, {n} repetitions a case, {seconds}. Spreads are baseline : arms."
     lines.insert(0, head)
     out = arguments.out or Path(__file__).parent / "results" / f"{date.today()}-evidence.md"
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")

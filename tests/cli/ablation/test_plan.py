@@ -16,7 +16,7 @@ from vitcli.ablation.identity import identity
 from vitcli.ablation.plan import make_plan
 from vitcli.ablation.planned import Plan, PlannedArm, device_count
 from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec
+from vitcli.ablation.spec import AblationSpec, Seeds
 from vitcli.ablation.worker import visible_devices
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -56,7 +56,7 @@ def test_arms_merge_by_name_over_files_and_the_later_one_wins(tmp_path, path):
     further = {"arms": {"gelu": {ACTIVATION: "torch.nn.SiLU"}, "wide": {"model.backbone.width": 24}}, "seeds": 3}
     plan = plan_of(path, "--config", write(tmp_path / "further.yaml", ablation=further))
     assert list(plan.arms) == ["plain", "gelu", "wide"]
-    assert plan.spec.seeds == 3
+    assert plan.spec.seeds == Seeds(3, 3)
     assert plan.spec.baseline == "plain"
     assert leaf(plan, "gelu", "model", "backbone", "stage1", "feed_forward", "op", "activation")["class_path"] == (
         "torch.nn.SiLU"
@@ -92,8 +92,43 @@ def test_the_command_line_reaches_into_the_ablation(path):
 def test_dotted_keys_of_the_ablation_work_in_a_file_too(tmp_path, path):
     dotted = write(tmp_path / "dotted.yaml", {"ablation.seeds": 4, "ablation.arms.plain": {"data.val_size": 50}})
     plan = plan_of(path, "--config", dotted)
-    assert plan.spec.seeds == 4
+    assert plan.spec.seeds == Seeds(4, 4)
     assert plan.arms["gelu"].difference["data.val_size"] == [50, 100]
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        (["--ablation.seeds.baseline", "10"], Seeds(10, 2)),
+        (["--ablation.seeds", "{baseline: 10, arms: 5}"], Seeds(10, 5)),
+        (["--ablation.seeds.baseline", "10", "--ablation.seeds", "3"], Seeds(3, 3)),
+    ],
+)
+def test_the_baseline_may_have_more_seeds_and_one_number_is_for_all_arms(words, seeds, path):
+    spec = spec_of(path, *words)
+    assert spec.seeds == seeds
+    assert (list(spec.seeds_of("plain")), list(spec.seeds_of("gelu"))) == (
+        list(range(seeds.baseline)),
+        list(range(seeds.arms)),
+    )
+    assert spec.trials == seeds.baseline + seeds.arms
+
+
+def test_how_results_are_judged_is_declared_and_changes_no_identity(path):
+    words = [
+        "--ablation.seeds",
+        "4",
+        "--ablation.looks",
+        "[2, 4]",
+        "--ablation.margin",
+        "1",
+        "--ablation.pairing",
+        "none",
+    ]
+    plan, before = plan_of(path, *words), plan_of(path)
+    assert (plan.spec.looks, plan.spec.margin, plan.spec.pairing) == ([2, 4], 1.0, "none")
+    assert (before.spec.looks, before.spec.margin, before.spec.pairing) == ([], None, "estimated")
+    assert {arm: one.id for arm, one in plan.arms.items()} == {arm: one.id for arm, one in before.arms.items()}
 
 
 def test_the_question_is_the_header_s_unless_the_section_asks_one(tmp_path):
@@ -247,7 +282,7 @@ def test_planning_leaves_the_sections_as_they_were():
     before = copy.deepcopy(section)
     spec, places = read_spec([("one", section), ("two", {"arms.b.y": 2, "seeds": 2})], "one")
     assert section == before
-    assert spec == AblationSpec("a", {"a": {"x": 1}, "b": {"y": 2}}, seeds=2)
+    assert spec == AblationSpec("a", {"a": {"x": 1}, "b": {"y": 2}}, seeds=Seeds(2, 2))
     assert places["arms.b"] == places["seeds"] == "two"
     assert places["arms.a"] == "one"
 

@@ -13,7 +13,9 @@ def drawn(progress: Progress) -> str:
 
 def make(**arguments) -> tuple[Progress, io.StringIO]:
     out = io.StringIO()
-    return Progress(Console(file=out, width=100), {"relu6": 10, "h_swish": 10}, seeds=3, workers=2), out
+    return Progress(
+        Console(file=out, width=100), {"relu6": 10, "h_swish": 10}, seeds={"relu6": 3, "h_swish": 3}, workers=2
+    ), out
 
 
 def test_the_view_counts_what_is_done_running_and_failed():

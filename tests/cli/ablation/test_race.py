@@ -8,8 +8,10 @@ from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN
 from vitcli.ablation import run
 from vitcli.ablation.launch.launcher import Ended
 from vitcli.ablation.plan import make_plan
+from vitcli.ablation.race import race_so_far
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
+from vitcli.records.ablation import load
 from vitcli.records.json_files import write_json
 
 pytestmark = LIGHTNING
@@ -31,7 +33,7 @@ def fabricate(path, values):
 
 def leave(plan, arm, seed, accuracy):
     directory = plan.trial_directory(arm, seed)
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     head = {"format": 1, "arm": arm, "seed": seed, "id": plan.arms[arm].id, "status": "done", "epochs": 1}
     write_json(directory / "result.json", {**head, "metrics": {"test/acc1": accuracy}, "train_seconds": 1.0})
 
@@ -66,7 +68,8 @@ class Cluster:
 
     def wait(self, seconds):
         arm, seed = self.queue.pop(0)
-        leave(self.plan, arm, seed, {"plain": 0.8, "gelu": 0.5}[arm] + 0.01 * (seed % {"plain": 2, "gelu": 3}[arm]))
+        level, period = {"plain": (0.8, 2), "gelu": (0.5, 3), "close": (0.8, 3)}[arm]
+        leave(self.plan, arm, seed, level + 0.01 * (seed % period))
         return [((arm, seed), Ended("done"))]
 
     def withdraw(self, trials):
@@ -89,6 +92,122 @@ def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path,
     out = capfd.readouterr().out
     assert "[9/9] plain seed 5" in out
     assert out.count("gelu: stopped after 3 of 6 seeds") == 1
+
+
+LOOKS = {
+    **ABLATION,
+    "arms": {**ABLATION["arms"], "close": {GATE: "torch.nn.Identity"}},
+    "seeds": {"baseline": 6, "arms": 4},
+    "looks": [2, 4],
+}
+AFTER_LOOK_1 = {"plain": [0.80, 0.81, 0.805], "gelu": [0.50, 0.51], "close": [0.79, 0.82]}
+
+
+def race_with(tmp_path, values, *words):
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=LOOKS)
+    fabricate(path, values)
+    return race_so_far(make_plan(parse_arguments(["--config", path, *words])))
+
+
+def test_the_trials_of_a_look_wait_for_the_look_before(tmp_path, runs):
+    values = {**AFTER_LOOK_1, "close": [0.79]}
+    race = race_with(tmp_path, values)
+    # The baseline has its part of its 6 seeds: 3 at the first of two looks.
+    assert race.seeds == {"plain": 3, "gelu": 2, "close": 2}
+    assert race.stopped == {}
+    assert race.allows("close", 1)
+    assert not race.allows("close", 2)
+
+
+def test_a_look_gives_further_seeds_to_open_arms_and_the_baseline_alone(tmp_path, runs):
+    race = race_with(tmp_path, AFTER_LOOK_1)
+    assert race.seeds == {"plain": 6, "gelu": 0, "close": 4}
+    assert race.stopped == {"gelu": "decided after look 1 of 2 (2 of 4 seeds): worse."}
+
+
+def test_results_beyond_a_look_do_not_change_what_it_decides(tmp_path, runs):
+    further = {"plain": [0.2, 0.9, 0.4], "gelu": [0.99, 0.98], "close": [0.1, 0.2]}
+    race = race_with(tmp_path, {arm: values + further[arm] for arm, values in AFTER_LOOK_1.items()})
+    assert race.stopped["gelu"] == "decided after look 1 of 2 (2 of 4 seeds): worse."
+
+
+def test_a_failed_trial_counts_as_ended_at_a_look(tmp_path, runs):
+    race_with(tmp_path, {**AFTER_LOOK_1, "close": [0.79, 0.82]})
+    path = runs / "close" / "seed1" / "result.json"
+    write_json(path, json.loads(path.read_text()) | {"status": "failed", "cause": "ValueError: no", "metrics": {}})
+    race = race_so_far(make_plan(parse_arguments(["--config", str(tmp_path / "tiny.yaml")])))
+    assert race.seeds["close"] == 4
+
+
+def test_when_every_arm_is_decided_the_baseline_gets_no_further_seeds_either(tmp_path, runs):
+    race = race_with(tmp_path, {**AFTER_LOOK_1, "close": [0.30, 0.31]})
+    assert race.seeds == {"plain": 0, "gelu": 0, "close": 0}
+    assert (
+        race.stopped["plain"] == "needed no further seeds after look 1 of 2 (3 of 6 seeds): every other arm is decided."
+    )
+
+
+def test_a_look_waits_for_arms_that_are_not_run(tmp_path, runs, capfd, monkeypatch):
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=LOOKS)
+    monkeypatch.setattr(run, "make_launcher", Cluster)
+    assert main(["fit", "--config", path, "--ablation.exclude", "close"]) == 0
+    assert sorted(results(runs)) == ["gelu/seed0", "gelu/seed1", "plain/seed0", "plain/seed1", "plain/seed2"]
+    assert "5 trials wait for a look, which needs trials of arms that were not run: close." in capfd.readouterr().out
+
+
+def test_an_ablation_goes_on_from_look_to_look_by_itself(tmp_path, runs, capfd, monkeypatch):
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=LOOKS)
+    monkeypatch.setattr(run, "make_launcher", Cluster)
+    assert main(["fit", "--config", path]) == 0
+    out = capfd.readouterr().out
+    ended = [line.split("] ")[1].split(":")[0] for line in out.split("\n") if line.startswith("[")]
+    assert set(ended[:7]) == {
+        f"{arm} seed {seed}" for arm, n in (("plain", 3), ("gelu", 2), ("close", 2)) for seed in range(n)
+    }
+    assert set(ended[7:]) == {"plain seed 3", "plain seed 4", "plain seed 5", "close seed 2", "close seed 3"}
+    assert out.count("gelu: decided after look 1 of 2 (2 of 4 seeds): worse.") >= 1
+    record = json.loads((runs / "ablation.json").read_text())
+    assert record["dropped"] == {"gelu": "decided after look 1 of 2 (2 of 4 seeds): worse."}
+    assert (record["seeds"], record["baseline_seeds"], record["looks"]) == ([0, 1, 2, 3], [0, 1, 2, 3, 4, 5], [2, 4])
+    statuses = {trial.name: (trial.status, trial.cause) for trial in load(runs).not_used}
+    assert statuses == {f"gelu/seed{seed}": ("dropped", "not needed after an earlier look") for seed in (2, 3)}
+
+
+def test_a_directory_goes_on_with_more_seeds_of_the_baseline(tmp_path, runs, capfd, monkeypatch):
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ABLATION)
+    monkeypatch.setattr(run, "make_launcher", Cluster)
+    assert main(["fit", "--config", path]) == 0
+    before = results(runs)
+    capfd.readouterr()
+    assert main(["fit", "--config", path, "--ablation.seeds.baseline", "3"]) == 0
+    out = capfd.readouterr().out
+    assert "4 of 5 trials are done already and are skipped." in out
+    assert "[5/5] plain seed 2" in out
+    after = results(runs)
+    assert sorted(after) == ["gelu/seed0", "gelu/seed1", "plain/seed0", "plain/seed1", "plain/seed2"]
+    assert {key: after[key] for key in before} == before
+    ablation = load(runs)
+    assert {arm.name: len(arm.done) for arm in ablation.arms} == {"plain": 3, "gelu": 2}
+    assert [report.seeds for report in ablation.reports] == [{"plain": 2, "gelu": 2}, {"plain": 3, "gelu": 2}]
+
+
+def test_reports_of_the_same_trials_are_one_look(tmp_path, runs, capfd, monkeypatch):
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ABLATION)
+    monkeypatch.setattr(run, "make_launcher", Cluster)
+    assert main(["fit", "--config", path, "--ablation.only", "plain"]) == 0
+    assert main(["report", str(runs), "--format", "terminal"]) == 0
+    first = load(runs).reports
+    assert [report.seeds for report in first] == [{"plain": 2, "gelu": 0}]
+    leave(make_plan(parse_arguments(["--config", path])), "gelu", 0, 0.5)
+    assert main(["report", str(runs), "--format", "terminal"]) == 0
+    assert main(["fit", "--config", path]) == 0
+    assert [report.seeds for report in load(runs).reports] == [
+        {"plain": 2, "gelu": 0},
+        {"plain": 2, "gelu": 1},
+        {"plain": 2, "gelu": 2},
+    ]
+    assert load(runs).reports[0] == first[0]
+    capfd.readouterr()
 
 
 def test_trials_start_seed_by_seed_and_the_costly_arms_first(tmp_path, runs, capfd, monkeypatch):

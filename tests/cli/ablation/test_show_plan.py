@@ -71,10 +71,56 @@ def test_the_arms_of_factors_are_planned_as_if_written_down(tmp_path, capsys):
     assert f"{path}, arm hardswish-none: {GATE} is 'torch.nn.Identityy'" in capsys.readouterr().err
 
 
-def result(directory: Path, arm: str, seed: int, identity: str, status: str) -> None:
+def test_the_plan_says_what_an_allocation_costs_and_where_its_error_is_not_known(path, capsys):
+    assert main(["plan", path, "--ablation.seeds", "{baseline: 13, arms: 4}"]) == 0
+    out = capsys.readouterr().out
+    assert "Seeds: 13 of the baseline and 4 of every other arm, 9 trials more than with 4 of each." in out
+    assert (
+        "Warning: 13 seeds of the baseline and 4 of every other arm: the error is known for 1 to 3 times as many" in out
+    )
+    assert "17 trials, 0 done, 17 to run. Directory: runs/arms" in out
+    assert re.search(r"^plain \(baseline\) .* 13 +0$", out, re.MULTILINE)
+    assert re.search(r"^gelu .* 4 +0$", out, re.MULTILINE)
+
+
+def test_the_plan_suggests_a_clearly_better_allocation_of_as_many_trials(path, capsys):
+    assert main(["plan", path, "--ablation.seeds", "{baseline: 15, arms: 5}"]) == 0
+    suggested = re.search(
+        r"^Suggestion: with seeds: (.*) \((\d+) trials of all arms, now 20\)", capsys.readouterr().out, re.M
+    )
+    assert suggested is not None
+    assert int(suggested[2]) <= 20
+    assert main(["plan", path, "--ablation.seeds", suggested[1]]) == 0
+    assert "Suggestion" not in capsys.readouterr().out
+
+
+def test_the_plan_says_between_how_many_trials_looks_end(path, capsys):
+    words = ["--ablation.seeds", "{baseline: 6, arms: 3}", "--ablation.looks", "[2, 3]"]
+    assert main(["plan", path, *words]) == 0
+    out = capsys.readouterr().out
+    assert "Looks: at 2, 3 seeds of an arm; 6 trials of all arms if the first look decides every arm, 9 at most." in out
+    assert "Warning: look 1: 2 seeds of an arm say too little about its spread; take 3 or more." in out
+    assert "9 trials, 0 done, at most 9 to run. Directory: runs/arms" in out
+
+
+def test_the_plan_counts_no_trials_of_arms_that_a_look_decided(path, capsys):
+    words = ["--ablation.seeds", "{baseline: 6, arms: 4}", "--ablation.looks", "[2, 4]"]
+    plan = make_plan(parse_arguments(["--config", path, *words]))
+    for arm, values in {"plain": (0.8, 0.81, 0.805), "gelu": (0.5, 0.51)}.items():
+        for seed, value in enumerate(values):
+            result(plan.directory, arm, seed, plan.arms[arm].id, "done", value)
+    assert main(["plan", path, *words]) == 0
+    out = capsys.readouterr().out
+    assert "gelu: decided after look 1 of 2 (2 of 4 seeds): worse.\n" in out
+    assert "10 trials, 5 done, at most 0 to run. Directory: runs/arms" in out
+
+
+def result(directory: Path, arm: str, seed: int, identity: str, status: str, value: float = 0.5) -> None:
     place = directory / arm / f"seed{seed}"
     place.mkdir(parents=True)
-    outcome = {"metrics": {"test/acc1": 0.5}, "train_seconds": 8.0} if status == "done" else {"cause": "ValueError: no"}
+    outcome = (
+        {"metrics": {"test/acc1": value}, "train_seconds": 8.0} if status == "done" else {"cause": "ValueError: no"}
+    )
     write_json(
         place / "result.json", {"format": 1, "arm": arm, "seed": seed, "id": identity, "status": status, **outcome}
     )

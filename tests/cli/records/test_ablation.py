@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.ablation_directory import SEEDS, edit_result, make_ablation, write_plan, write_trial
-from vitcli.records.ablation import load, save
+from vitcli.records.ablation import load, record_report, save
 from vitcli.records.conditions import Budget
 from vitcli.records.json_files import RecordError
+from vitcli.records.reports import Report, read_reports
 
 
 @pytest.fixture
@@ -77,9 +78,40 @@ def test_a_record_that_is_saved_is_read_again_as_it_was(runs):
         levels={"h_swish": {"activation": "h_swish"}},
         budget=Budget("macs", {"relu6": 24, "h_swish": 12}),
         dropped={"no_depthwise": "stopped after 4 of 5 seeds"},
+        pairing="none",
+        margin=0.02,
+        looks=(2, 5),
+        reports=(Report("2026-01-02T03:04:05+00:00", {"relu6": 5, "h_swish": 4}, (2, 5)),),
     )
     save(ablation)
     assert load(runs) == ablation
+
+
+def test_the_baseline_s_own_seeds_are_its_planned_trials(runs):
+    save(replace(load(runs), baseline_seeds=tuple(range(7))))
+    ablation = load(runs)
+    assert [trial.seed for trial in ablation.arm("relu6").trials] == [*range(7)]
+    assert all(tuple(trial.seed for trial in arm.trials) == SEEDS for arm in ablation.arms[1:])
+    assert [trial.name for trial in ablation.not_used if trial.status == "unfinished"] == ["relu6/seed5", "relu6/seed6"]
+
+
+def test_a_report_is_recorded_once_for_the_same_trials(runs):
+    first = record_report(load(runs), "then")
+    assert first.reports == (
+        Report("then", {"relu6": 5, "h_swish": 4, "h_swish_eca": 5, "h_swish_se4": 5, "no_depthwise": 4}),
+    )
+    assert record_report(load(runs), "later") == load(runs) == first
+    edit_result(runs, "relu6", 1, status="failed", cause="no")
+    assert [report.at for report in record_report(load(runs), "last").reports] == ["then", "last"]
+
+
+def test_reports_outlive_a_record_that_cannot_be_read_in_full(runs):
+    record_report(load(runs), "then")
+    path = runs / "ablation.json"
+    assert [report.at for report in read_reports(path)] == ["then"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reports": 3}))
+    assert read_reports(path) == ()
+    assert read_reports(runs / "nothing.json") == ()
 
 
 def test_a_missing_plan_is_one_sentence_that_names_the_file(tmp_path):

@@ -22,7 +22,7 @@ from vitcli.report.figures.arm_style import arm_style
 from vitcli.report.figures.canvas import fold, heights, with_seeds
 from vitcli.report.figures.cost import nearest_free, overlap
 from vitcli.report.figures.curves import spread
-from vitcli.report.figures.differences import MARKS
+from vitcli.report.figures.differences import MARKS, draw_differences
 from vitcli.report.figures.write import write_figures
 
 
@@ -116,12 +116,24 @@ def test_the_figure_of_differences_names_every_arm_but_the_baseline_with_its_ver
         assert arm in text
     assert "relu6 (n" not in text
     assert [line.split("  ")[1] for line in text.splitlines() if " ± " in line] == [
-        "no evidence", "no evidence", "better", "worse",
+        "open", "open", "better", "open",
     ]  # fmt: skip
 
 
+def test_the_figure_of_differences_says_what_its_dots_and_its_band_are(runs):
+    captions = []
+    for plan in ({"pairing": "none"}, {"pairing": "seeds", "margin": 0.02}):
+        edit_plan(runs, **plan)
+        ablation = load(runs)
+        captions.append(draw_differences(ablation, summarise(ablation), runs / "differences"))
+    means, pairs = captions
+    assert "a dot is one seed of the arm against the baseline's mean." in means
+    assert "margin" not in means
+    assert "a dot is the difference of one pair of seeds. The grey band is the margin of 0.02." in pairs
+
+
 def test_each_verdict_has_a_shape_of_its_own():
-    assert len({marker for marker, _ in MARKS.values()}) == len(MARKS) == 4
+    assert len({(marker, filled) for marker, _, filled in MARKS.values()}) == len(MARKS) == 7
 
 
 def test_the_cost_figure_has_a_panel_for_latency_where_it_was_measured(runs):

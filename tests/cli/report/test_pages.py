@@ -112,16 +112,16 @@ def test_the_csv_rounds_to_the_numbers_of_the_pages(runs):
         cells = f"| {row['arm']} | {row['n']} | {float(row['mean']):.3f} ± {half_width:.3f} | {float(row['sd']):.3f} |"
         assert cells in markdown
         if row["improvement"]:
-            assert f"| {float(row['improvement']):.2f} ({row['wins']}/{row['paired_n']}) |" in markdown
+            assert f"| {float(row['improvement']):.2f} ({row['wins']}/{row['compared_n']}) |" in markdown
 
 
 def test_the_new_columns_of_the_csv_come_after_those_that_scripts_know(runs):
     header = (runs / "report.csv").read_text().splitlines()[0].split(",")
     assert header[18] == "train_images_per_second"
     assert header[19:] == [
-        "difference_sd", "improvement", "improvement_low", "improvement_high", "wins", "ties",
+        "difference_se", "improvement", "improvement_low", "improvement_high", "wins", "ties",
         "latency_ms", "inference_images_per_second", "train_step_images_per_second", "peak_memory_bytes", "step_seconds",
-        "warnings",
+        "baseline_n", "degrees_of_freedom", "seeds_needed_high", "pairing", "margin", "exploratory", "warnings",
     ]  # fmt: skip
 
 

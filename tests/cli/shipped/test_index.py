@@ -23,5 +23,6 @@ def test_every_file_has_a_row_and_every_row_a_file():
 def test_a_row_states_the_budget_of_its_file(name):
     content = read_yaml(FOLDER / f"{name}.yaml")
     ablation, trainer = content["ablation"], content["trainer"]
-    budget = ROWS[name][2]
-    assert budget == f"{len(ablation['arms'])} x {ablation['seeds']} x {trainer['max_epochs']}"
+    arms, seeds = len(ablation["arms"]), ablation["seeds"]
+    trials = f"({seeds['baseline']} + {arms - 1} x {seeds['arms']})" if isinstance(seeds, dict) else f"{arms} x {seeds}"
+    assert ROWS[name][2] == f"{trials} x {trainer['max_epochs']}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vitcli.statistics.against_baseline import compare_with_baseline
-from vitcli.statistics.looks import Look, compare_at_looks, look_levels, total_error
+from vitcli.statistics.looks import Look, compare_at_looks, declared_looks, look_levels, total_error
 
 LOOKS = (Look(10, 5), Look(20, 10), Look(40, 20))
 
@@ -70,3 +70,8 @@ def test_a_look_waits_for_its_seeds_and_goes_on_without_failed_ones(rng):
     looked = compare_at_looks(baseline, {"a": failed}, LOOKS, "max")
     assert len(looked.comparisons) == 2
     assert looked.differences["a"].arm_seeds == tuple(range(9))
+
+
+def test_at_each_declared_look_the_baseline_has_its_part_of_its_seeds():
+    assert declared_looks((5, 10, 20), 40) == (Look(10, 5), Look(20, 10), Look(40, 20))
+    assert declared_looks((3, 5), 8) == (Look(5, 3), Look(8, 5))

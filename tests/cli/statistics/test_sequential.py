@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from vitcli.ablation.section import read_spec
 from vitcli.ablation.spec import StopEarly
 from vitcli.config.errors import ConfigError
+from vitcli.statistics.against_baseline import Pairing, compare_with_baseline
 from vitcli.statistics.sequential import arms_to_stop
 
 
@@ -23,15 +23,15 @@ def arms(**values) -> dict[str, dict[int, float]]:
 BASE = [0.80, 0.81, 0.79, 0.80, 0.82]
 
 
-def test_an_arm_far_behind_is_dropped_with_the_numbers_of_the_rule():
-    found = arms_to_stop(
-        arms(base=BASE[:3], bad=[0.600, 0.611, 0.592], good=[0.80, 0.82, 0.78]), "base", "max", 3, 0.05, 5
-    )
+def test_an_arm_far_behind_is_dropped_with_the_numbers_of_the_reports_test():
+    values = arms(base=BASE[:3], bad=[0.600, 0.611, 0.592], good=[0.80, 0.82, 0.78])
+    found = arms_to_stop(values, "base", "max", 3, 0.05, 5)
     assert list(found) == ["bad"]
-    p_value = stats.ttest_rel([0.600, 0.611, 0.592], BASE[:3], alternative="less").pvalue
+    others = {"bad": values["bad"], "good": values["good"]}
+    p_value = compare_with_baseline(values["base"], others, "max").differences["bad"].p_adjusted
     assert found["bad"] == (
-        f"stopped after 3 of 5 seeds: -0.199 against base in the mean of 3 pairs, one-sided p = {p_value:.2g}, "
-        f"{2 * p_value:.2g} after Holm over 2 arms, at most 0.025 needed (level 0.05 over 2 looks)."
+        f"stopped after 3 of 5 seeds: -0.199 against base in the mean over 3 seeds, p = {p_value:.2g} corrected for "
+        "2 comparisons, at most 0.025 needed (level 0.05 over 2 looks)."
     )
 
 
@@ -73,15 +73,20 @@ def test_a_dropped_arm_that_has_more_seeds_stays_dropped():
     assert list(arms_to_stop(values, "base", "max", 3, 0.05, 6)) == ["bad"]
 
 
-def test_a_failed_trial_leaves_its_pair_out_and_a_missing_one_is_waited_for():
+def test_a_failed_trial_is_left_out_and_a_missing_one_is_waited_for():
     bad = {0: 0.600, 1: math.nan, 2: 0.592, 3: 0.601}
     base = by_seed(BASE[:4])
-    assert (
-        "after 4 of 6 seeds: -0.199 against base in the mean of 3 pairs"
-        in (arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6)["bad"])
-    )
+    found = arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6)["bad"]
+    assert "after 4 of 6 seeds: -0.2023 against base in the mean over 3 seeds" in found
     del bad[1]
     assert arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 6) == {}
+
+
+def test_a_look_waits_for_every_arm_in_the_race_because_all_are_corrected_together():
+    bad, late = by_seed([0.600, 0.611, 0.592]), by_seed([0.80, 0.82])
+    assert arms_to_stop({"base": by_seed(BASE), "bad": bad, "late": late}, "base", "max", 3, 0.05, 6) == {}
+    late[2] = math.nan
+    assert list(arms_to_stop({"base": by_seed(BASE), "bad": bad, "late": late}, "base", "max", 3, 0.05, 6)) == ["bad"]
 
 
 def test_equal_differences_have_no_spread_to_test_against():
@@ -89,7 +94,7 @@ def test_equal_differences_have_no_spread_to_test_against():
 
 
 def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_level():
-    rng, runs, level = np.random.default_rng(0), 1500, 0.2
+    rng, runs, level = np.random.default_rng(0), 1000, 0.2
     wrong = 0
     for _ in range(runs):
         shared = rng.normal(size=6)
@@ -101,13 +106,22 @@ def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_
     assert wrong > 0
 
 
-def test_a_difference_of_many_standard_deviations_is_seen_at_the_first_look_more_often_than_not():
+def first_looks(pairing: Pairing, behind: float) -> int:
+    """Return at how many first looks of 200 an arm is stopped whose noise is mostly the baseline's."""
     rng, seen = np.random.default_rng(1), 0
     for _ in range(200):
         shared = rng.normal(size=3)
-        values = {"base": by_seed(shared + rng.normal(0, 0.1, 3)), "bad": by_seed(shared - 2 + rng.normal(0, 0.1, 3))}
-        seen += bool(arms_to_stop(values, "base", "max", 3, 0.05, 5))
-    assert seen > 150
+        base, bad = (by_seed(shared - mean + rng.normal(0, 0.1, 3)) for mean in (0, behind))
+        seen += bool(arms_to_stop({"base": base, "bad": bad}, "base", "max", 3, 0.05, 5, pairing))
+    return seen
+
+
+def test_a_difference_of_many_standard_deviations_is_seen_at_the_first_look_more_often_than_not():
+    assert first_looks("estimated", 10) > 150
+
+
+def test_declared_pairs_see_a_smaller_difference():
+    assert first_looks("seeds", 2) > 150 > first_looks("none", 2)
 
 
 SECTION = {"baseline": "a", "arms": {"a": {}, "b": {}}, "seeds": 6}

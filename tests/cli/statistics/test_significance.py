@@ -66,40 +66,6 @@ def test_holm_rejects_at_least_what_bonferroni_rejects_and_no_more_than_uncorrec
     assert (adjusted >= p_values).all()
 
 
-@pytest.mark.parametrize(("effect", "seeds"), [(0.5, 34), (0.8, 15), (1.0, 10), (1.5, 6)])
-def test_the_number_of_seeds_is_the_one_of_published_power_tables(effect, seeds):
-    # Two-sided 5 %, 80 % power, paired: Cohen 1988 and G*Power 3.
-    assert significance.seeds_needed(effect, 1.0) == seeds
-    assert significance.seeds_needed(-3 * effect, 3.0) == seeds
-
-
-def test_among_several_comparisons_more_seeds_are_needed():
-    numbers = [significance.seeds_needed(1.0, 1.0, comparisons) for comparisons in (1, 2, 4, 8)]
-    assert numbers == sorted(set(numbers))
-    for comparisons, seeds in zip((1, 2, 4, 8), numbers, strict=True):
-        enough = significance.power(1.0, np.array([seeds - 1.0, seeds]), 0.05 / comparisons) >= 0.8
-        assert enough.tolist() == [False, True]
-
-
-def test_the_power_is_the_one_simulated(rng):
-    simulated = (significance.t_test(rng.normal(1.2, 1.0, size=(REPEATS, 7))) < 0.05).mean()
-    assert float(significance.power(1.2, np.array([7.0]))[0]) == pytest.approx(simulated, abs=0.01)
-
-
-@pytest.mark.parametrize("effect", [1e-9, 0.05, 0.5, 1.0, 5.0, 40.0, 1e6, 1e150])
-def test_more_seeds_never_have_less_power(effect):
-    power = significance.power(effect, np.arange(2.0, 1001))
-    assert np.isfinite(power).all()
-    assert (np.diff(power) >= -1e-9).all()
-
-
-def test_the_number_of_seeds_is_capped_and_says_so():
-    assert significance.seeds_needed(0.05, 1.0) == "over the cap"
-    assert significance.seeds_needed(0.0, 1.0) == "not defined"
-    assert significance.seeds_needed(0.1, 0.0) == "not defined"
-    assert significance.seeds_needed(1e200, 1.0) == 2
-
-
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
 def test_95_percent_intervals_hold_the_true_mean_in_95_percent_of_repetitions(rng, n):
     mean, _, half_width = significance.mean_interval(rng.normal(0.8, 0.02, size=(REPEATS, n)))

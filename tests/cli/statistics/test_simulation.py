@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from benchmarks.simulation import Design, all_tests, samples, simulate
 
 from vitcli.statistics.against_baseline import compare_with_baseline
 from vitcli.statistics.joint import joint_error, step_down
 from vitcli.statistics.looks import Look
 from vitcli.statistics.significance import holm, t_test
-from vitcli.statistics.simulation import Design, all_tests, samples, simulate
 
 REPETITIONS = 4000
 ALLOWED = 0.05 + 3 * math.sqrt(0.05 * 0.95 / REPETITIONS)

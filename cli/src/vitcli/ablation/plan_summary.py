@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from vitcli.ablation.allocation import seed_notes
 from vitcli.ablation.budget import trained_epochs
 from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.state import is_done, is_failed
 from vitcli.records.speed import measured_arms
 from vitcli.records.trial import read_result
@@ -18,7 +20,8 @@ def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
         file: The ablation's file.
     """
     speeds = measured_speeds(plan)
-    arms = [_arm(plan, name, speeds.get(name, {})) for name in plan.spec.chosen]
+    race = race_so_far(plan)
+    arms = [_arm(plan, race, name, speeds.get(name, {})) for name in plan.spec.chosen]
     to_run = sum(arm["to_run"] for arm in arms)
     return {
         "name": plan.name,
@@ -29,8 +32,11 @@ def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
         "metric": {"name": plan.spec.metric.name, "direction": plan.spec.metric.direction},
         "budget": plan.budget,
         "launcher": plan.spec.launcher_name,
-        "seeds": plan.spec.seeds,
-        "trials": plan.spec.seeds * len(arms),
+        "seeds": plan.spec.seeds.arms,
+        "baseline_seeds": plan.spec.seeds.baseline,
+        "looks": plan.spec.looks,
+        "seed_notes": seed_notes(plan.spec),
+        "trials": plan.spec.trials,
         "to_run": to_run,
         "workers": plan.parallel_trials(to_run),
         "arms": arms,
@@ -38,11 +44,12 @@ def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
     }
 
 
-def _arm(plan: Plan, name: str, speed: Mapping[str, Any]) -> dict[str, Any]:
-    arm, seeds = plan.arms[name], range(plan.spec.seeds)
+def _arm(plan: Plan, race: Race, name: str, speed: Mapping[str, Any]) -> dict[str, Any]:
+    arm, seeds = plan.arms[name], plan.seeds_of(name)
     done = [seed for seed in seeds if is_done(plan, name, seed)]
     failed = [seed for seed in seeds if seed not in done and is_failed(plan, name, seed)]
     unfinished = [seed for seed in seeds if seed not in (*done, *failed) and _has_files(plan, name, seed)]
+    retried = "failed" in plan.spec.retry
     return {
         "name": name,
         "parameters": arm.parameters,
@@ -50,10 +57,12 @@ def _arm(plan: Plan, name: str, speed: Mapping[str, Any]) -> dict[str, Any]:
         "epochs": plan.budget["epochs"].get(name),
         "difference": arm.difference,
         "levels": plan.levels.get(name, {}),
+        "trials": len(seeds),
         "done": done,
         "failed": failed,
         "unfinished": unfinished,
-        "to_run": len(seeds) - len(done) - (0 if "failed" in plan.spec.retry else len(failed)),
+        "stopped": race.stopped.get(name),
+        "to_run": 0 if name in race.stopped else len(seeds) - len(done) - (0 if retried else len(failed)),
         "seconds": _trial_seconds(plan, name, done, speed),
         "peak_memory_bytes": speed.get("peak_memory_bytes"),
         "id": arm.id,

@@ -62,6 +62,10 @@ class Plan:
         """The level of each factor, for the arms that factors made."""
         return self.spec.levels
 
+    def seeds_of(self, arm: str) -> range:
+        """Return the seeds of one arm."""
+        return self.spec.seeds_of(arm)
+
     @property
     def budget(self) -> dict[str, Any]:
         """The quantity that is equal for all arms, and each arm's epochs, as they are recorded."""

@@ -17,13 +17,13 @@ class Progress:
     Args:
         console: Where to draw.
         epochs: Arm -> number of epochs of its trials, in the order in which the arms are shown.
-        seeds: Number of seeds of each arm.
+        seeds: Arm -> number of its seeds.
         workers: Number of trials that run at a time.
     """
 
-    def __init__(self, console: Console, epochs: dict[str, int], seeds: int, workers: int) -> None:
+    def __init__(self, console: Console, epochs: dict[str, int], seeds: dict[str, int], workers: int) -> None:
         self.console, self.epochs, self.workers = console, epochs, workers
-        self.states = {arm: ["waiting"] * seeds for arm in epochs}
+        self.states = {arm: ["waiting"] * seeds[arm] for arm in epochs}
         self.running: dict[tuple[str, int], tuple[float, int]] = {}
         self.durations: list[float] = []
         self.live = Live(get_renderable=self.draw, console=console, refresh_per_second=2, transient=True)

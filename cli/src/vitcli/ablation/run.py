@@ -1,7 +1,7 @@
 """Running an ablation: train the trials that are not done, several at a time, then write the report."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
-from vitcli.ablation.race import stopped_arms
+from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
-from vitcli.ablation.state import is_done, is_failed, make_room, record_end
+from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.records.ablation import Ablation, Arm, Metric, load, save
+from vitcli.records.ablation import ABLATION, Ablation, Arm, Metric, load, record_report, save
 from vitcli.records.conditions import Budget
 from vitcli.records.json_files import RecordError
+from vitcli.records.reports import read_reports
 from vitcli.training.provenance import packages, processor
 
 INTERRUPTED = 130
@@ -34,12 +35,29 @@ class Work:
     Args:
         done: Trials that are done already.
         failed: Trials that failed earlier and are not repeated.
+        dropped: Other trials of arms that need no further seeds.
         to_run: Trials to run, in this order.
     """
 
     done: list[Key]
     failed: list[Key]
+    dropped: list[Key]
     to_run: list[Key]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of trials ended.
+
+    Args:
+        failed: Number of trials that failed.
+        interrupted: Whether Ctrl-C ended it.
+        waiting: Trials that were not started.
+    """
+
+    failed: int
+    interrupted: bool
+    waiting: list[Key]
 
 
 def run_ablation(arguments: Arguments, command: str) -> int:
@@ -62,26 +80,33 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     trials = _in_order(plan)
     launcher = make_launcher(plan)
     with directory_lock(plan.directory), explain_write_errors(plan.directory):
-        dropped = stopped_arms(plan)
-        work = _sort(plan, trials, dropped)
+        race = race_so_far(plan)
+        work = _sort(plan, trials, race)
         record = ablation_record(plan, command, min(launcher.places, max(1, len(work.to_run))))
-        save(replace(record, dropped=dropped))
+        _save(record, race)
         _announce(work, len(trials), console)
-        failures, interrupted = _run_trials(plan, work, launcher, console)
-        dropped = stopped_arms(plan)
-        save(replace(record, dropped=dropped))
-        if not interrupted and isinstance(launcher, LocalLauncher):
+        outcome = _run_trials(plan, work, launcher, console)
+        race = race_so_far(plan)
+        _save(record, race)
+        if not outcome.interrupted and isinstance(launcher, LocalLauncher):
             _measure_speed(plan, console)
         _report(plan.directory, console)
-    if interrupted:
-        left = sum(not is_done(plan, *key) and key[0] not in dropped for key in work.to_run)
+    if outcome.interrupted:
+        left = sum(not is_done(plan, *key) and key[0] not in race.stopped for key in work.to_run)
         console.print(
             f"Stopped. Finished trials are kept; the same command runs the {left} trials that are left.",
             highlight=False,
             soft_wrap=True,
         )
         return INTERRUPTED
-    return 1 if failures or work.failed else 0
+    if outcome.waiting:
+        others = ", ".join(arm for arm in plan.arms if arm not in plan.spec.chosen)
+        console.print(
+            f"{len(outcome.waiting)} trials wait for a look, which needs trials of arms that were not run: {others}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return 1 if outcome.failed or work.failed else 0
 
 
 def _in_order(plan: Plan) -> list[Key]:
@@ -90,14 +115,21 @@ def _in_order(plan: Plan) -> list[Key]:
     With the costly arms first, no long trial remains alone at the end.
     """
     arms = sorted(plan.spec.chosen, key=lambda arm: -plan.arms[arm].macs)
-    return [(arm, seed) for seed in range(plan.spec.seeds) for arm in arms]
+    most = max(len(plan.seeds_of(arm)) for arm in arms)
+    return [(arm, seed) for seed in range(most) for arm in arms if seed in plan.seeds_of(arm)]
 
 
-def _sort(plan: Plan, trials: list[Key], dropped: Collection[str]) -> Work:
+def _sort(plan: Plan, trials: list[Key], race: Race) -> Work:
     done = [key for key in trials if is_done(plan, *key)]
     failed = [] if "failed" in plan.spec.retry else [key for key in trials if is_failed(plan, *key)]
-    finished = {*done, *failed}
-    return Work(done, failed, [key for key in trials if key not in finished and key[0] not in dropped])
+    others = [key for key in trials if key not in {*done, *failed}]
+    dropped = [key for key in others if key[0] in race.stopped]
+    return Work(done, failed, dropped, [key for key in others if key[0] not in race.stopped])
+
+
+def _save(record: Ablation, race: Race) -> None:
+    """Save the record with the arms that are stopped, and with the reports that are in the file."""
+    save(replace(record, dropped=race.stopped, reports=read_reports(record.directory / ABLATION)))
 
 
 def _announce(work: Work, trials: int, console: Console) -> None:
@@ -113,7 +145,7 @@ def _announce(work: Work, trials: int, console: Console) -> None:
 
 
 def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
-    """Return what ablation.json says of a plan, without the arms that racing stopped."""
+    """Return what ablation.json says of a plan, without the arms that are stopped and without reports."""
     spec = plan.spec
     threads = next(iter(plan.arms.values())).config["threads"]
     return Ablation(
@@ -123,7 +155,11 @@ def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
         source=spec.source,
         baseline=spec.baseline,
         metric=Metric(spec.metric.name, spec.metric.direction),
-        seeds=tuple(range(spec.seeds)),
+        seeds=tuple(range(spec.seeds.arms)),
+        baseline_seeds=() if spec.seeds.baseline == spec.seeds.arms else tuple(range(spec.seeds.baseline)),
+        pairing=spec.pairing,
+        margin=spec.margin,
+        looks=tuple(spec.looks),
         command=command,
         versions=packages(),
         machine={"cpu": processor(), "cores": len(os.sched_getaffinity(0)), "threads": threads, "workers": workers},
@@ -142,41 +178,49 @@ def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
     )
 
 
-def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Console) -> tuple[int, bool]:
-    """Run trials until none is left or Ctrl-C; return the number of failures and whether the run was interrupted."""
+def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Console) -> Outcome:
+    """Run trials until none is left that may run, or Ctrl-C."""
     waiting, running, failed = list(work.to_run), set[Key](), 0
     epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
-    with Progress(console, epochs, plan.spec.seeds, launcher.places) as progress:
-        for state, keys in (("done", work.done), ("failed", work.failed)):
+    seeds = {arm: len(plan.seeds_of(arm)) for arm in plan.spec.chosen}
+    race = race_so_far(plan)
+    with Progress(console, epochs, seeds, launcher.places) as progress:
+        for state, keys in (("done", work.done), ("failed", work.failed), ("dropped", work.dropped)):
             for key in keys:
                 progress.skip(*key, state)
         try:
-            while waiting or running:
-                while waiting and len(running) < launcher.places:
-                    key = waiting.pop(0)
-                    job = _job(plan, *key)
+            while running or _next(waiting, race):
+                while len(running) < launcher.places and (ready := _next(waiting, race)):
+                    waiting.remove(ready)
+                    job = _job(plan, *ready)
                     if not launcher.adopt(job):
-                        make_room(plan, *key)
+                        make_room(plan, *ready)
                         launcher.start(job)
-                    running.add(key)
-                    progress.start(*key)
+                    running.add(ready)
+                    progress.start(*ready)
                 for key, event in launcher.wait(1):
                     if isinstance(event, Epoch):
                         progress.advance(*key, event.done)
                     else:
                         running.remove(key)
                         failed += _finish(plan, *key, event.cause, progress)
-                        _drop_stopped(plan, waiting, running, launcher, progress)
+                        race = race_so_far(plan)
+                        _drop_stopped(race, waiting, running, launcher, progress)
         except KeyboardInterrupt:
-            return failed, True
+            return Outcome(failed, True, waiting)
         finally:
             launcher.stop()
-    return failed, False
+    return Outcome(failed, False, waiting)
 
 
-def _drop_stopped(plan: Plan, waiting: list[Key], running: set[Key], launcher: Launcher, progress: Progress) -> None:
+def _next(waiting: Iterable[Key], race: Race) -> Key | None:
+    """Return the first trial that may run now; the others wait for a look."""
+    return next((key for key in waiting if race.allows(*key)), None)
+
+
+def _drop_stopped(race: Race, waiting: list[Key], running: set[Key], launcher: Launcher, progress: Progress) -> None:
     """Remove the waiting trials of stopped arms, both here and from the launcher's queue; trials that train go on."""
-    for arm, why in stopped_arms(plan).items():
+    for arm, why in race.stopped.items():
         queued = {key for key in waiting if key[0] == arm}
         removed = queued | launcher.withdraw([key for key in running if key[0] == arm])
         if removed:
@@ -226,7 +270,7 @@ def _report(directory: Path, console: Console) -> None:
 
     try:
         with console.status("writing the report ..."):
-            ablation = load(directory)
+            ablation = record_report(load(directory), now())
             summary = summarise(ablation)
             path = write_pages(ablation, summary, write_figures(ablation, summary))
             write_summary_view(ablation, summary)

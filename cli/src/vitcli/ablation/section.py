@@ -8,7 +8,7 @@ import vitcli
 from vitcli.ablation.factors import FOLDER_NAME, expand_factors, is_folder_name
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.spec import AblationSpec, Metric, StopEarly, launcher_class, launcher_name
+from vitcli.ablation.spec import AblationSpec, Metric, Seeds, StopEarly, launcher_class, launcher_name
 from vitcli.config.defaults import complete
 from vitcli.config.entries import Entry, dataclass_entries
 from vitcli.config.errors import ConfigError, alike, refuse_non_finite
@@ -25,6 +25,9 @@ ENTRIES = {
     "design": Entry(Any),
 }
 """What can be set in the section."""
+
+GROUPS = {"metric": Metric, "seeds": Seeds, "stop_early": StopEarly}
+"""The entries that have entries of their own."""
 
 LAUNCHERS = [launcher_name(f"vitcli.{name}") for name in vitcli.MODULES if name != "Launcher"]
 """The words that stand for a launcher."""
@@ -88,6 +91,8 @@ def _lay(section: dict[str, Any], name: str, inner: str, value: Any, place: str)
         section.pop(name, None)
     if name == "launcher":
         inner, value = "", _launcher(section.get(name), inner, value, place)
+    elif name == "seeds" and not inner:
+        value = _seeds(value, place)
     elif not inner:
         value = _long_form(name.removesuffix("+"), value)
     if value is None and name in ("baseline", "stop_early"):
@@ -102,10 +107,23 @@ def _long_form(name: str, value: Any) -> Any:
     if name in ("question", "source"):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return "" if value is None else str(value) if number else value
+    if name == "looks":
+        return [] if value is None else value
     if name in ("only", "exclude", "retry"):
         names = value.replace(",", " ").split() if isinstance(value, str) else value
         return [] if names is None else names if isinstance(names, list | Mapping) else [names]
     return {"name": value} if name == "metric" and isinstance(value, str) else value
+
+
+def _seeds(value: Any, place: str) -> Mapping[str, Any]:
+    """Return the numbers of seeds that one number stands for."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"baseline": value, "arms": value}
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{place}: ablation.seeds is {value!r}; expected int, or the numbers of both: {{baseline: 10, arms: 5}}."
+        )
+    return value
 
 
 def _launcher(old: Mapping[str, Any] | None, inner: str, value: Any, place: str) -> dict[str, Any]:
@@ -166,11 +184,11 @@ def _check_arms(arms: Any, places: Mapping[str, str], place: str) -> dict[str, d
 def _make_spec(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> AblationSpec:
     """Return the section as a spec, defaults filled in; a value out of range is refused with the place that set it."""
     values = dict(section)
-    for name in values.keys() & {"launcher", "metric", "stop_early"}:
+    for name in values.keys() & {"launcher", *GROUPS}:
         schema = {"ablation": Entry(dict, group={name: ENTRIES[name]})}
         values[name] = complete({"ablation": {name: values[name]}}, schema, places[name])["ablation"][name]
     try:
-        for name, kind in (("metric", Metric), ("stop_early", StopEarly)):
+        for name, kind in GROUPS.items():
             if name in values:
                 values[name] = kind(**values[name])
         return AblationSpec(**values)

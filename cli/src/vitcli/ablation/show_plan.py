@@ -52,7 +52,7 @@ def _columns(found: dict[str, Any]) -> dict[str, list[str]]:
         "parameters": [f"{arm['parameters']:,}" for arm in arms],
         "GMACs": [f"{arm['macs'] / 1e9:.4g}" for arm in arms],
         "epochs": [str(arm["epochs"] or "") for arm in arms],
-        "trials": [str(found["seeds"]) for _ in arms],
+        "trials": [str(arm["trials"]) for arm in arms],
         "done": [str(len(arm["done"])) for arm in arms],
         "failed": [str(len(arm["failed"]) or "") for arm in arms],
         "unfinished": [str(len(arm["unfinished"]) or "") for arm in arms],
@@ -79,8 +79,10 @@ def _totals(found: dict[str, Any]) -> list[str]:
     """Return the lines about the whole ablation: its budget, the trials that are left, their time and memory."""
     done, failed = (sum(len(arm[key]) for arm in found["arms"]) for key in ("done", "failed"))
     kept = f", {failed} failed" if failed else ""
-    trials = f"{found['trials']} trials, {done} done{kept}, {found['to_run']} to run. Directory: {found['directory']}"
-    lines = [f"Budget: equal {EQUAL[found['budget']['equal']]}.", trials]
+    to_run = f"{'at most ' if found['looks'] else ''}{found['to_run']} to run"
+    trials = f"{found['trials']} trials, {done} done{kept}, {to_run}. Directory: {found['directory']}"
+    stopped = [f"{arm['name']}: {arm['stopped']}" for arm in found["arms"] if arm["stopped"]]
+    lines = [f"Budget: equal {EQUAL[found['budget']['equal']]}.", *found["seed_notes"], *stopped, trials]
     return [*lines, _time(found), _memory(found)] if found["to_run"] else lines
 
 

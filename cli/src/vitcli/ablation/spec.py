@@ -4,12 +4,14 @@ This module is light: the runner, which must not import torch, reads plans that 
 from files.
 """
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from vitcli.config.errors import nearest
+from vitcli.records.ablation import Pairing
 
 Budget = Literal["epochs", "training_time", "macs"]
 
@@ -17,7 +19,37 @@ FEWEST_SEEDS = 3
 """Seeds before an arm may be stopped. With two, a small p-value only means that two differences happen to be close."""
 
 MOST_TRIALS = 100_000
-"""Largest number of arms times seeds. A larger one is a typing error."""
+"""Largest number of trials of all arms. A larger one is a typing error."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Number of seeds, where 5 in a file stands for 5 of the baseline and 5 of every other arm.
+
+    Args:
+        baseline: The baseline is trained with the seeds 0 .. baseline - 1. It takes part in every comparison, so that its
+            seeds add the most evidence for each trial.
+        arms: Every other arm is trained with the seeds 0 .. arms - 1.
+    """
+
+    baseline: int = 5
+    arms: int = 5
+
+    def __post_init__(self) -> None:
+        if self.arms < 1:
+            entry = "seeds" if self.baseline == self.arms else "seeds.arms"
+            raise ValueError(f"{entry} is {self.arms}; expected a whole number of at least 1.")
+        if self.baseline < self.arms:
+            raise ValueError(
+                f"seeds.baseline is {self.baseline}, fewer than seeds.arms, which is {self.arms}; give the baseline at least "
+                "as many: it takes part in every comparison."
+            )
+
+    def __str__(self) -> str:
+        """How a file says it."""
+        if self.baseline == self.arms:
+            return f"{self.arms:,}"
+        return f"{{baseline: {self.baseline:,}, arms: {self.arms:,}}}"
 
 
 @dataclass(frozen=True)
@@ -63,8 +95,12 @@ class AblationSpec:
     Args:
         baseline: The arm that the others are compared with.
         arms: For each arm, the keys that it changes in the configuration, and their values.
-        seeds: Number of replicates; every arm is trained with the seeds 0 .. seeds - 1.
+        seeds: Number of replicates.
         metric: What is compared.
+        pairing: How seeds are compared; see ``vitcli.statistics.against_baseline``.
+        margin: The smallest difference that matters, in the metric's unit; None if the ablation does not ask for equivalence.
+        looks: Seeds of an arm at each look at the results, the last one at all seeds; empty for one look at the end. An arm
+            that a look decides gets no further seeds. The baseline has its part of its seeds, rounded up.
         question: The question, for the report.
         source: The publication that asked it first.
         only: Arms to run; all if empty. The report still compares with the baseline if its trials are there.
@@ -82,8 +118,11 @@ class AblationSpec:
 
     baseline: str
     arms: dict[str, dict[str, Any]]
-    seeds: int = 5
+    seeds: Seeds = field(default_factory=Seeds)
     metric: Metric = field(default_factory=Metric)
+    pairing: Pairing = "estimated"
+    margin: float | None = None
+    looks: list[int] = field(default_factory=list)
     question: str = ""
     source: str = ""
     only: list[str] = field(default_factory=list)
@@ -97,22 +136,44 @@ class AblationSpec:
 
     def __post_init__(self) -> None:
         self._check_numbers()
+        self._check_looks()
         self._check_names()
 
     def _check_numbers(self) -> None:
-        for name, least in (("seeds", 1), ("workers", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a whole number of at least {least}.")
-        trials = self.seeds * len(self.arms)
+        if self.workers < 0:
+            raise ValueError(f"workers is {self.workers}; expected a whole number of at least 0.")
+        trials = self.seeds.baseline + self.seeds.arms * (len(self.arms) - 1)
         if trials > MOST_TRIALS:
             raise ValueError(
-                f"seeds is {self.seeds:,} with {len(self.arms):,} arms, {trials:,} trials; "
-                f"expected at most {MOST_TRIALS:,}."
+                f"seeds is {self.seeds} with {len(self.arms):,} arms, {trials:,} trials; expected at most {MOST_TRIALS:,}."
             )
-        if self.stop_early is not None and self.stop_early.after >= self.seeds:
+        if self.margin is not None and self.margin <= 0:
+            raise ValueError(f"margin is {self.margin}; expected a positive number, or null for no margin.")
+        if self.pairing == "seeds" and self.seeds.baseline != self.seeds.arms:
             raise ValueError(
-                f"stop_early.after is {self.stop_early.after} of {self.seeds} seeds, so no seed could be saved; "
+                f"pairing is 'seeds', which uses only seeds that both sides have, but ablation.seeds is {self.seeds}; "
+                f"set ablation.seeds to {self.seeds.arms}, or pairing to estimated or none."
+            )
+
+    def _check_looks(self) -> None:
+        """Check when results are looked at, by ``stop_early`` or by ``looks``."""
+        if self.stop_early is not None and self.looks:
+            raise ValueError(
+                f"looks is {self.looks}, and stop_early is set too; both stop arms, so remove one of them."
+            )
+        if self.stop_early is not None and self.stop_early.after >= self.seeds.arms:
+            raise ValueError(
+                f"stop_early.after is {self.stop_early.after} of {self.seeds.arms} seeds, so no seed could be saved; "
                 "lower it or raise ablation.seeds."
+            )
+        if any(after <= before for before, after in itertools.pairwise([1, *self.looks])):
+            raise ValueError(
+                f"looks is {self.looks}; expected increasing numbers of seeds from 2 upward, such as [5, 10, 20]."
+            )
+        if self.looks and self.looks[-1] != self.seeds.arms:
+            raise ValueError(
+                f"looks is {self.looks}, which ends at {self.looks[-1]} seeds, but every arm has {self.seeds.arms}; "
+                f"end it with {self.seeds.arms}, or set ablation.seeds."
             )
 
     def _check_names(self) -> None:
@@ -131,7 +192,11 @@ class AblationSpec:
     @property
     def trials(self) -> int:
         """Number of trials of the arms to run."""
-        return len(self.chosen) * self.seeds
+        return sum(len(self.seeds_of(name)) for name in self.chosen)
+
+    def seeds_of(self, arm: str) -> range:
+        """The seeds of one arm."""
+        return range(self.seeds.baseline if arm == self.baseline else self.seeds.arms)
 
     @property
     def launcher_name(self) -> str:

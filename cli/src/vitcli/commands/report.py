@@ -1,10 +1,12 @@
 """``vitcli report DIR``: write the report of an ablation again, from the results that are in its directory now."""
 
+import contextlib
 from collections.abc import Sequence
 
+from vitcli.ablation.state import now
 from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.records.ablation import load
+from vitcli.records.ablation import load, record_report
 from vitcli.records.json_files import RecordError
 from vitcli.report import Picture, summarise, to_terminal, write_figures, write_pages
 
@@ -16,9 +18,11 @@ _EXAMPLE = "for example vitcli report runs/localvit_act"
 def main(argv: Sequence[str]) -> int:
     """Write report.md, report.html, report.tex, report.csv and the figures, and print the table.
 
+    Every report is a look at the results, so that ablation.json lists it, whatever its format.
+
     Args:
         argv: Words after ``vitcli report``: the directory, ``--format all`` (default) or ``--format terminal`` (print the table,
-            write nothing), ``--no-figures`` (write the pages without figures; figures that are already there are not touched).
+            write no files), ``--no-figures`` (write the pages without figures; figures that are already there are not touched).
 
     Returns:
         Exit code 0.
@@ -40,6 +44,8 @@ def main(argv: Sequence[str]) -> int:
 
     try:
         ablation = load(words[0])
+        with contextlib.suppress(OSError):  # a directory that cannot be written may still be read
+            ablation = record_report(ablation, now())
         summary = summarise(ablation)
         Console().print(to_terminal(summary))
         if form == "all":
@@ -50,6 +56,6 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         raise ConfigError(
             f"{error.filename or words[0]}: the report cannot be written ({error.strerror}); "
-            "--format terminal prints the table and writes nothing."
+            "--format terminal prints the table and writes no report."
         ) from error
     return 0

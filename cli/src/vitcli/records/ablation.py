@@ -8,12 +8,16 @@ from typing import Any, Literal, cast
 
 from vitcli.records.conditions import Budget, read_budget
 from vitcli.records.json_files import FORMAT, RecordError, get, get_number, get_optional, read_record, write_json
+from vitcli.records.reports import Report, reports_in, with_report
 from vitcli.records.speed import Speed, read_speed
 from vitcli.records.trial import RESULT, Trial, read_trial
 
 ABLATION = "ablation.json"
 MEANS = "mean"
 """The folder beside the arms' folders that holds the curves averaged over the seeds; no arm can have this name."""
+
+Pairing = Literal["estimated", "seeds", "none"]
+"""How seeds are compared; see ``vitcli.statistics.against_baseline``."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,6 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Report:
-    """One report of an ablation, which is a look at its results.
-
-    Args:
-        at: Date and time.
-        seeds: Arm -> number of its trials that were done.
-    """
-
-    at: str
-    seeds: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class Ablation:
     """One question with its arms.
 
@@ -85,7 +76,7 @@ class Ablation:
         metric: The metric that decides.
         seeds: The planned seeds of every arm but the baseline.
         baseline_seeds: Those of the baseline, which may have more; empty if it has the same.
-        pairing: How seeds are compared: ``estimated``, ``seeds`` or ``none``; see ``vitcli.statistics.against_baseline``.
+        pairing: How seeds are compared.
         margin: The smallest difference that matters, in the metric's unit; None if none was declared.
         looks: Seeds of an arm at each look that was declared before the run; empty without such looks.
         reports: The reports so far, oldest first. A report of the same trials as the one before is no further look.
@@ -95,7 +86,7 @@ class Ablation:
         arms: In the file's order.
         levels: Arm -> factor -> level, for the arms that were made from factors.
         budget: What every arm may spend; None if that was not recorded.
-        dropped: Arm -> why racing stopped it.
+        dropped: Arm -> why it got no further seeds: racing stopped it, or a declared look decided it.
         unplanned: Results found under an arm or seed that the plan does not have.
         speed: Speeds measured under equal conditions; None if none were measured.
     """
@@ -112,7 +103,7 @@ class Ablation:
     machine: Mapping[str, Any]
     arms: tuple[Arm, ...]
     baseline_seeds: tuple[int, ...] = ()
-    pairing: Literal["estimated", "seeds", "none"] = "estimated"
+    pairing: Pairing = "estimated"
     margin: float | None = None
     looks: tuple[int, ...] = ()
     reports: tuple[Report, ...] = ()
@@ -181,6 +172,23 @@ def save(ablation: Ablation) -> None:
     write_json(ablation.directory / ABLATION, content)
 
 
+def record_report(ablation: Ablation, at: str) -> Ablation:
+    """Add a report of the trials that are done to the record, and save it; the same trials are not added twice.
+
+    Args:
+        ablation: The ablation, as it was loaded.
+        at: Date and time.
+
+    Raises:
+        OSError: The file cannot be written; an older one stays.
+    """
+    report = Report(at, {arm.name: len(arm.done) for arm in ablation.arms}, ablation.looks)
+    recorded = replace(ablation, reports=with_report(ablation.reports, report))
+    if recorded != ablation:
+        save(recorded)
+    return recorded
+
+
 def load(directory: str | Path) -> Ablation:
     """Read an ablation, finished or not.
 
@@ -205,7 +213,7 @@ def load(directory: str | Path) -> Ablation:
         pairing=_pairing(content, path),
         margin=None if content.get("margin") is None else get_number(content, "margin", path),
         looks=tuple(get_optional(content, "looks", list, path) or ()),
-        reports=tuple(_report(report, path) for report in get_optional(content, "reports", list, path) or ()),
+        reports=reports_in(content, path),
         command=str(content.get("command", "")),
         versions=content.get("versions", {}),
         machine=content.get("machine", {}),
@@ -225,18 +233,11 @@ def load(directory: str | Path) -> Ablation:
     )
 
 
-def _pairing(content: dict[str, Any], path: Path) -> Literal["estimated", "seeds", "none"]:
+def _pairing(content: dict[str, Any], path: Path) -> Pairing:
     pairing = get_optional(content, "pairing", str, path) or "estimated"
     if pairing not in ("estimated", "seeds", "none"):
         raise RecordError(f"{path}: pairing must be estimated, seeds or none, got {pairing}.")
-    return cast(Literal["estimated", "seeds", "none"], pairing)
-
-
-def _report(record: Any, path: Path) -> Report:
-    if not isinstance(record, dict):
-        raise RecordError(f"{path}: a report must be an object, got {record!r}.")
-    seeds = get(record, "seeds", dict, path)
-    return Report(get(record, "at", str, path), {arm: int(get_number(seeds, arm, path)) for arm in seeds})
+    return cast(Pairing, pairing)
 
 
 def _metric(content: dict[str, Any], path: Path) -> Metric:
@@ -267,14 +268,14 @@ def _levels(content: dict[str, Any], path: Path) -> dict[str, dict[str, str]]:
 
 
 def _trials(ablation: Ablation, arm: Arm) -> tuple[Trial, ...]:
-    """Return the arm's trial of every planned seed; without a result, those of an arm that racing stopped are dropped."""
+    """Return the arm's trial of every planned seed; without a result, those of an arm that was stopped are dropped."""
     found = [
         read_trial(ablation.directory, arm.name, seed, arm.id, ablation.metric.name)
         for seed in ablation.seeds_of(arm.name)
     ]
     if arm.name not in ablation.dropped:
         return tuple(found)
-    cause = "racing stopped the arm before this seed"
+    cause = "not needed after an earlier look" if ablation.looks else "racing stopped the arm before this seed"
     return tuple(
         replace(trial, status="dropped", cause=cause) if trial.status == "unfinished" else trial for trial in found
     )

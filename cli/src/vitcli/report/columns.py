@@ -7,7 +7,7 @@ from typing import Any
 from vitcli.report import numbers
 from vitcli.report.blocks import Table
 from vitcli.report.summary import Row, Summary
-from vitcli.statistics.comparison import Comparison
+from vitcli.statistics.against_baseline import Difference
 
 RESULTS, COST, SPEED, TERMINAL, CSV = "results", "cost", "measured speed", "terminal", "csv"
 """Where a column can stand: two tables of the page, the part of the second that needs measured speeds, and two formats."""
@@ -75,13 +75,22 @@ def in_full(write: Callable[[Any], str]) -> Callable[[Any, int], str]:
     return lambda value, decimals: write(value)
 
 
-def _compared(get: Callable[[Comparison], Any]) -> Callable[[Summary, Row], Any]:
+def _compared(get: Callable[[Difference], Any]) -> Callable[[Summary, Row], Any]:
     """Return a value of the comparison with the baseline; the baseline itself has an empty cell."""
-    return lambda summary, row: "" if row.comparison is None else get(row.comparison)
+    return lambda summary, row: "" if row.difference is None else get(row.difference)
+
+
+def _needed(end: str) -> Callable[[Summary, Row], Any]:
+    return lambda _, row: "" if row.seeds_needed is None else getattr(row.seeds_needed, end)
 
 
 def _share(name: str) -> Callable[[Summary, Row], Any]:
-    return _compared(lambda one: None if one.improvement is None else getattr(one.improvement, name))
+    return lambda _, row: None if row.improvement is None else getattr(row.improvement, name)
+
+
+def _of_arms(get: Callable[[Summary, Row], Any]) -> Callable[[Summary, Row], Any]:
+    """Return what concerns every arm but the baseline, which has an empty cell."""
+    return lambda summary, row: "" if row.difference is None else get(summary, row)
 
 
 def _speed(name: str) -> Callable[[Summary, Row], Any]:
@@ -93,7 +102,7 @@ def ends(interval: tuple[float, float] | None) -> tuple[float | None, float | No
     return interval or (None, None)
 
 
-_difference = _compared(lambda one: one.difference)
+_difference = _compared(lambda one: one)
 _RATE, _SECONDS = in_full(numbers.rate), in_full(numbers.seconds)
 
 COLUMNS = (
@@ -105,24 +114,25 @@ COLUMNS = (
     Column("sd", lambda _, row: row.result.sd, (RESULTS, CSV), "sd", numbers.value),
     Column("low", lambda _, row: ends(row.result.interval)[0]),
     Column("high", lambda _, row: ends(row.result.interval)[1]),
-    Column("paired_n", _compared(lambda one: one.difference.n)),
-    Column("against", _difference, (RESULTS,), "difference from {baseline}", numbers.signed_with_interval),
-    Column("against", _difference, (TERMINAL,), "difference", numbers.signed_with_half_width),
-    Column("difference", _compared(lambda one: one.difference.mean)),
-    Column("difference_low", _compared(lambda one: ends(one.difference.interval)[0])),
-    Column("difference_high", _compared(lambda one: ends(one.difference.interval)[1])),
+    Column("compared_n", _compared(lambda one: len(one.arm_seeds))),
+    Column("against", _difference, (RESULTS,), "difference from {baseline}", numbers.difference),
+    Column("against", _difference, (TERMINAL,), "difference", numbers.short_difference),
+    Column("difference", _compared(lambda one: one.value)),
+    Column("difference_low", _compared(lambda one: ends(one.interval)[0])),
+    Column("difference_high", _compared(lambda one: ends(one.interval)[1])),
     Column("p", _compared(lambda one: one.p_value)),
-    Column("p_holm", _compared(lambda one: one.p_holm), (RESULTS, TERMINAL, CSV), "p (Holm)", in_full(numbers.p_value), "p"),
-    Column("seeds_needed", _compared(lambda one: one.seeds_needed)),
-    Column("wins_of_n", _compared(lambda one: one.improvement), (RESULTS,), "P(better)", in_full(numbers.improvement)),
-    Column("verdict", lambda _, row: row.verdict, (RESULTS, TERMINAL, CSV), "verdict", is_words=True),
+    Column("p_corrected", _compared(lambda one: one.p_adjusted), (RESULTS, TERMINAL, CSV), "p", in_full(numbers.p_value)),
+    Column("seeds_needed_low", _needed("low")),
+    Column("wins_of_n", _of_arms(lambda _, row: row.improvement), (RESULTS,), "P(better)", in_full(numbers.improvement)),
+    Column("verdict", lambda _, row: row.verdict),
+    Column("outcome", lambda _, row: row.outcome, (RESULTS, TERMINAL), "verdict", is_words=True),
     Column("parameters", lambda _, row: row.parameters, (COST, CSV), "parameters", in_full(numbers.exact)),
     Column("parameters", lambda _, row: row.parameters, (TERMINAL,), "params", in_full(numbers.count)),
     Column("macs", lambda _, row: row.macs, (COST, CSV), "GMACs", in_full(numbers.giga)),
     Column("macs", lambda _, row: row.macs, (TERMINAL,), "MACs", in_full(numbers.count)),
     Column("train_seconds", lambda _, row: row.train_seconds, (COST, TERMINAL, CSV), "training s", _SECONDS, "sec"),
     Column("train_images_per_second", lambda _, row: row.images_per_second, (COST, CSV), "training images/s", _RATE),
-    Column("difference_sd", _compared(lambda one: one.difference.sd)),
+    Column("difference_se", _compared(lambda one: one.standard_error)),
     Column("improvement", _share("share")),
     Column("improvement_low", _share("low")),
     Column("improvement_high", _share("high")),
@@ -133,5 +143,11 @@ COLUMNS = (
     Column("train_step_images_per_second", _speed("train_images_per_second"), (SPEED, CSV), "training-step images/s", _RATE),
     Column("peak_memory_bytes", _speed("peak_memory_bytes"), (SPEED, CSV), "peak memory MiB", in_full(numbers.mebibytes)),
     Column("step_seconds", _speed("step_seconds")),
+    Column("baseline_n", _compared(lambda one: len(one.baseline_seeds))),
+    Column("degrees_of_freedom", _compared(lambda one: one.degrees)),
+    Column("seeds_needed_high", _needed("high")),
+    Column("pairing", lambda summary, _: summary.verdicts.latest.pairing if summary.verdicts.latest else None),
+    Column("margin", lambda summary, _: summary.margin),
+    Column("exploratory", _of_arms(lambda _, row: row.exploratory)),
     Column("warnings", lambda summary, _: " ".join(summary.warnings)),
 )  # fmt: skip

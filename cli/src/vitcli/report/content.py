@@ -69,14 +69,15 @@ LIMITS = Bullets((
     ),
     (
         "Compare arms by the difference column",
-        "not by whether their intervals overlap. The arms share their seeds, so the difference is known more precisely than "
-        "either value. The interval of a difference is for that comparison alone, but p is corrected (Holm) for all "
-        'comparisons together. An interval can therefore exclude 0 although the verdict is "no evidence".',
+        "not by whether their intervals overlap. The intervals of all differences hold at once in 95 % of experiments, and p is "
+        "corrected for all comparisons, so that the chance of any false better or worse is at most 5 %. The correction of p "
+        "goes step by step and finds a little more: an interval may include 0 although the verdict is better or worse.",
     ),
     (
-        '"No evidence" is not "no difference"',
-        "few seeds can show only large differences. The number of seeds needed (paired t-test, 80 % power, two-sided "
-        "5 % divided by the number of comparisons) is rough, because it assumes that the observed difference is the true one.",
+        '"Open" is not "no difference"',
+        "few seeds can show only large differences. That two arms are alike is shown only by the verdict equivalent, which "
+        "needs a margin that was declared before the run. Seeds needed are a range (80 % power), because neither the true "
+        "difference nor the spread is known.",
     ),
     (
         "P(better) is a count",
@@ -92,9 +93,13 @@ LIMITS = Bullets((
 
 
 def _unfinished(ablation: Ablation) -> Iterator[Block]:
-    planned, done = len(ablation.arms) * len(ablation.seeds), sum(len(arm.done) for arm in ablation.arms)
+    planned, done = _planned(ablation), sum(len(arm.done) for arm in ablation.arms)
     if done < planned:
         yield Paragraph(f"{done} of {planned} planned trials are used; the others are listed below.")
+
+
+def _planned(ablation: Ablation) -> int:
+    return sum(len(arm.trials) for arm in ablation.arms)
 
 
 def _differences(ablation: Ablation) -> Block:
@@ -111,7 +116,7 @@ def _differences(ablation: Ablation) -> Block:
 
 def _not_used(ablation: Ablation) -> Iterator[Block]:
     if not ablation.not_used:
-        yield Paragraph(f"None: all {len(ablation.arms) * len(ablation.seeds)} planned trials are done and used.")
+        yield Paragraph(f"None: all {_planned(ablation)} planned trials are done and used.")
         return
     header = ("trial", "status", "cause")
     rows = tuple((trial.name, trial.status, trial.cause) for trial in ablation.not_used)

@@ -18,7 +18,11 @@ def facts(ablation: Ablation) -> dict[str, str | Code]:
     threads = sorted({trial.threads for trial in done if trial.threads})
     return {
         "command": Code(ablation.command) if ablation.command else "",
-        "seeds": ", ".join(map(str, ablation.seeds)) + " (the same for every arm)",
+        "seeds": _seeds(ablation),
+        "pairing": f"{ablation.pairing} (how arms are compared)",
+        "margin": "" if ablation.margin is None else f"{ablation.margin:g} in {ablation.metric.name}",
+        "declared looks": ", ".join(map(str, ablation.looks)) + " seeds of an arm" if ablation.looks else "",
+        "reports": _reports(ablation),
         "budget": _budget(ablation),
         "epochs": ", ".join(map(str, sorted({trial.epochs for trial in done}))),
         "threads per trial": ", ".join(map(str, threads)),
@@ -31,14 +35,17 @@ def facts(ablation: Ablation) -> dict[str, str | Code]:
 
 
 def stopped_arms(ablation: Ablation) -> str:
-    """Return which arms racing stopped and why; empty if there are none."""
+    """Return which arms got no further seeds and why; empty if there are none."""
     stopped = [f"{arm}: {why.rstrip('.')}." for arm, why in ablation.dropped.items()]
     if not stopped:
         return ""
-    selection = (
-        "Racing stopped these arms before all their seeds had run. Their intervals, p-values and P(better) do not "
+    account = (
+        "These arms needed no further seeds after a declared look. Their intervals and p-values account for the looks."
+        if ablation.looks
+        else "Racing stopped these arms before all their seeds had run. Their intervals, p-values and P(better) do not "
+        "account for this selection."
     )
-    return selection + "account for this selection. " + " ".join(stopped)
+    return f"{account} {' '.join(stopped)}"
 
 
 def lost_seeds(ablation: Ablation) -> str:
@@ -46,7 +53,9 @@ def lost_seeds(ablation: Ablation) -> str:
     lost = {arm.name: sum(trial.status in ("failed", "not finite") for trial in arm.trials) for arm in ablation.arms}
     if not any(lost.values()):
         return ""
-    counts = join_words([f"{arm} in {number} of {len(ablation.seeds)} seeds" for arm, number in lost.items() if number])
+    counts = join_words(
+        [f"{arm} in {number} of {len(ablation.seeds_of(arm))} seeds" for arm, number in lost.items() if number]
+    )
     return f"Failed or not finite: {counts}. They are excluded; if instability caused the failures, the arm's mean is optimistic."
 
 
@@ -67,6 +76,17 @@ def speed_conditions(ablation: Ablation) -> str:
     if absent:
         sentences.append(f"No speed was measured for {join_words(absent)}.")
     return " ".join(sentences)
+
+
+def _seeds(ablation: Ablation) -> str:
+    arms, baseline = (", ".join(map(str, seeds)) for seeds in (ablation.seeds, ablation.seeds_of(ablation.baseline)))
+    if arms == baseline:
+        return f"{arms} (the same for every arm)"
+    return f"{baseline} of {ablation.baseline}; {arms} of every other arm"
+
+
+def _reports(ablation: Ablation) -> str:
+    return "; ".join(f"{report.at} with {_count(sum(report.seeds.values()), 'trial')}" for report in ablation.reports)
 
 
 def _budget(ablation: Ablation) -> str:

@@ -4,8 +4,11 @@ import math
 from collections.abc import Iterable
 
 from vitcli.report.summary import Summary
+from vitcli.statistics.against_baseline import Difference
 from vitcli.statistics.comparison import Estimate
 from vitcli.statistics.improvement import Improvement
+from vitcli.statistics.planning import SeedRange
+from vitcli.statistics.significance import SEED_CAP, SeedsNeeded
 
 ABSENT = "-"
 
@@ -52,10 +55,28 @@ def interval(ends: tuple[float, float] | None, decimals: int) -> str:
     return ABSENT if ends is None else f"[{ends[0]:.{decimals}f}, {ends[1]:.{decimals}f}]"
 
 
-def signed_with_interval(estimate: Estimate, decimals: int) -> str:
-    """``+0.0312 [0.012, 0.050]``; the mean alone where there is no interval."""
-    mean = signed(estimate.mean, decimals)
-    return mean if estimate.interval is None else f"{mean} {interval(estimate.interval, decimals)}"
+def difference(found: Difference, decimals: int) -> str:
+    """``+0.0312 [0.012, 0.050]``; the difference alone where there is no interval."""
+    middle = signed(found.value, decimals)
+    return middle if found.interval is None else f"{middle} {interval(found.interval, decimals)}"
+
+
+def short_difference(found: Difference, decimals: int) -> str:
+    """``+0.0312 ± 0.0191``; the difference alone where there is no interval."""
+    middle = signed(found.value, decimals)
+    return middle if found.half_width is None else f"{middle} ± {found.half_width:.{decimals}f}"
+
+
+def seed_range(found: SeedRange) -> str:
+    """``12 to 480``, ``12 to more than 1000``, ``more than 1000``; empty where it is not defined."""
+    if found.low == "not defined":
+        return ""
+    low, high = _seeds(found.low), _seeds(found.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _seeds(number: SeedsNeeded) -> str:
+    return f"more than {SEED_CAP}" if number == "over the cap" else str(number)
 
 
 def p_value(number: float | None) -> str:
@@ -63,6 +84,12 @@ def p_value(number: float | None) -> str:
     if number is None:
         return ABSENT
     return "<0.001" if number < 0.001 else f"{number:.3f}" if number < 0.0995 else f"{number:.2f}"
+
+
+def p_equals(number: float | None) -> str:
+    """``p = 0.004``, ``p < 0.001``."""
+    text = p_value(number)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
 def count(number: float | None) -> str:

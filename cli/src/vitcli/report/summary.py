@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from vitcli.records.ablation import Ablation, Arm, Metric
 from vitcli.records.speed import ArmSpeed
 from vitcli.report.mixed_conditions import mixed_conditions
-from vitcli.statistics.comparison import Comparison, Estimate, compare, estimate
+from vitcli.report.verdicts import Verdicts, verdicts
+from vitcli.statistics.against_baseline import Difference, Pairing
+from vitcli.statistics.comparison import Estimate, estimate, paired_differences
+from vitcli.statistics.improvement import Improvement, improvement
+from vitcli.statistics.planning import SeedRange, seeds_range
 
 BASELINE = "baseline"
 
@@ -17,7 +21,10 @@ class Row:
     Args:
         arm: Its name.
         result: The main metric over the arm's done trials.
-        comparison: The comparison with the baseline; None for the baseline itself.
+        difference: The comparison with the baseline; None for the baseline itself.
+        improvement: How often the arm beats the baseline; None for the baseline, and without two common seeds.
+        seeds_needed: Seeds that would show a difference of the observed size; None for the baseline.
+        exploratory: Whether the verdict is new since the first of several undeclared looks.
         parameters: Number of learned parameters; None if it was not measured.
         macs: Multiply-adds for one image; None if they were not measured.
         train_seconds: Mean training time of the done trials, in seconds; None without one.
@@ -27,7 +34,10 @@ class Row:
 
     arm: str
     result: Estimate
-    comparison: Comparison | None
+    difference: Difference | None
+    improvement: Improvement | None
+    seeds_needed: SeedRange | None
+    exploratory: bool
     parameters: int | None
     macs: int | None
     train_seconds: float | None
@@ -37,7 +47,12 @@ class Row:
     @property
     def verdict(self) -> str:
         """``baseline`` for the baseline itself, else the comparison's verdict."""
-        return BASELINE if self.comparison is None else self.comparison.verdict
+        return BASELINE if self.difference is None else self.difference.verdict
+
+    @property
+    def outcome(self) -> str:
+        """The verdict as tables and figures show it: one that is exploratory says so."""
+        return f"{self.verdict} (exploratory)" if self.exploratory else self.verdict
 
 
 @dataclass(frozen=True)
@@ -47,16 +62,26 @@ class Summary:
     Args:
         metric: The metric of ``Row.result``.
         baseline: Name of the arm that the others are compared with.
-        comparisons: Number of arms in Holm's correction.
+        pairing: How seeds are to be compared, as declared.
+        margin: The smallest difference that matters; None if none was declared.
+        verdicts: The comparison behind ``Row.difference``, and its looks.
         rows: In the arms' order.
         warnings: Sentences about what makes the numbers doubtful; they come before the numbers.
     """
 
     metric: Metric
     baseline: str
-    comparisons: int
+    pairing: Pairing
+    margin: float | None
+    verdicts: Verdicts
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def comparisons(self) -> int:
+        """Number of arms that the p-values are corrected for."""
+        latest = self.verdicts.latest
+        return 0 if latest is None else sum(one.p_adjusted is not None for one in latest.differences.values())
 
     @property
     def has_speed(self) -> bool:
@@ -70,16 +95,14 @@ class Summary:
 
 def summarise(ablation: Ablation) -> Summary:
     """Estimate every arm and compare it with the baseline."""
-    values = {arm.name: arm.values(ablation.metric.name) for arm in ablation.arms}
-    compared = compare(values, ablation.baseline, ablation.metric.direction)
+    found = verdicts(ablation)
     return Summary(
         metric=ablation.metric,
         baseline=ablation.baseline,
-        comparisons=sum(comparison.p_holm is not None for comparison in compared.values()),
-        rows=tuple(
-            _row(arm, estimate(list(values[arm.name].values())), compared.get(arm.name), speed_of(ablation, arm))
-            for arm in ablation.arms
-        ),
+        pairing=ablation.pairing,
+        margin=ablation.margin,
+        verdicts=found,
+        rows=tuple(_row(ablation, arm, found) for arm in ablation.arms),
         warnings=mixed_conditions(ablation),
     )
 
@@ -90,16 +113,28 @@ def speed_of(ablation: Ablation, arm: Arm) -> ArmSpeed | None:
     return found if found and found.id == arm.id else None
 
 
-def _row(arm: Arm, result: Estimate, comparison: Comparison | None, speed: ArmSpeed | None) -> Row:
+def _row(ablation: Ablation, arm: Arm, found: Verdicts) -> Row:
+    difference = found.differences.get(arm.name)
     seconds = sum(trial.train_seconds for trial in arm.done)
     images = sum(trial.train_images for trial in arm.done)
     return Row(
         arm=arm.name,
-        result=result,
-        comparison=comparison,
+        result=estimate(list(arm.values(ablation.metric.name).values())),
+        difference=difference,
+        improvement=None if difference is None else _improvement(ablation, arm),
+        seeds_needed=seeds_range(difference, found.latest) if difference and found.latest else None,
+        exploratory=arm.name in found.exploratory,
         parameters=arm.parameters,
         macs=arm.macs,
         train_seconds=seconds / len(arm.done) if arm.done else None,
         images_per_second=images / seconds if seconds else None,
-        speed=speed,
+        speed=speed_of(ablation, arm),
     )
+
+
+def _improvement(ablation: Ablation, arm: Arm) -> Improvement | None:
+    metric = ablation.metric
+    gains = metric.sign * paired_differences(
+        arm.values(metric.name), ablation.arm(ablation.baseline).values(metric.name)
+    )
+    return improvement(gains) if gains.size > 1 else None

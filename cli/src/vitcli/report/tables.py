@@ -3,6 +3,7 @@
 from vitcli.report import numbers
 from vitcli.report.blocks import Table
 from vitcli.report.columns import COLUMNS, COST, RESULTS, SPEED, columns_of, make_table
+from vitcli.report.how_compared import how_compared, looks_taken
 from vitcli.report.summary import Summary
 
 
@@ -17,13 +18,15 @@ def costs(summary: Summary) -> Table:
 
 
 def meaning(summary: Summary) -> str:
-    """Return what the intervals and p-values mean, for the line below the table of results."""
+    """Return what the intervals and p-values mean and how arms were compared, for the line below the table of results."""
     better = "larger" if summary.metric.direction == "max" else "smaller"
     compared = f"{summary.comparisons} comparison" + ("" if summary.comparisons == 1 else "s")
-    return (
-        f"± is the 95 % t-interval over n seeds (for the difference, over the seeds shared with {summary.baseline}); "
-        f"p is from the paired t-test, corrected by Holm over {compared}; a {better} {summary.metric.name} is better."
+    intervals = (
+        "The interval of a result is the 95 % t-interval over n seeds; the intervals of differences are simultaneous: all of "
+        "them hold at once in 95 % of experiments."
     )
+    corrected = f"p is corrected for {compared}; a {better} {summary.metric.name} is better."
+    return " ".join(filter(None, [intervals, corrected, how_compared(summary), looks_taken(summary)]))
 
 
 def _table(summary: Summary, name: str, *tables: str) -> Table:

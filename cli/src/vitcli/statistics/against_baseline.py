@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from vitcli.statistics import joint
-from vitcli.statistics.comparison import Direction
+from vitcli.statistics.comparison import BySeed, Direction
 from vitcli.statistics.pairing import SeedCorrelation, seed_correlation
 from vitcli.statistics.significance import ALPHA, Floats
 from vitcli.statistics.unequal_spreads import MeanTests, Moments, paired, welch
@@ -17,7 +17,6 @@ Verdict = Literal[
     "better", "worse", "equivalent", "better and equivalent", "worse and equivalent", "open", "not compared"
 ]
 Sign = Literal["better", "worse", "same"]
-BySeed = Mapping[int, float]
 Interval = tuple[float, float]
 
 VERDICTS: dict[tuple[Sign, bool], Verdict] = {
@@ -55,6 +54,11 @@ class Difference:
     p_adjusted: float | None = None
     interval: Interval | None = None
     verdict: Verdict = "not compared"
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the interval, whose middle is ``value``."""
+        return None if self.interval is None else (self.interval[1] - self.interval[0]) / 2
 
     @property
     def interval_holds_zero(self) -> bool:

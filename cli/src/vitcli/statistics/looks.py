@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vitcli.statistics.against_baseline import BySeed, Comparisons, Difference, Pairing, compare_with_baseline
-from vitcli.statistics.comparison import Direction
+from vitcli.statistics.against_baseline import Comparisons, Difference, Pairing, compare_with_baseline
+from vitcli.statistics.comparison import BySeed, Direction
 from vitcli.statistics.significance import ALPHA
 
 
@@ -40,6 +40,16 @@ class Looked:
     def open(self) -> tuple[str, ...]:
         """Arms that the next look needs further seeds of."""
         return tuple(name for name in self.differences if name not in self.decided)
+
+
+def declared_looks(arms: Sequence[int], baseline: int) -> tuple[Look, ...]:
+    """Return the looks of an ablation; at each of them the baseline has its part of all its seeds, rounded up.
+
+    Args:
+        arms: Seeds of an arm at each look, increasing.
+        baseline: Seeds of the baseline at the last look.
+    """
+    return tuple(Look(-(-n * baseline // arms[-1]), n) for n in arms)
 
 
 def look_levels(seeds: Sequence[int], level: float = ALPHA) -> tuple[float, ...]:

@@ -67,48 +67,6 @@ def holm(p_values: Floats) -> Floats:
     return np.take_along_axis(adjusted, np.argsort(order, axis=-1), -1)
 
 
-def power(effect: float, seeds: Floats, level: float = ALPHA) -> Floats:
-    """Return the chance that a two-sided paired t-test detects a difference.
-
-    Args:
-        effect: The difference, in standard deviations of the paired differences.
-        seeds: (...) numbers of seeds.
-        level: Level of the test.
-    """
-    from scipy import special
-
-    df, shift = seeds - 1, abs(effect) * np.sqrt(seeds)
-    critical = special.stdtrit(df, 1 - level / 2)
-    seen = special.nctdtr(df, shift, -critical) + 1 - special.nctdtr(df, shift, critical)
-    # The non-central t is not computable for huge shifts, where the power is 1.
-    return np.where(np.isfinite(seen), seen, 1.0)
-
-
-def seeds_needed(difference: float, sd: float, comparisons: int = 1) -> SeedsNeeded:
-    """Return the smallest number of seeds that detects this paired difference in 80 % of repetitions, by exact search.
-
-    The test is two-sided at 5 % divided by the number of comparisons. This is the level that Holm's procedure asks of the
-    smallest p-value; it asks no less of any other.
-
-    Args:
-        difference: Mean of the paired differences.
-        sd: Standard deviation of the paired differences.
-        comparisons: Number of comparisons that Holm's procedure corrects for.
-
-    Returns:
-        The number; ``over the cap`` if it exceeds 1000; ``not defined`` if the difference or the spread is 0.
-    """
-    if difference == 0 or sd == 0:
-        return "not defined"
-    # The power grows with the number of seeds: fewer than ten evaluations find the first that is enough.
-    low, high = 1, SEED_CAP + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = bool(power(difference / sd, np.array([float(middle)]), ALPHA / comparisons)[0] >= POWER)
-        low, high = (low, middle) if enough else (middle, high)
-    return high if high <= SEED_CAP else "over the cap"
-
-
 def _sd(values: Floats) -> Floats:
     # Equal values must give 0 exactly; the mean of n equal floats can be off by one bit.
     return np.where(np.ptp(values, axis=-1) == 0, 0.0, values.std(-1, ddof=1))

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vitcli.report.formats.printable import printable
-from vitcli.statistics.comparison import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 FONT = 10.0
 # 8 inches at 150 dots: sharp when shown at 800 pixels, where a 10-point letter is 14 pixels high.
@@ -28,6 +28,14 @@ _LINE, _ROW = 0.165, 0.42
 """Inches: the distance between two lines of text, and the height of a row with one or two lines."""
 LETTERS = 30
 """Most letters in a line of text."""
+
+
+class HasInterval(Protocol):
+    """An estimate or a difference."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Lower and upper end; None if there is none."""
 
 
 @contextmanager
@@ -99,7 +107,7 @@ def heights(names: Sequence[str]) -> tuple[list[float], float]:
     return [end - row / 2 for end, row in zip(ends, rows, strict=True)], ends[-1] if ends else 0.0
 
 
-def draw_across(axes: "Axes", results: Sequence[Estimate], heights: Sequence[float], colours: Sequence[str]) -> None:
+def draw_across(axes: "Axes", results: Sequence[HasInterval], heights: Sequence[float], colours: Sequence[str]) -> None:
     """Draw each result's interval as a horizontal bar at its height, all bars as one artist, because single ones are slow."""
     bars = [
         (*one.interval, at, colour) for one, at, colour in zip(results, heights, colours, strict=True) if one.interval
@@ -111,7 +119,9 @@ def draw_across(axes: "Axes", results: Sequence[Estimate], heights: Sequence[flo
     axes.scatter([*low, *high], at * 2, c=colour * 2, marker="|", s=50, linewidths=1.2, zorder=2)
 
 
-def draw_upright(axes: "Axes", results: Sequence[Estimate], positions: Sequence[float], colours: Sequence[str]) -> None:
+def draw_upright(
+    axes: "Axes", results: Sequence[HasInterval], positions: Sequence[float], colours: Sequence[str]
+) -> None:
     """Draw each result's interval as a thin, pale vertical bar at its position, behind what else is there."""
     bars = [
         (*one.interval, at, colour) for one, at, colour in zip(results, positions, colours, strict=True) if one.interval

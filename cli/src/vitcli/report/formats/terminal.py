@@ -27,7 +27,10 @@ def to_terminal(summary: Summary) -> Group:
     for row in summary.rows:
         cells = [(column, column.cell(summary, row, decimals)) for column in columns]
         table.add_row(
-            *[Text(printable(cell), _STYLE.get(cell, "") if column.key == "verdict" else "") for column, cell in cells]
+            *[
+                Text(printable(cell), _STYLE.get(cell.split()[0], "") if column.key == "outcome" else "")
+                for column, cell in cells
+            ]
         )
     return Group(*_warnings(summary.warnings), table)
 

@@ -1,9 +1,9 @@
-# make demo | test | lint | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
+# make demo | test | lint | pages | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint bench dashboard clean
+.PHONY: demo test test-slow lint pages bench dashboard clean
 
 demo: .venv/ready
 	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
@@ -20,6 +20,9 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pylint --disable=all --enable=duplicate-code packages cli
+
+pages: .venv/ready
+	$(BIN)/python docs/pages.py
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/ablation.py

@@ -23,7 +23,7 @@ def test_the_page_of_models_is_what_the_command_prints(capsys):
 def test_a_pattern_chooses_models_and_json_has_their_figures(capsys):
     assert main(["list", "pvt_*", "--format", "json"]) == 0
     found = {one["model"]: one for one in json.loads(capsys.readouterr().out)}
-    assert sorted(found) == ["pvt_large", "pvt_medium", "pvt_small", "pvt_tiny"]
+    assert set(found) == {name for name in vitmodels.MODELS if name.startswith("pvt_")} > {"pvt_tiny", "pvt_large"}
     record = model_record("pvt", "pvt_tiny")
     tiny = found["pvt_tiny"]
     assert tiny["parameters"] == record["parameters"]

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import vitcore
-from vitcli.show.gallery import FAMILIES, MORE
+from vitcli.show.gallery import FAMILIES, examples
 
 DOCS = Path(__file__).parents[3] / "docs"
 TEXT = (DOCS / "ops.md").read_text()
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.+?)(?=^##|\Z)", TEXT, flags=re.DOTALL | re.MULTILINE))
-EXAMPLES = [example for examples in (*FAMILIES.values(), MORE) for example in examples]
+EXAMPLES = examples()
 
 
 def snippets(text):
@@ -67,9 +67,9 @@ def test_the_ops_under_a_heading_are_those_of_the_folder_of_that_name(heading):
 def test_the_figure_shows_the_rooms_in_the_order_of_the_page():
     headings = [heading.lower() for heading in rooms()]
     assert list(FAMILIES) == [heading for heading in headings if heading in FAMILIES]
-    for heading, examples in FAMILIES.items():
+    for heading, drawn in FAMILIES.items():
         folder = heading.replace(" ", "_").replace("-", "_")
-        assert {getattr(vitcore, example.op).__module__.split(".")[-2] for example in examples} == {folder}
+        assert {getattr(vitcore, example.op).__module__.split(".")[-2] for example in drawn} == {folder}
 
 
 def test_every_op_has_a_section():

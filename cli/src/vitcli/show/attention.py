@@ -9,7 +9,7 @@ from torch import nn
 from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError
 from vitcli.show.build import build_op, error_sentence, find_op
-from vitcli.show.gallery import FAMILIES, MORE, Example
+from vitcli.show.gallery import FAMILIES, Example, examples
 from vitcli.show.measure import Sight, measure
 
 
@@ -70,21 +70,17 @@ def draw_overview(tokens: TokenMap, picture: Path) -> None:
     """Draw vitcore's ops side by side in one picture."""
     from vitcli.show.figure import draw_families
 
-    draw_families(_sights(_family_examples(), tokens), picture)
+    draw_families(_sights([example for family in FAMILIES.values() for example in family], tokens), picture)
 
 
 def draw_each(tokens: TokenMap, folder: Path) -> None:
     """Draw each of vitcore's ops in a picture of its own."""
     from vitcli.show.draw import draw_one
 
-    sights = _sights([*_family_examples(), *MORE], tokens)
+    sights = _sights(examples(), tokens)
     folder.mkdir(parents=True, exist_ok=True)
     for example, sight in sights.items():
         draw_one(sight, example.op, example.details, folder / example.file)
-
-
-def _family_examples() -> list[Example]:
-    return [example for family in FAMILIES.values() for example in family]
 
 
 def _sights(examples: list[Example], tokens: TokenMap) -> dict[Example, Sight]:

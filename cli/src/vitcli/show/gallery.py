@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import vitcore
+
 LINEAR = {"class_path": "vitcore.LinearProjection"}
 HALVED = {"class_path": "vitcore.SeparableProjection", "init_args": {"reduction": 2}}
 
@@ -22,7 +24,7 @@ class Example:
     @property
     def file(self) -> str:
         """The name of the picture: the op and, after the op's first example, the arguments that differ from the first."""
-        same = [example for examples in (*FAMILIES.values(), MORE) for example in examples if example.op == self.op]
+        same = [example for example in examples() if example.op == self.op]
         if self == same[0]:
             return f"{self.op}.png"
         changed = {k: v for k, v in self.arguments.items() if same[0].arguments.get(k) != v}
@@ -77,9 +79,6 @@ FAMILIES: dict[str, tuple[Example, ...]] = {
 """The families of the figure: the rooms of vitcore, in the order of docs/ops.md, which fills rows of six."""
 
 MORE = (
-    Example("SeparateAttention"),
-    Example("TokenAttention"),
-    Example("PerformerAttention"),
     Example("ConvolutionalFeedForward"),
     Example("SqueezeExcite"),
     Example("EffectiveSqueezeExcite"),
@@ -88,3 +87,10 @@ MORE = (
     Example("ConditionalPosition"),
 )
 """Ops that look like one of the figure: each has a picture, but no place in the figure."""
+
+
+def examples() -> list[Example]:
+    """Return all that is drawn: the examples above, and with its default arguments every attention that is not among them."""
+    named = [*(example for family in FAMILIES.values() for example in family), *MORE]
+    others = {name for name in vitcore.__all__ if name.endswith("Attention")} - {example.op for example in named}
+    return [*named, *map(Example, sorted(others))]

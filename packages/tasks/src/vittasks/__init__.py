@@ -1,7 +1,8 @@
 """Tasks: networks and data become experiments, on PyTorch Lightning."""
 
 from vittasks.classification import Classification
-from vittasks.data import DigitScenes, ImageFolder
+from vittasks.data.digit_scenes import DigitScenes
+from vittasks.data.image_folder import ImageFolder
 from vittasks.mixing import Mixing
 from vittasks.optim import weight_decay_groups
 from vittasks.schedule import WarmupCosine

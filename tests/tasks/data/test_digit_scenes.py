@@ -7,7 +7,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
-from vittasks.data import DigitScenes
+from vittasks import DigitScenes
 from vittasks.data.digit_composites import (
     MEAN,
     STD,

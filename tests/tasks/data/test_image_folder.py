@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vittasks.data import ImageFolder
+from vittasks import ImageFolder
 
 CLASSES = ("ant", "bee", "cat")
 

@@ -99,7 +99,7 @@ def test_the_plan_says_between_how_many_trials_looks_end(path, capsys):
     assert main(["plan", path, *words]) == 0
     out = capsys.readouterr().out
     assert "Looks: at 2, 3 seeds of an arm; 6 trials of all arms if the first look decides every arm, 9 at most." in out
-    assert "Warning: look 1: 2 seeds of an arm say too little about its spread; take 3 or more." in out
+    assert "Warning: look 1: fewer than 3 seeds of an arm say too little about its spread; take 3 or more." in out
     assert "9 trials, 0 done, at most 9 to run. Directory: runs/arms" in out
 
 

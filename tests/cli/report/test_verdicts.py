@@ -38,8 +38,11 @@ def verdict(summary: Summary) -> list[str]:
     return [row.verdict for row in summary.rows]
 
 
-def looked_at(*counts: int) -> list[dict[str, Any]]:
-    return [{"at": f"2026-01-0{day}", "seeds": dict.fromkeys(ARMS, count)} for day, count in enumerate(counts, 1)]
+def looked_at(*counts: int, looks: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    return [
+        {"at": f"2026-01-0{day}", "seeds": dict.fromkeys(ARMS, count), "looks": list(looks)}
+        for day, count in enumerate(counts, 1)
+    ]
 
 
 def test_the_baseline_may_have_more_seeds_and_all_of_them_are_used(runs):
@@ -119,8 +122,16 @@ def test_a_verdict_that_the_first_look_gave_is_not_exploratory(runs):
     assert "is at most 10 % instead of 5 %." in looks_taken(summary)
 
 
+def test_looks_that_were_declared_after_a_report_do_not_hide_it(runs):
+    said = looks_taken(reported(runs, looks=[5, 10], seeds=list(range(10)), reports=looked_at(3, 5, looks=(5,))))
+    assert said.endswith(
+        "2 reports were made before these looks were declared: the chance of any false better or worse over all of them is at "
+        "most 15 %."
+    )
+
+
 def test_declared_looks_decide_with_their_own_seeds_and_levels(runs):
-    summary = reported(runs, looks=[5, 10, 20], seeds=list(range(20)), reports=looked_at(2, 5, 7))
+    summary = reported(runs, looks=[5, 10, 20], seeds=list(range(20)), reports=looked_at(2, 5, 7, looks=(5, 10, 20)))
     assert verdict(summary) == ["baseline", "open", "better", "worse"]
     assert [len(row.difference.arm_seeds) for row in summary.rows[1:]] == [10, 5, 5]
     assert looks_taken(summary) == (
@@ -145,9 +156,9 @@ def test_a_failed_trial_does_not_hold_up_a_declared_look(runs):
 
 
 def test_a_single_declared_look_is_made_at_its_seeds_and_needs_no_words(runs):
-    early = reported(runs, looks=[20], seeds=list(range(20)), reports=looked_at(5))
+    early = reported(runs, looks=[20], seeds=list(range(20)), reports=looked_at(5, looks=(20,)))
     assert verdict(early)[1:] == ["not compared"] * 3
-    done = reported(runs, looks=[10], seeds=list(range(10)))
+    done = reported(runs, looks=[10], seeds=list(range(10)), reports=[])
     assert verdict(done) == ["baseline", "open", "better", "worse"]
     assert looks_taken(done) == ""
 

@@ -82,7 +82,7 @@ def test_suggested_allocations_are_those_whose_error_was_simulated():
 @pytest.mark.parametrize(
     ("allocation", "comparisons", "said"),
     [
-        (Allocation(5, 2), 4, "2 seeds of an arm say too little about its spread; take 3 or more."),
+        (Allocation(5, 2), 4, "fewer than 3 seeds of an arm say too little about its spread; take 3 or more."),
         (Allocation(13, 3), 4, "take 3 to 9."),
         (Allocation(21, 5), 18, "take 5 to 15."),
         (Allocation(4, 5), 4, "take 5 to 15."),

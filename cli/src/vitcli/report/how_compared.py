@@ -36,7 +36,7 @@ def _show(latest: Comparisons) -> str:
 def looks_taken(summary: Summary) -> str:
     """Return which declared looks were made, or what undeclared ones do to the error; empty after a single look."""
     found = summary.verdicts
-    if len(found.declared) > 1:
+    if len(found.declared) > 1 or (found.declared and found.undeclared):
         return _declared(summary)
     if found.declared or found.undeclared < 2:
         return ""
@@ -57,7 +57,15 @@ def _declared(summary: Summary) -> str:
         f"{look.arms} seeds ({look.baseline} of {summary.baseline}) at {100 * level:.3g} %"
         for look, level in zip(found.declared, levels, strict=True)
     ]
-    return (
+    said = (
         f"Declared looks share the {100 * sum(levels):g} %: {join_words(shares)}; {found.made} of {len(levels)} "
         f"{'was' if found.made == 1 else 'were'} made. An arm keeps verdict, difference and interval of the look that decided it."
+    )
+    if not found.undeclared:
+        return said
+    before = "One report was" if found.undeclared == 1 else f"{found.undeclared} reports were"
+    error = total_error([sum(levels)] * (found.undeclared + 1))
+    return (
+        f"{said} {before} made before these looks were declared: the chance of any false better or worse over all of them is at "
+        f"most {100 * error:g} %."
     )

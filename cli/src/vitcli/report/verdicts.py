@@ -1,7 +1,7 @@
 """The comparison of an ablation's arms with the baseline as the ablation declared it, and which looks came before."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vitcli.records.ablation import Ablation, Arm
@@ -22,7 +22,8 @@ class Verdicts:
         differences: Arm -> its comparison, for every arm but the baseline: at the declared look that decided it, else the latest.
         declared: The declared looks; empty without them.
         made: Number of the declared looks that were made.
-        undeclared: Number of reports with other seeds so far, this one included, where looks were not declared.
+        undeclared: Number of reports with other seeds so far, this one included, where looks were not declared. With declared
+            looks: number of reports that were made before the looks were declared as they are now.
         exploratory: Arms whose verdict is new since the first of several undeclared looks.
     """
 
@@ -48,7 +49,10 @@ def _at_declared_looks(ablation: Ablation) -> Verdicts:
     )
     latest = found.comparisons[-1] if found.comparisons else None
     differences = {name: found.differences.get(name, _NO_DIFFERENCE) for name in values}
-    return Verdicts(latest, differences, looks, len(found.comparisons))
+    before = _distinct(
+        [report.seeds for report in ablation.reports if report.looks != ablation.looks], ablation.baseline
+    )
+    return Verdicts(latest, differences, looks, len(found.comparisons), len(before))
 
 
 def _ended(arm: Arm, metric: str) -> dict[int, float]:
@@ -80,12 +84,17 @@ def _compared(ablation: Ablation, values: Mapping[str, BySeed]) -> Comparisons:
 
 
 def _seeds_looked_at(ablation: Ablation) -> list[Mapping[str, int]]:
-    """Return arm -> number of seeds at each look so far, this one included: no look twice, and none that could test nothing."""
+    """Return arm -> number of seeds at each look so far, this one included."""
     now = {arm.name: len(arm.done) for arm in ablation.arms}
+    return _distinct([*(report.seeds for report in ablation.reports), now], ablation.baseline)
+
+
+def _distinct(reports: Iterable[Mapping[str, int]], baseline: str) -> list[Mapping[str, int]]:
+    """Return the looks among some reports: no look twice, and none that could test nothing."""
     looks: list[Mapping[str, int]] = []
-    for seeds in [*(report.seeds for report in ablation.reports), now]:
+    for seeds in reports:
         several = [name for name, count in seeds.items() if count > 1]
-        if ablation.baseline in several and len(several) > 1 and dict(seeds) not in looks:
+        if baseline in several and len(several) > 1 and dict(seeds) not in looks:
             looks.append(dict(seeds))
     return looks
 

@@ -82,7 +82,7 @@ def interval_width(allocation: Allocation, comparisons: int, baseline_spread: fl
 def warning(allocation: Allocation, comparisons: int) -> str | None:
     """Say why the error of an allocation is not known to be at most 5 %; None if it was simulated."""
     if allocation.arms < FEWEST:
-        return f"{allocation.arms} seeds of an arm say too little about its spread; take {FEWEST} or more."
+        return f"fewer than {FEWEST} seeds of an arm say too little about its spread; take {FEWEST} or more."
     if not allocation.arms <= allocation.baseline <= MOST_RATIO * allocation.arms:
         return (
             f"{allocation.baseline} seeds of the baseline and {allocation.arms} of every other arm: the error is known "

@@ -30,7 +30,7 @@ from pathlib import Path
 import measure  # First: it quiets the profiler, which reads that when torch is imported.
 import timm
 import torch
-from contests import Contest, all_contests
+from cases import Case, all_cases
 from torch.utils.flop_counter import FlopCounterMode
 
 from vitcore import ClusterAttention, attend_clusters, balanced_clusters
@@ -64,10 +64,10 @@ class Counted:
 
 
 @torch.no_grad()
-def counted(contest: Contest, inputs: Sequence[torch.Tensor]) -> Counted:
+def counted(case: Case, inputs: Sequence[torch.Tensor]) -> Counted:
     with FlopCounterMode(display=False) as counter:
-        outputs = as_tuple(contest.forms()["ours"](*inputs))
-    tensors = {id(tensor): tensor.nbytes for tensor in (*inputs, *outputs, *contest.ours.parameters())}
+        outputs = as_tuple(case.forms()["ours"](*inputs))
+    tensors = {id(tensor): tensor.nbytes for tensor in (*inputs, *outputs, *case.ours.parameters())}
     return Counted(counter.get_total_flops() // 2, sum(tensors.values()))
 
 
@@ -110,8 +110,8 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
 
-def inputs_of(contest: Contest, batch: int, dtype: torch.dtype) -> list[torch.Tensor]:
-    return [torch.randn(batch, *shape).to(dtype) for shape in contest.shapes]
+def inputs_of(case: Case, batch: int, dtype: torch.dtype) -> list[torch.Tensor]:
+    return [torch.randn(batch, *shape).to(dtype) for shape in case.shapes]
 
 
 def as_tuple(result: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -119,40 +119,38 @@ def as_tuple(result: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Ten
 
 
 @torch.no_grad()
-def require_agreement(contest: Contest, batch: int) -> None:
+def require_agreement(case: Case, batch: int) -> None:
     """Stop unless all forms compute the same, in float32 and evaluation mode, with no bias or norm left at 0 or 1."""
-    for parameter in contest.ours.parameters():
+    for parameter in case.ours.parameters():
         if parameter.ndim == 1:
             parameter.add_(0.1 * torch.randn_like(parameter))
-    if contest.timm is not None:
-        contest.timm.take_weights()
-    for module in contest.modules():
+    if case.timm is not None:
+        case.timm.take_weights()
+    for module in case.modules():
         module.eval()
-    inputs = inputs_of(contest, batch, torch.float32)
-    results = {name: as_tuple(form(*inputs)) for name, form in contest.forms().items()}
+    inputs = inputs_of(case, batch, torch.float32)
+    results = {name: as_tuple(form(*inputs)) for name, form in case.forms().items()}
     # Rounding decides between tokens that lie equally near two clusters: a few may differ there.
-    allowed = 0.02 if contest.op in ("ClusterAttention", "KMeansAttention") else 0.0
+    allowed = 0.02 if case.op in ("ClusterAttention", "KMeansAttention") else 0.0
     for name, result in results.items():
         for a, b in zip(result, results["ours"], strict=True):
             differing = ((a - b).abs() > 1e-3 * b.abs().max()).double().mean().item()
             if a.shape != b.shape or differing > allowed:
-                sys.exit(
-                    f"{contest.op} {contest.shapes}: {name} differs from ours in {100 * differing:.2f} % of entries."
-                )
+                sys.exit(f"{case.op} {case.shapes}: {name} differs from ours in {100 * differing:.2f} % of entries.")
 
 
-def compare(contest: Contest, batch: int, dtype: torch.dtype, rounds: int) -> Row:
+def compare(case: Case, batch: int, dtype: torch.dtype, rounds: int) -> Row:
     """Time and memory of the forms, evaluation mode without gradients and training mode with them."""
-    forms, times, memory, milliseconds = contest.forms(), {}, {}, {}
-    for module in contest.modules():
+    forms, times, memory, milliseconds = case.forms(), {}, {}, {}
+    for module in case.modules():
         module.to(dtype)
-    count, least = counted(contest, inputs_of(contest, batch, dtype)), {}
+    count, least = counted(case, inputs_of(case, batch, dtype)), {}
     for passes in PASSES:
         backward = passes == "both"
-        for module in contest.modules():
+        for module in case.modules():
             module.train(backward)
-        inputs = [x.requires_grad_(backward) for x in inputs_of(contest, batch, dtype)]
-        leaves = [*inputs, *(p for module in contest.modules() for p in module.parameters())]
+        inputs = [x.requires_grad_(backward) for x in inputs_of(case, batch, dtype)]
+        leaves = [*inputs, *(p for module in case.modules() for p in module.parameters())]
         timing = measure.interleave(forms, inputs, leaves, backward, rounds)
         peaks = {name: measure.peak_bytes(form, inputs, leaves, backward) for name, form in forms.items()}
         milliseconds[passes] = 1e3 * timing.seconds("ours")
@@ -160,8 +158,8 @@ def compare(contest: Contest, batch: int, dtype: torch.dtype, rounds: int) -> Ro
         for name in forms.keys() - {"ours"}:
             times[name, passes] = timing.ratio(name, "ours")
             memory[name, passes] = peaks[name] / peaks["ours"]
-    size = " + ".join("x".join(map(str, shape)) for shape in contest.shapes)
-    return Row(contest.op, contest.of, size, milliseconds, times, memory, count, least)
+    size = " + ".join("x".join(map(str, shape)) for shape in case.shapes)
+    return Row(case.op, case.of, size, milliseconds, times, memory, count, least)
 
 
 def clustering_ratio(batch: int, dtype: torch.dtype, rounds: int) -> float:
@@ -278,9 +276,9 @@ def main() -> None:
 
     say(description(batch, dtype, rounds), "", HEADER, "| --- | --- | --- |" + " --- |" * 10)
     rows = []
-    for contest in all_contests(arguments.only):
-        require_agreement(contest, batch=2)
-        rows.append(compare(contest, batch, dtype, rounds))
+    for case in all_cases(arguments.only):
+        require_agreement(case, batch=2)
+        rows.append(compare(case, batch, dtype, rounds))
         say(rows[-1].line())
     say(*summary(rows), *counts(rows), *targets(rows, clustering_ratio(batch, dtype, rounds)))
     if arguments.out:

@@ -113,7 +113,7 @@ def test_training_mode_is_that_of_the_public_code(checked):
 
 def test_parameters_and_cost_are_those_of_the_public_code(checked):
     assert sum(p.numel() for p in checked.model.parameters()) == checked.record["parameters_trainable"]
-    images, _, height, breadth = checked.image.shape
+    images, _, height, width = checked.image.shape
     maps = slide_maps(checked.model, checked.image)
     with FlopCounterMode(display=False) as counter:
         checked.model(checked.image)
@@ -122,7 +122,7 @@ def test_parameters_and_cost_are_those_of_the_public_code(checked):
     assert (counted - stated) / 1e9 == pytest.approx(checked.record["gmacs"], rel=5e-3)
     # The compatibility preset of BOAT-CSWin takes keys from the neighbouring image, no cost that an op states for one image.
     if checked.family != "boat_cswin":
-        assert checked.model.macs(height, breadth) == counted
+        assert checked.model.macs(height, width) == counted
 
 
 def slide_maps(model, image):

@@ -65,10 +65,10 @@ def features_shape(model, h, w):
     return (2, h, w, width) if is_grid else (2, p + h * w, width)
 
 
-def map_sides(model, height, breadth):
+def map_sides(model, height, width):
     """Rows and columns of the last map of an image whose sides the strides divide."""
     reduction = model.feature_info[-1]["reduction"]
-    return height // reduction, breadth // reduction
+    return height // reduction, width // reduction
 
 
 def dead(name, key):

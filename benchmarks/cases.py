@@ -26,7 +26,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Contest:
+class Case:
     """One op on inputs of some shapes, batch not counted. ``textbook`` and ``timm`` compute what ``ours`` computes."""
 
     op: str
@@ -55,15 +55,15 @@ def stages(
     timm: Callable | None = None,
     sides: tuple[int, ...] = SIDES,
     op: str = "",
-) -> Iterator[Contest]:
-    """Contests of an op that keeps the shape; ``make`` is given the number of the stage, from 0."""
+) -> Iterator[Case]:
+    """Cases of an op that keeps the shape; ``make`` is given the number of the stage, from 0."""
     for stage, (width, side) in enumerate(zip(widths, sides, strict=True)):
         ours = make(stage)
         theirs = None if timm is None else timm(ours)
-        yield Contest(op or type(ours).__name__, of, ours, ((side, side, width),), textbook, theirs)
+        yield Case(op or type(ours).__name__, of, ours, ((side, side, width),), textbook, theirs)
 
 
-def global_attentions() -> Iterator[Contest]:
+def global_attentions() -> Iterator[Case]:
     yield from stages(
         "DeiT-T",
         lambda _: vitcore.GlobalAttention(192),
@@ -115,13 +115,13 @@ def global_attentions() -> Iterator[Contest]:
     )
 
 
-def window_attentions() -> Iterator[Contest]:
+def window_attentions() -> Iterator[Case]:
     for shift in (0, 3):
         for width, side in zip(SWIN, SIDES, strict=True):
             op = vitcore.WindowAttention(width, shift=shift)
             theirs = library.window_attention(op, side, side)
             name = f"WindowAttention, shift {shift}"
-            yield Contest(name, "Swin-T", op, ((side, side, width),), attention.window_attention, theirs)
+            yield Case(name, "Swin-T", op, ((side, side, width),), attention.window_attention, theirs)
     yield from stages(
         "Swin-T's maps",
         lambda s: vitcore.WindowAttention(SWIN[s], position=vitcore.ContinuousPositionBias),
@@ -138,9 +138,9 @@ def window_attentions() -> Iterator[Contest]:
     for width, side, shuffle in zip(CSWIN, SIDES, (4, 4, 2), strict=True):
         shapes = ((side, side, width), ((side // 7) ** 2, width))
         op = vitcore.MessengerAttention(width, messengers="prefix")
-        yield Contest("MessengerAttention", "MSG-T", op, shapes, attention.messenger_attention)
+        yield Case("MessengerAttention", "MSG-T", op, shapes, attention.messenger_attention)
         exchange = vitcore.MessengerExchange(width, shuffle=shuffle)
-        yield Contest("MessengerExchange", "MSG-T", exchange, shapes, attention.messenger_exchange)
+        yield Case("MessengerExchange", "MSG-T", exchange, shapes, attention.messenger_exchange)
     yield from stages(
         "CSWin-T",
         lambda s: vitcore.CrossWindowAttention(CSWIN[s], stripe=(1, 2, 7)[s]),
@@ -161,15 +161,15 @@ def window_attentions() -> Iterator[Contest]:
     )
 
 
-def local_attentions() -> Iterator[Contest]:
+def local_attentions() -> Iterator[Case]:
     yield from stages(
         "NAT-Mini", lambda s: vitcore.NeighborhoodAttention(CSWIN[s]), attention.neighborhood_attention, CSWIN
     )
     for h, w, width in slide.STAGES.values():
         shapes = ((h, w, width),)
-        yield Contest("SlideAttention", "Slide-Swin-T", vitcore.SlideAttention(width), shapes, two_convolutions)
+        yield Case("SlideAttention", "Slide-Swin-T", vitcore.SlideAttention(width), shapes, two_convolutions)
         fixed = vitcore.SlideAttention(width, shift="fixed", position="none")
-        yield Contest("SlideAttention, fixed", "Slide-Swin-T", fixed, shapes, slide.im2col)
+        yield Case("SlideAttention, fixed", "Slide-Swin-T", fixed, shapes, slide.im2col)
     yield from stages("BOAT-Swin-T", lambda s: vitcore.ClusterAttention(SWIN[s]), cluster_textbook, SWIN)
 
 
@@ -197,7 +197,7 @@ def cluster_textbook(op: vitcore.ClusterAttention, grid: Tensor) -> Tensor:
     return op.projection(mixed + attention.lepe(op, qkv, h, w)).view(grid.shape)
 
 
-def maps_of_tokens() -> Iterator[Contest]:
+def maps_of_tokens() -> Iterator[Case]:
     """Feed-forwards, positions and channel attentions."""
     yield from stages("DeiT-T", lambda _: vitcore.Mlp(192), maps.mlp, DEIT, library.mlp, (14,))
     yield from stages(
@@ -229,39 +229,39 @@ def maps_of_tokens() -> Iterator[Contest]:
     yield from stages("Pale-T", lambda s: vitcore.ConditionalPosition(CSWIN[s]), maps.conditional_position, CSWIN)
 
 
-def embeddings() -> Iterator[Contest]:
+def embeddings() -> Iterator[Case]:
     patches = vitcore.PatchEmbedding(3, 192)
     theirs = library.patch_embedding(patches, IMAGE[1])
-    yield Contest("PatchEmbedding", "DeiT-T", patches, (IMAGE,), maps.patch_embedding, theirs)
+    yield Case("PatchEmbedding", "DeiT-T", patches, (IMAGE,), maps.patch_embedding, theirs)
     overlap = vitcore.OverlapPatchEmbedding(3, 64)
     theirs = library.overlap_embedding(overlap)
-    yield Contest("OverlapPatchEmbedding", "PVTv2-B2", overlap, (IMAGE,), maps.patch_embedding, theirs)
-    yield Contest("ConvStem", "Shuffle-T", vitcore.ConvStem(3, 96), (IMAGE,), maps.conv_stem)
+    yield Case("OverlapPatchEmbedding", "PVTv2-B2", overlap, (IMAGE,), maps.patch_embedding, theirs)
+    yield Case("ConvStem", "Shuffle-T", vitcore.ConvStem(3, 96), (IMAGE,), maps.conv_stem)
     for side, narrow, wide in ((56, 64, 128), (28, 128, 320)):
         op = vitcore.OverlapPatchMerging(narrow, wide)
         theirs = library.overlap_merging(op)
-        yield Contest("OverlapPatchMerging", "PVTv2-B2", op, ((side, side, narrow),), maps.overlap_merging, theirs)
+        yield Case("OverlapPatchMerging", "PVTv2-B2", op, ((side, side, narrow),), maps.overlap_merging, theirs)
     for side, narrow, wide in ((56, 96, 192), (28, 192, 384)):
         op = vitcore.PatchMerging(narrow, wide)
         theirs = library.patch_merging(op)
-        yield Contest("PatchMerging", "Swin-T", op, ((side, side, narrow),), maps.patch_merging, theirs)
+        yield Case("PatchMerging", "Swin-T", op, ((side, side, narrow),), maps.patch_merging, theirs)
     for side, narrow in ((224, 3), (56, 64)):
         arguments = (7, 4, 2) if side == 224 else (3, 2, 1)
         op = vitcore.SoftSplit(narrow, *arguments)
-        yield Contest("SoftSplit", "T2T-ViT-7", op, ((side, side, narrow),), maps.soft_split)
+        yield Case("SoftSplit", "T2T-ViT-7", op, ((side, side, narrow),), maps.soft_split)
     for side, wide in ((56, 147), (28, 576)):
         shapes = ((side, side, wide),)
         performer, token = vitcore.PerformerAttention(wide, 64), vitcore.TokenAttention(wide, 64)
-        yield Contest("PerformerAttention", "T2T-ViT-7", performer, shapes, attention.performer_attention)
-        yield Contest("TokenAttention", "T2T-ViT_t-14", token, shapes, attention.token_attention)
+        yield Case("PerformerAttention", "T2T-ViT-7", performer, shapes, attention.performer_attention)
+        yield Case("TokenAttention", "T2T-ViT_t-14", token, shapes, attention.token_attention)
     pixels = vitcore.PixelEmbedding(3, 24)
     theirs = library.pixel_embedding(pixels, IMAGE[1])
-    yield Contest("PixelEmbedding", "TNT-S", pixels, (IMAGE,), maps.pixel_embedding, theirs)
+    yield Case("PixelEmbedding", "TNT-S", pixels, (IMAGE,), maps.pixel_embedding, theirs)
     inner = vitcore.NestedTransformer(384, 24, functools.partial(vitcore.SeparateAttention, head_dim=6))
-    yield Contest("NestedTransformer", "TNT-S", inner, ((14, 14, 16, 24), (14, 14, 384)), maps.nested_transformer)
+    yield Case("NestedTransformer", "TNT-S", inner, ((14, 14, 16, 24), (14, 14, 384)), maps.nested_transformer)
 
 
-def all_contests(name: str = "") -> Iterator[Contest]:
+def all_cases(name: str = "") -> Iterator[Case]:
     """Those whose op's name contains ``name``."""
     groups = (global_attentions, window_attentions, local_attentions, maps_of_tokens, embeddings)
-    return (contest for group in groups for contest in group() if name in contest.op)
+    return (case for group in groups for case in group() if name in case.op)

@@ -268,7 +268,7 @@ def plan_error(tmp_path: Path, words: str, **ablation: object) -> str:
         ("--ablation.only 3", "ablation.only is [3]; expected str."),
         ("--ablation.baseline plian", "ablation.baseline names 'plian', which is no arm; did you mean plain?"),
         ("--ablation.seeds 0", "ablation.seeds is 0; expected a whole number of at least 1."),
-        ("--ablation.seeds x", "ablation.seeds is 'x'; expected int."),
+        ("--ablation.seeds x", "ablation.seeds is 'x'; expected int, or the numbers of both: {baseline: 10, arms: 5}."),
         ("--ablation.workers -1", "ablation.workers is -1; expected a whole number of at least 0."),
         ("--ablation.arms [a]", "ablation.arms is ['a']; expected arms, each a name and the keys that it changes."),
         ("--ablation.arms.gelu 3", "ablation.arms.gelu is 3; expected keys and the values that the arm gives them."),
@@ -288,7 +288,7 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
 @pytest.mark.parametrize(
     ("ablation", "said"),
     [
-        ({"seeds": "x"}, "arms.yaml: ablation.seeds is 'x'; expected int."),
+        ({"seeds": "x"}, "arms.yaml: ablation.seeds is 'x'; expected int, or the numbers of both: {baseline: 10, arms: 5}."),
         ({"arms": {}}, "arms.yaml: ablation.arms is {}; expected arms"),
         ({"arms": {"plain": {}, "a/b": {}}}, "arms.yaml: ablation.arms has an arm named 'a/b'; use letters"),
         (

@@ -288,7 +288,10 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
 @pytest.mark.parametrize(
     ("ablation", "said"),
     [
-        ({"seeds": "x"}, "arms.yaml: ablation.seeds is 'x'; expected int, or the numbers of both: {baseline: 10, arms: 5}."),
+        (
+            {"seeds": "x"},
+            "arms.yaml: ablation.seeds is 'x'; expected int, or the numbers of both: {baseline: 10, arms: 5}.",
+        ),
         ({"arms": {}}, "arms.yaml: ablation.arms is {}; expected arms"),
         ({"arms": {"plain": {}, "a/b": {}}}, "arms.yaml: ablation.arms has an arm named 'a/b'; use letters"),
         (

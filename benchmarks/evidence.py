@@ -162,6 +162,17 @@ def power(repetitions: int, failures: list[str]) -> Iterator[str]:
             yield f"| {label} | {name(seeds)} | {trials} | {rates.power:.3f} | {rates.power_any:.3f} | {rates.coverage:.3f} |"
 
 
+def pairs(repetitions: int) -> Iterator[str]:
+    """How often the data show a correlation of arms and baseline, so that pairs are compared."""
+    yield "Share of experiments with four arms of equal spreads in which the correlation is seen and pairs are compared."
+    yield ""
+    yield "| seeds | correlation 0 | 0.5 | 0.9 |"
+    yield "|---|---:|---:|---:|"
+    for seeds in (Look(5, 5), Look(10, 10)):
+        designs = [Design((seeds,), (1.0,) * 4, 1.0, correlation) for correlation in CORRELATIONS]
+        yield f"| {name(seeds)} | {' | '.join(f'{simulate(design, repetitions).paired:.3f}' for design in designs)} |"
+
+
 def looks(repetitions: int) -> Iterator[str]:
     """Undeclared looks at 5 % each, and declared ones that share it."""
     yield "| seeds at the looks, 4 arms like the baseline | declared: error | each at 5 %: error | bound that the report states |"
@@ -237,6 +248,7 @@ def main() -> None:
         "## Family-wise error and coverage": errors(n, failures),
         "## Power": power(n, failures),
         "## Other methods": methods(n),
+        "## Pairs": pairs(n),
         "## Allocations": allocations(n, failures),
         "## Looks": looks(n),
         "## Margins, and seeds needed": equivalence(max(100, n // 40)),

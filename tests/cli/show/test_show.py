@@ -139,7 +139,10 @@ def test_all_ops_make_one_figure_or_one_picture_each(capsys, tmp_path):
     [
         (["atention", "Mlp"], "show knows no 'atention'; did you mean attention?"),
         (["attention"], "needs either an op, for example PaleAttention, or --all."),
-        (["attention", "PaleAtention"], "OP is 'PaleAtention', which is no op of vitcore; did you mean PaleAttention?"),
+        (
+            ["attention", "PaleAtention"],
+            "OP is 'PaleAtention', which is not an op of vitcore; did you mean PaleAttention?",
+        ),
         (["attention", "vitcore.PaleAtention"], "which cannot be imported; did you mean vitcore.PaleAttention?"),
         (["attention", "torch.nn.Linear"], "OP is 'torch.nn.Linear', which takes no width"),
         (["attention", "WindowAttention", "--init.windw", "3"], "did you mean window?"),

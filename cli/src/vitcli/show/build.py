@@ -22,10 +22,10 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
         ConfigError: There is no such class, or it takes no number of channels.
     """
     if "." not in name and name not in vitcore.__all__:
-        raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
+        raise origin.error(f"is {name!r}, which is not an op of vitcore{nearest(name, drawable())}")
     found: type[nn.Module] = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
     if "width" not in callable_entries(found):
-        raise origin.error(f"is {name!r}, which takes no width: it is no op on a map of tokens.")
+        raise origin.error(f"is {name!r}, which takes no width: it is not an op on a map of tokens.")
     return found
 
 

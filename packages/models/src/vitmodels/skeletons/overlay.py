@@ -33,7 +33,7 @@ Data = dict[str, Any]
 
 
 def check_kind(annotation: Any, value: Any, origin: Origin) -> Any:
-    """Return a value that is no part, after refusing null, and anything but a callable where a part belongs.
+    """Return a value that is not a part, after refusing null, and anything but a callable where a part belongs.
 
     Raises:
         ValueError: The value cannot stand there; the error is the origin's.
@@ -55,7 +55,7 @@ class Overlay:
     """Lays values over data in place.
 
     Args:
-        check: Returns a value that is no part, after checking it, for (type, value, origin). ``check_kind`` leaves the types of
+        check: Returns a value that is not a part, after checking it, for (type, value, origin). ``check_kind`` leaves the types of
             numbers and text to the ops.
     """
 
@@ -193,7 +193,7 @@ def _targets(name: str, entries: Mapping[str, Entry], origin: Origin, above: str
 
 def _extended(entry: Entry, old: Any, value: Any, origin: Origin, here: str) -> list[Any]:
     if item_type(entry.annotation) is None:
-        raise origin.error(f"appends to {here}, which is no list; leave out the +.")
+        raise origin.error(f"appends to {here}, which is not a list; leave out the +.")
     head = old if isinstance(old, list) else [] if old is None else [old]
     return [*copy.deepcopy(head), *(copy.deepcopy(value) if isinstance(value, list) else [copy.deepcopy(value)])]
 

@@ -55,8 +55,8 @@ class Overlay:
     """Lays values over data in place.
 
     Args:
-        check: Returns a value that is not a part, after checking it, for (type, value, origin). ``check_kind`` leaves the types of
-            numbers and text to the ops.
+        check: Returns a value that is not a part, after checking it, for (type, value, origin). ``check_kind`` leaves the types
+            of numbers and text to the ops.
     """
 
     check: Callable[[Any, Any, Any], Any] = check_kind

@@ -19,6 +19,7 @@ from vitcli.records.metrics import METRICS
 from vitcli.training.checkpoints import LastCheckpoint, Saved
 from vitcli.training.metrics_file import MetricsFile, rows_before
 from vitcli.training.provenance import processor, provenance
+from vitcli.training.ranks import is_first_rank
 from vitcli.training.seeds import StepSeeds
 
 EXPECTED = (
@@ -81,8 +82,9 @@ def fit_and_test(
         ArithmeticError: A metric is not finite.
         RuntimeError: The training ended before its last epoch.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    if is_first_rank():
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     cli = prepare(config, directory, callbacks, past)
     trainer = cli.trainer
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device))

@@ -158,11 +158,11 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
     kind = wanted_class(annotation)
     if not hasattr(module, name):
-        names = _makers({module_name: module}, kind)
+        names = makers({module_name: module}, kind)
         raise origin.error(f"is {path!r}, which cannot be imported{origin.nearest(path, names)}")
     found = getattr(module, name)
     if not _makes(found, kind):
-        names = _makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, kind)
+        names = makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, kind)
         alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
         hint = f"; did you mean {alike[0]}?" if alike else origin.nearest(path, names)
         raise origin.error(f"is {path!r}, which makes no {public_path(kind or object)}{hint}")
@@ -236,7 +236,7 @@ def _makes(found: Any, kind: type | None) -> bool:
     return inspect.isclass(made) and issubclass(made, kind)
 
 
-def _makers(modules: dict[str, types.ModuleType], kind: type | None) -> list[str]:
+def makers(modules: dict[str, types.ModuleType], kind: type | None) -> list[str]:
     """Return the import paths of all that makes an object of a kind."""
     return [
         f"{home}.{name}"

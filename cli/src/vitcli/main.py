@@ -140,13 +140,23 @@ COMMANDS = {
     ),
     "show": Command(
         "show:main",
-        "attention OP [--init.NAME VALUE ...] [--out FILE.png]",
-        "draw which tokens a query sees in an op, measured by gradient",
+        "attention OP | attention --all",
+        "draw which tokens a query sees in an op, measured by gradient: in the terminal, and as a picture with --out",
+        "vitcli show attention PaleAttention --init.pale 4 --out pale.png",
+        (
+            ("OP", "an op of vitcore, for example PaleAttention, or the import path of another"),
+            (
+                "--all",
+                "draw vitcore's ops side by side into one file, or each into a file of its own if --out is a directory",
+            ),
+            ("--init.NAME VALUE", "an argument of the op"),
+            ("--height H, --width W", "tokens of the map (default: 16 x 16)"),
+            ("--query ROW,COLUMN", "the token that looks (default: off the centre)"),
+            ("--channels C", "the op's width (default: 64)"),
+            ("--out PATH", "a .png or .svg file; with --all also a directory"),
+        ),
     ),
 }
-
-OWN_HELP = ("show",)
-"""Commands that print a help of their own, which depends on what is shown."""
 
 NOTES = """\
 vitcli COMMAND --help lists the options of a command; vitcli fit --help KEY says what can stand at a key.
@@ -174,7 +184,7 @@ def main(argv: list[str] | None = None) -> int:
     if name in ("--version", "version"):
         print(f"vitcli {version('vitcli')}")
         return 0
-    key = _help_key(rest) if name in COMMANDS and name not in OWN_HELP else None
+    key = _help_key(rest) if name in COMMANDS else None
     if key is not None and not (key and COMMANDS[name].reads_configuration):
         print(command_help(name), end="")
         return 0

@@ -149,7 +149,7 @@ COMMANDS = {
                 "--all",
                 "draw vitcore's ops side by side into one file, or each into a file of its own if --out is a directory",
             ),
-            ("--init.NAME VALUE", "an argument of the op"),
+            ("--init.NAME VALUE", "an argument of the op (default: those of the picture in docs/ops.md)"),
             ("--height H, --width W", "tokens of the map (default: 16 x 16)"),
             ("--query ROW,COLUMN", "the token that looks (default: off the centre)"),
             ("--channels C", "the op's width (default: 64)"),

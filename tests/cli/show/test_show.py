@@ -107,6 +107,12 @@ def test_the_terminal_shows_one_line_a_row_then_the_legend_and_the_count(capsys)
     assert "\x1b" not in out
 
 
+def test_without_arguments_an_op_is_drawn_as_in_its_picture(capsys):
+    _, out, _ = show(capsys, "attention", "PaleAttention")
+    assert out.startswith("PaleAttention(pale=4")
+    assert "It sees 112 of 256 tokens." in out
+
+
 def test_a_query_that_does_not_see_itself_is_marked_so(capsys):
     _, out, _ = show(capsys, "attention", "Nothing", "--height", "2", "--width", "2", "--query", "0,1")
     assert out.splitlines()[1].rstrip() == ". o"

@@ -12,6 +12,7 @@ from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.overlay import lay_over
 from vitcli.show.attention import OpToShow, TokenMap, draw_each, draw_overview, show_op
 from vitcli.show.build import find_op, settable
+from vitcli.show.gallery import drawn_with
 
 ENDINGS = (".png", ".svg")
 SETTINGS = {
@@ -50,7 +51,8 @@ def main(words: list[str]) -> int:
 
 def _show_one(op: type[nn.Module], settings: dict[str, Any]) -> None:
     path = None if settings["out"] is None else _picture_path(settings["out"])
-    show_op(OpToShow(op, settings["init"]), _token_map(settings), path)
+    arguments = settings["init"] or (drawn_with(op) if settings["channels"] == SETTINGS["channels"].default else {})
+    show_op(OpToShow(op, arguments), _token_map(settings), path)
     if path is not None:
         print(f"Picture: {path}")
 

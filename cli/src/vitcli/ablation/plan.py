@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from vitcli.ablation.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
-from vitcli.ablation.check_metric import refuse_metric, refuse_unscored
+from vitcli.ablation.checks.metric import refuse_metric, refuse_unscored
+from vitcli.ablation.checks.trainer import refuse_debug_run
 from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
 from vitcli.ablation.draft import Draft, resolve_arms
 from vitcli.ablation.identity import identity
@@ -42,6 +43,7 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
     counter = CostCounter()
     costs = {}
     for arm, config in configs.items():
+        refuse_debug_run(config["trainer"], draft.places[arm])
         refuse_unscored(config, draft.places[arm])
         changed = difference(configs[spec.baseline], config)
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])

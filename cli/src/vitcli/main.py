@@ -27,8 +27,8 @@ COMMANDS = {
     ),
     "plan": Command(
         "plan:main",
-        "FILE [--format table|json]",
-        "show what fit would run: arms, differences, costs, finished trials; nothing is trained",
+        "FILE [--format table|json] [--quick]",
+        "show what fit would run: arms, differences, costs, finished trials; try each arm on a batch unless --quick",
     ),
     "speed": Command(
         "speed:main",

@@ -48,13 +48,15 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
         changed = difference(configs[spec.baseline], config)
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])
         costs[arm] = _cost(counter, config, spec.launcher_name, draft.places[arm])
-    refuse_metric(spec.metric.name, _on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
+    refuse_metric(spec.metric.name, on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
     configs, measured = _with_budget(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
     arms = {}
     steps = _steps(configs) if (draft.directory / SPEED).is_file() else {}
     for arm, config in configs.items():
         changed = gather_stages(difference(configs[spec.baseline], config), config)
-        arms[arm] = PlannedArm(config, identity(config), changed, **costs[arm], steps=steps.get(arm))
+        arms[arm] = PlannedArm(
+            config, identity(config), changed, **costs[arm], steps=steps.get(arm), place=draft.places[arm]
+        )
     for arm, identity_then in measured.items():
         if arm in arms:
             refuse_other_speed(arm, identity_then, arms[arm].id, draft.directory / SPEED, draft.file)
@@ -105,11 +107,11 @@ def _with_epochs(config: dict[str, Any], epochs: int) -> dict[str, Any]:
 
 def _cost(counter: CostCounter, config: dict[str, Any], launcher: str, place: str) -> dict[str, int]:
     try:
-        return counter.checked(_on_this_machine(config, launcher), place)
+        return counter.checked(on_this_machine(config, launcher), place)
     except ConfigError as error:
         if launcher != "local" or config["trainer"]["accelerator"] not in ACCELERATORS:
             raise
-        counter.checked(_on_this_machine(config, "any"), place)  # raises if something else is wrong
+        counter.checked(on_this_machine(config, "any"), place)  # raises if something else is wrong
         raise ConfigError(
             f"{str(error).rstrip('.')}: trainer.accelerator is {config['trainer']['accelerator']!r} and trainer.devices "
             f"{config['trainer']['devices']!r}, which this machine does not have; change them, or plan for other machines "
@@ -117,7 +119,7 @@ def _cost(counter: CostCounter, config: dict[str, Any], launcher: str, place: st
         ) from error
 
 
-def _on_this_machine(config: dict[str, Any], launcher: str) -> dict[str, Any]:
+def on_this_machine(config: dict[str, Any], launcher: str) -> dict[str, Any]:
     """Return the configuration with a trainer that can be built here, if its trials run on other machines."""
     if launcher == "local":
         return config
@@ -131,7 +133,7 @@ def _steps(configs: Mapping[str, dict[str, Any]]) -> dict[str, int | None]:
     for arm, config in configs.items():
         key = json.dumps([config["data"], config["trainer"]["limit_train_batches"]], sort_keys=True)
         if key not in known:
-            known[key] = _epoch_steps(_on_this_machine(config, "any"))
+            known[key] = _epoch_steps(on_this_machine(config, "any"))
         found[arm] = known[key]
     return found
 

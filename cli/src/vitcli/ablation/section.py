@@ -93,9 +93,9 @@ def _refuse_twice(values: Mapping[str, Any], place: str) -> None:
     for key, value in values.items():
         name, *names = str(key).split(".")
         for owner, change in _changes(names, value, DEPTH[name]) if name in DEPTH else ():
-            changes.setdefault(f"ablation.{name}.{'.'.join(owner)}", []).append(change)
-    for owner, found in changes.items():
-        refuse_twice(found, f"{place}: {owner}")
+            changes.setdefault(".".join((name, *owner)), []).append(change)
+    for owned, found in changes.items():
+        refuse_twice(found, f"{place}: ablation.{owned}")
 
 
 def _changes(names: list[str], value: Any, depth: int) -> Iterator[tuple[list[str], Mapping[str, Any]]]:

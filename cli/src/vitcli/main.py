@@ -65,10 +65,14 @@ COMMANDS = {
     ),
     "plan": Command(
         "plan:main",
-        "FILE [--format table|json]",
-        "show what fit would run: arms, differences, costs, finished trials; nothing is trained",
+        "FILE [--format table|json] [--quick]",
+        "show what fit would run: arms, differences, costs, finished trials; try each arm on one batch",
         "vitcli plan ablations/localvit_act.yaml --ablation.seeds 3",
-        (("--format FORM", "table (default) or json"), ("--KEY VALUE", "set one key, as in fit")),
+        (
+            ("--format FORM", "table (default) or json"),
+            ("--quick", "leave out the rehearsal, which trains each arm on one batch and tests it on one"),
+            ("--KEY VALUE", "set one key, as in fit"),
+        ),
     ),
     "speed": Command(
         "speed:main",

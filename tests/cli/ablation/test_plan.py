@@ -341,7 +341,7 @@ def test_arms_see_the_same_batches_in_every_epoch_for_any_number_of_workers(path
 def test_the_levels_of_factors_and_the_budget_are_part_of_the_plan(tmp_path):
     factors = {
         "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},
-        "lr": {3: {}, 1: {"model.optimizer.lr": 1e-3}},
+        "lr": {3: {}, 1: {"model.optimizer.lr": 2e-3}},
     }
     section = {"seeds": 2, "factors": factors, "arms": {"wide": {"model.backbone.width": 24}}}
     plan = plan_of(write(tmp_path / "grid.yaml", PLAIN, ablation=section))

@@ -22,6 +22,10 @@ pytestmark = LIGHTNING
 
 EPOCHS = 3
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.7}}
+PATIENCE = {
+    "class_path": "lightning.pytorch.callbacks.EarlyStopping",
+    "init_args": {"monitor": "val/loss", "min_delta": 100.0, "patience": 1},
+}
 ID = "0123456789abcdef"
 
 
@@ -56,6 +60,13 @@ class Dying(Callback):
     def end(self, here):
         if here == self.at:
             raise SystemExit
+
+
+class Stops(Callback):
+    """Ends the training in the middle of its second epoch, as a limit of time does."""
+
+    def on_train_batch_end(self, trainer, *arguments):
+        trainer.should_stop = trainer.current_epoch == 1
 
 
 def resolved(folder, **changes):
@@ -95,6 +106,7 @@ CASES = {
     "dropout, a schedule by epochs": ({"model": {"class_path": f"{__name__}.ByEpoch"}}, (WITHIN,)),
     "validation after every second epoch": ({"trainer": {"check_val_every_n_epoch": 2}}, (WITHIN,)),
     "accumulated gradients": ({"trainer": {"accumulate_grad_batches": 2}}, (WITHIN,)),
+    "an early end": ({"trainer": {"callbacks": [PATIENCE]}}, (Dying(2),)),
 }
 SELDOM = ("validation after every second epoch", "accumulated gradients")
 
@@ -112,6 +124,14 @@ def test_a_continued_training_has_the_bits_of_an_uninterrupted_one(case, tmp_pat
         assert (here / "metrics.csv").read_bytes() == (there / "metrics.csv").read_bytes()
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
             assert same(final(here)[part], final(there)[part])
+
+
+@pytest.mark.parametrize("trainer", [{"callbacks": [PATIENCE]}, {"callbacks": [f"{__name__}.Stops"]}, {"max_steps": 3}])
+def test_a_training_that_its_configuration_ends_early_is_scored(trainer, tmp_path):
+    result = train(resolved(tmp_path, trainer=trainer), tmp_path / "run")
+    assert set(result["metrics"]) == {"test/loss", "test/acc1", "test/acc5"}
+    assert 0 < result["epochs"] < EPOCHS
+    assert result["ended_early"] == ("max_steps" not in trainer)
 
 
 def same(one, other):

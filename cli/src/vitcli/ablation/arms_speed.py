@@ -37,7 +37,7 @@ def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any]]:
     if timed:  # the epochs of all arms follow from these measurements, so all arms are measured, with equal epochs
         arguments.overrides |= {"ablation.budget": "epochs", "ablation.only": [], "ablation.exclude": []}
     start_server()
-    plan = plan_in_worker(arguments)
+    plan = plan_in_worker(arguments, "quick")
     try:
         plan.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

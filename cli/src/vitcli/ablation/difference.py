@@ -54,7 +54,7 @@ def refuse_undeclared(changed: dict[str, list[Any]], arms: Iterable[Mapping[str,
     Raises:
         ConfigError: A difference is not declared.
     """
-    declared = [names for arm in arms for names in _declared(arm)]
+    declared = [names for arm in arms for names, _ in declared_keys(arm)]
     for key, (old, new) in changed.items():
         names = key.split(".")
         of_stage = [name for name in names if name != "alternate"]  # a change of a stage also changes its second blocks
@@ -64,15 +64,18 @@ def refuse_undeclared(changed: dict[str, list[Any]], arms: Iterable[Mapping[str,
             )
 
 
-def _declared(change: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the names on the way to each value that an arm sets, by their present names; a part counts as one value."""
+def declared_keys(change: Mapping[str, Any], above: Sequence[str] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each value that an arm sets: the names on the way to it, by their present names, and its key as it is written.
+
+    A part counts as one value. Spellings of one key give the same names: ``model.init_args.width`` and ``model: {width: 8}``.
+    """
     for key, value in change.items():
-        written = str(key).removesuffix("+").split(".")
-        names = (*above, *(RENAMED.get(name, name) for name in written if name not in ("init_args", "class_path")))
+        written = [*above, *str(key).split(".")]
         if isinstance(value, Mapping) and value and "class_path" not in value:
-            yield from _declared(value, names)
+            yield from declared_keys(value, written)
         else:
-            yield names
+            names = (name.removesuffix("+") for name in written if name not in ("init_args", "class_path"))
+            yield tuple(RENAMED.get(name, name) for name in names), ".".join(written)
 
 
 def _covers(declared: Sequence[str], changed: Sequence[str]) -> bool:

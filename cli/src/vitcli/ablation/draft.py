@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vitcli.ablation.checks.idle_arms import refuse_equal, refuse_overwritten
 from vitcli.ablation.section import read_spec
 from vitcli.ablation.spec import AblationSpec, ablation_name
 from vitcli.config.command_line import Arguments
@@ -48,7 +49,7 @@ def resolve_arms(arguments: Arguments) -> Draft:
     """Resolve the configuration of every arm; no model is built.
 
     Raises:
-        ConfigError: Something in the files, an arm or on the command line is wrong.
+        ConfigError: Something in the files, an arm or on the command line is wrong, or two arms compute the same.
     """
     spec, places = read_spec(arguments.ablation_sections(), arguments.place)
     base = base_config(arguments)
@@ -56,17 +57,20 @@ def resolve_arms(arguments: Arguments) -> Draft:
     base.setdefault("trainer", {}).update(enable_progress_bar=False, enable_model_summary=False)
     made = places.get("factors", arguments.place)  # the place of arms that follow from factors
     named = {arm: f"{places.get(f'arms.{arm}', made)}, arm {arm}" for arm in spec.arms}
+    configs = {arm: _resolved(base, change, named[arm]) for arm, change in spec.arms.items()}
+    refuse_equal(configs, spec.baseline, named)
     return Draft(
         spec,
         arguments.place,
         places.get("budget", arguments.place),
         places.get("metric", arguments.place),
-        {arm: _resolved(base, change, named[arm]) for arm, change in spec.arms.items()},
+        configs,
         named,
     )
 
 
 def _resolved(base: Mapping[str, Any], change: Mapping[str, Any], place: str) -> dict[str, Any]:
+    refuse_overwritten(change, place)
     config = copy.deepcopy(dict(base))
     lay_over(config, schema(), change, place)
     return resolve(config, place)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from vitcli.ablation.difference import declared_keys
 from vitcli.config.errors import ConfigError, alike, nearest
 
 DESIGNS = ("grid", "one_at_a_time")
@@ -71,7 +72,7 @@ def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any
             f"{place}: ablation.factors is {factors!r}; expected factors, each a name and its levels, "
             "each a name and the keys that it changes."
         )
-    owner: dict[str, str] = {}
+    owner: dict[tuple[str, ...], str] = {}
     checked: dict[str, dict[str, dict[str, Any]]] = {}
     for factor, levels in factors.items():
         if not isinstance(levels, Mapping) or not levels:
@@ -95,11 +96,11 @@ def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any
                     f"{place}: ablation.factors.{factor}.{level} is {change!r}; "
                     "expected keys and the values that the level gives them."
                 )
-            for key in change or {}:
-                if owner.setdefault(str(key), str(factor)) != str(factor):
+            for names, key in declared_keys(change or {}):
+                if owner.setdefault(names, str(factor)) != str(factor):
                     raise ConfigError(
                         f"{place}: ablation.factors.{factor}.{level} changes {key}, "
-                        f"which factor {owner[str(key)]} changes too."
+                        f"which factor {owner[names]} changes too."
                     )
         checked[str(factor)] = {str(level): dict(change or {}) for level, change in levels.items()}
     return checked

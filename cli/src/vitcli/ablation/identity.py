@@ -2,28 +2,34 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from vitcli.ablation.difference import flat
 
-NO_IDENTITY = (
+NO_RESULT = (
     "seed_everything",
     "runs",
-    "data.root",
     "data.seed",
     "data.workers",
-    "trainer.accelerator",
     "trainer.barebones",
     "trainer.default_root_dir",
-    "trainer.devices",
     "trainer.enable_autolog_hparams",
     "trainer.enable_checkpointing",
     "trainer.enable_model_summary",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
     "trainer.logger",
-    "trainer.num_nodes",
     "trainer.profiler",
+)
+"""Entries that change no result; seeds are among them, since every arm is trained with the same ones."""
+
+NO_IDENTITY = (
+    *NO_RESULT,
+    "data.root",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
     "trainer.strategy",
 )
 """Entries that say where and how something runs, not what it computes: they are left out of the hash."""
@@ -43,7 +49,7 @@ def identity(config: dict[str, Any]) -> str:
     kept = {
         _hashed_key(key): HASHED_AS.get(value, value) if isinstance(value, str) else value
         for key, value in flat(config).items()
-        if not any(_within(key, entry) for entry in NO_IDENTITY)
+        if not is_below(key, NO_IDENTITY)
     }
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -52,5 +58,6 @@ def _hashed_key(key: str) -> str:
     return ".".join(HASHED_AS.get(name, name) for name in key.split("."))
 
 
-def _within(key: str, entry: str) -> bool:
-    return key == entry or key.startswith(entry + ".")
+def is_below(key: str, entries: Iterable[str]) -> bool:
+    """Whether a dotted key is one of some entries, or lies below one."""
+    return any(key == entry or key.startswith(f"{entry}.") for entry in entries)

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from vitcli.ablation.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
-from vitcli.ablation.check_metric import refuse_metric, refuse_unscored
+from vitcli.ablation.checks.metric import refuse_metric, refuse_unscored
+from vitcli.ablation.checks.trainer import refuse_debug_run
 from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
 from vitcli.ablation.draft import Draft, resolve_arms
 from vitcli.ablation.identity import identity
@@ -42,17 +43,20 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
     counter = CostCounter()
     costs = {}
     for arm, config in configs.items():
+        refuse_debug_run(config["trainer"], draft.places[arm])
         refuse_unscored(config, draft.places[arm])
         changed = difference(configs[spec.baseline], config)
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])
         costs[arm] = _cost(counter, config, spec.launcher_name, draft.places[arm])
-    refuse_metric(spec.metric.name, _on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
+    refuse_metric(spec.metric.name, on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
     configs, measured = _with_budget(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
     arms = {}
     steps = _steps(configs) if (draft.directory / SPEED).is_file() else {}
     for arm, config in configs.items():
         changed = gather_stages(difference(configs[spec.baseline], config), config)
-        arms[arm] = PlannedArm(config, identity(config), changed, **costs[arm], steps=steps.get(arm))
+        arms[arm] = PlannedArm(
+            config, identity(config), changed, **costs[arm], steps=steps.get(arm), place=draft.places[arm]
+        )
     for arm, identity_then in measured.items():
         if arm in arms:
             refuse_other_speed(arm, identity_then, arms[arm].id, draft.directory / SPEED, draft.file)
@@ -103,11 +107,11 @@ def _with_epochs(config: dict[str, Any], epochs: int) -> dict[str, Any]:
 
 def _cost(counter: CostCounter, config: dict[str, Any], launcher: str, place: str) -> dict[str, int]:
     try:
-        return counter.checked(_on_this_machine(config, launcher), place)
+        return counter.checked(on_this_machine(config, launcher), place)
     except ConfigError as error:
         if launcher != "local" or config["trainer"]["accelerator"] not in ACCELERATORS:
             raise
-        counter.checked(_on_this_machine(config, "any"), place)  # raises if something else is wrong
+        counter.checked(on_this_machine(config, "any"), place)  # raises if something else is wrong
         raise ConfigError(
             f"{str(error).rstrip('.')}: trainer.accelerator is {config['trainer']['accelerator']!r} and trainer.devices "
             f"{config['trainer']['devices']!r}, which this machine does not have; change them, or plan for other machines "
@@ -115,7 +119,7 @@ def _cost(counter: CostCounter, config: dict[str, Any], launcher: str, place: st
         ) from error
 
 
-def _on_this_machine(config: dict[str, Any], launcher: str) -> dict[str, Any]:
+def on_this_machine(config: dict[str, Any], launcher: str) -> dict[str, Any]:
     """Return the configuration with a trainer that can be built here, if its trials run on other machines."""
     if launcher == "local":
         return config
@@ -129,7 +133,7 @@ def _steps(configs: Mapping[str, dict[str, Any]]) -> dict[str, int | None]:
     for arm, config in configs.items():
         key = json.dumps([config["data"], config["trainer"]["limit_train_batches"]], sort_keys=True)
         if key not in known:
-            known[key] = _epoch_steps(_on_this_machine(config, "any"))
+            known[key] = _epoch_steps(on_this_machine(config, "any"))
         found[arm] = known[key]
     return found
 

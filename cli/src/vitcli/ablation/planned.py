@@ -22,6 +22,7 @@ class PlannedArm:
         parameters: Number of parameters of the model.
         macs: Multiply-adds for one image.
         steps: Training steps in an epoch; None if unknown, or if no estimate needs it.
+        place: The file that sets it and its name, for messages.
     """
 
     config: dict[str, Any]
@@ -30,6 +31,7 @@ class PlannedArm:
     parameters: int
     macs: int
     steps: int | None = None
+    place: str = ""
 
 
 def device_count(trainer: dict[str, Any]) -> int:

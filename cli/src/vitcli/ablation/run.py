@@ -17,7 +17,7 @@ from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end
 from vitcli.ablation.worker import plan_in_worker, start_server
-from vitcli.config.command_line import Arguments
+from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.records.ablation import ABLATION, Ablation, Arm, Metric, load, record_report, save
 from vitcli.records.conditions import Budget
@@ -60,12 +60,13 @@ class Outcome:
     waiting: list[Key]
 
 
-def run_ablation(arguments: Arguments, command: str) -> int:
+def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
     """Plan, run the trials that are not done, and write the report.
 
     Args:
         arguments: Files and overrides.
         command: The command that the user typed, for the record.
+        planning: Whether arms of which no trial has begun are rehearsed.
 
     Returns:
         Exit code: 0 if every trial is done, 1 if one failed, 130 after Ctrl-C.
@@ -75,8 +76,8 @@ def run_ablation(arguments: Arguments, command: str) -> int:
     """
     console = Console()
     start_server()
-    with console.status("importing and planning ..."):
-        plan = plan_in_worker(arguments)
+    with console.status("importing and planning ...") as status:
+        plan = plan_in_worker(arguments, planning, status.update)
     trials = _in_order(plan)
     launcher = make_launcher(plan)
     with directory_lock(plan.directory), explain_write_errors(plan.directory):

@@ -1,10 +1,11 @@
 """Reading the ``ablation`` section: those of all files and of the command line, merged and checked, become one spec."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import vitcli
+from vitcli.ablation.checks.idle_arms import refuse_twice
 from vitcli.ablation.factors import FOLDER_NAME, expand_factors, is_folder_name
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planned import Plan
@@ -55,6 +56,7 @@ def read_spec(sections: Sequence[tuple[str, Any]], place: str) -> tuple[Ablation
     for at, values in sections:
         if not isinstance(values, Mapping):
             raise ConfigError(f"{at}: ablation is {values!r}; expected a section with baseline and arms.")
+        _refuse_twice(values, at)
         for key, value in values.items():
             name, _, inner = str(key).partition(".")
             places[name.removesuffix("+")] = at
@@ -83,6 +85,28 @@ def _merge(old: Any, names: list[str], value: Any, depth: int) -> Any:
     if not isinstance(value, Mapping):
         return value
     return {**before, **{name: _merge(before.get(name), [], inner, depth - 1) for name, inner in value.items()}}
+
+
+def _refuse_twice(values: Mapping[str, Any], place: str) -> None:
+    """Stop if a section sets one key of an arm, or of a factor's level, in two spellings."""
+    changes: dict[str, list[Mapping[str, Any]]] = {}
+    for key, value in values.items():
+        name, *names = str(key).split(".")
+        for owner, change in _changes(names, value, DEPTH[name]) if name in DEPTH else ():
+            changes.setdefault(".".join((name, *owner)), []).append(change)
+    for owned, found in changes.items():
+        refuse_twice(found, f"{place}: ablation.{owned}")
+
+
+def _changes(names: list[str], value: Any, depth: int) -> Iterator[tuple[list[str], Mapping[str, Any]]]:
+    """Yield what a section sets in each arm (depth 1) or level (depth 2), with the names on the way to it."""
+    if len(names) > depth:
+        yield names[:depth], {".".join(names[depth:]): value}
+    elif isinstance(value, Mapping) and len(names) == depth:
+        yield names, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _changes([*names, str(name)], inner, depth)
 
 
 def _lay(section: dict[str, Any], name: str, inner: str, value: Any, place: str) -> None:

@@ -8,21 +8,26 @@ from rich.table import Table
 
 from vitcli.ablation.plan_summary import plan_summary
 from vitcli.ablation.worker import plan_in_worker, start_server
-from vitcli.config.command_line import Arguments
+from vitcli.config.command_line import Arguments, Planning
 from vitcli.report import short_keys, short_values
 
 FORMS = ("table", "json")
 EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds"}
 
 
-def show_plan(arguments: Arguments, form: str) -> None:
+def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
     """Plan and print; nothing is written.
+
+    Args:
+        arguments: Files and overrides.
+        form: ``table`` or ``json``.
+        planning: Whether arms are rehearsed.
 
     Raises:
         ConfigError: The input is bad.
     """
     start_server()
-    found = plan_summary(plan_in_worker(arguments), " --config ".join(arguments.files))
+    found = plan_summary(plan_in_worker(arguments, planning), " --config ".join(arguments.files))
     if form == "json":
         print(json.dumps(found, indent=2))
         return

@@ -37,6 +37,13 @@ def is_failed(plan: Plan, arm: str, seed: int) -> bool:
     return status == "failed" and not cause.startswith(INTERRUPTED)
 
 
+def is_begun(plan: Plan, arm: str) -> bool:
+    """Whether a trial of exactly this configuration of an arm has begun, by which the arm is known to train."""
+    places = (plan.trial_directory(arm, seed) for seed in plan.seeds_of(arm))
+    records = (read_json(place / name) or {} for place in places for name in (BEGUN, RESULT))
+    return any(record.get("id") == plan.arms[arm].id for record in records)
+
+
 def make_room(plan: Plan, arm: str, seed: int) -> None:
     """Prepare a trial's directory. The files of an earlier try of the same trial stay, since the trial continues from them.
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vitcli.ablation.planned import device_count
-from vitcli.ablation.state import LOG
-from vitcli.config.command_line import Arguments
+from vitcli.ablation.state import LOG, is_begun
+from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import write_json
 
@@ -74,18 +74,25 @@ def start_server() -> None:
         signal.signal(signal.SIGINT, handler)
 
 
-def plan_in_worker(arguments: Arguments) -> "Plan":
+def plan_in_worker(arguments: Arguments, planning: Planning, tell: Callable[[str], object] = str) -> "Plan":
     """Make the plan in a forked process, so that the runner itself need not import torch.
 
+    Args:
+        arguments: Files and overrides.
+        planning: Whether the chosen arms of which no trial has begun are rehearsed; see ``checks.rehearsal``.
+        tell: Called with what is being done.
+
     Raises:
-        ConfigError: The input is bad.
+        ConfigError: The input is bad, or an arm cannot be trained or tested.
     """
-    worker = Worker(_plan, arguments)
+    worker, rehearsing = Worker(_plan, arguments, planning), ""
     try:
-        answer = worker.receive()
+        while isinstance(answer := worker.receive(), str):
+            rehearsing = answer
+            tell(f"rehearsing {rehearsing} ...")
     except EOFError:
         worker.process.join()
-        raise RuntimeError(f"The process that plans ended with exit code {worker.process.exitcode}.") from None
+        raise _died(rehearsing, worker.process.exitcode) from None
     finally:
         worker.stop()
     if isinstance(answer, ConfigError):
@@ -94,13 +101,35 @@ def plan_in_worker(arguments: Arguments) -> "Plan":
     return plan
 
 
-def _plan(connection: Connection, arguments: Arguments) -> None:
+def _died(rehearsing: str, exit_code: int) -> Exception:
+    """Return the error for a process that ended while it planned, or while it rehearsed an arm."""
+    if not rehearsing:
+        return RuntimeError(f"The process that plans ended with exit code {exit_code}.")
+    how = f"signal {-exit_code} ({signal.strsignal(-exit_code)})" if exit_code < 0 else f"exit code {exit_code}"
+    return ConfigError(
+        f"{rehearsing}: the process ended with {how} in a rehearsal of one batch; --quick plans without rehearsals."
+    )
+
+
+def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> None:
+    from vitcli.ablation.checks.rehearsal import rehearse
     from vitcli.ablation.plan import make_plan
 
     try:
-        connection.send(make_plan(arguments))
+        plan = make_plan(arguments)
+        if planning == "rehearsed":
+            _silence()
+            rehearse(plan, [arm for arm in plan.spec.chosen if not is_begun(plan, arm)], connection.send)
+        connection.send(plan)
     except ConfigError as error:
         connection.send(error)
+
+
+def _silence() -> None:
+    """Send what this process prints nowhere: a trial prints it again, into its log."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) -> None:

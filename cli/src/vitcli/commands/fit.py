@@ -2,7 +2,7 @@
 
 import shlex
 
-from vitcli.config.command_line import parse_run
+from vitcli.config.command_line import parse_run, take_planning
 
 
 def main(words: list[str]) -> int:
@@ -14,11 +14,13 @@ def main(words: list[str]) -> int:
     Raises:
         ConfigError: The input is bad, or a directory cannot be written.
     """
-    arguments = parse_run("fit", words)
+    rest = list(words)
+    planning = take_planning(rest)
+    arguments = parse_run("fit", rest)
     if arguments.ablation_sections() and "print_config" not in arguments.show:
         from vitcli.ablation.run import run_ablation
 
-        return run_ablation(arguments, shlex.join(["vitcli", "fit", *words]))
+        return run_ablation(arguments, shlex.join(["vitcli", "fit", *words]), planning)
     from vitcli.training.plain_run import run
 
     return run("fit", arguments)

@@ -1,7 +1,7 @@
 """``vitcli plan FILE``: what an ablation would run, without training."""
 
 from vitcli.ablation.show_plan import FORMS, show_plan
-from vitcli.config.command_line import parse_ablation_file, take_format
+from vitcli.config.command_line import parse_ablation_file, take_format, take_planning
 
 
 def main(words: list[str]) -> int:
@@ -14,6 +14,7 @@ def main(words: list[str]) -> int:
         ConfigError: The input is bad.
     """
     rest = list(words)
+    planning = take_planning(rest)
     form = take_format(rest, FORMS)
-    show_plan(parse_ablation_file("plan", rest), form)
+    show_plan(parse_ablation_file("plan", rest), form, planning)
     return 0

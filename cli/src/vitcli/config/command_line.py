@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from vitcli.config.errors import ConfigError
 from vitcli.config.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
+QUICK = "--quick"
+Planning = Literal["quick", "rehearsed"]
+"""Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
+
 LAUNCHER = "ablation.launcher.name"
 SHORT = {"retry": "ablation.retry", "launcher": LAUNCHER}
 """``--retry failed`` and ``--launcher ray`` are short for these keys; ``--launcher.X`` is short for ``--ablation.launcher.X``."""
@@ -139,6 +143,13 @@ def take_format(words: list[str], forms: Sequence[str]) -> str:
     if form not in forms:
         raise ConfigError(f"{COMMAND_LINE}: --format is {form!r}; expected {', '.join(forms)}.")
     return form
+
+
+def take_planning(words: list[str]) -> Planning:
+    """Remove ``--quick`` from the words, and return how they want an ablation to be planned."""
+    planning: Planning = "quick" if QUICK in words else "rehearsed"
+    words[:] = [word for word in words if word != QUICK]
+    return planning
 
 
 def _long(name: str) -> str:

@@ -32,6 +32,7 @@ def done_result(
     train_images: int,
     threads: int,
     provenance: Mapping[str, Any],
+    ended_early: bool = False,
 ) -> dict[str, Any]:
     """Return what is written about a training that reached its end; ``Trial`` describes the values."""
     return {
@@ -42,6 +43,7 @@ def done_result(
         "train_images": train_images,
         "threads": threads,
         "provenance": dict(provenance),
+        **({"ended_early": True} if ended_early else {}),
     }
 
 
@@ -114,6 +116,7 @@ class Trial:
         train_images: Images seen in training.
         threads: CPU threads it ran with.
         provenance: Which code, data and device made it; None if that was not recorded.
+        ended_early: Whether a callback of the configuration, such as EarlyStopping, ended the training before its last epoch.
         resumed: For each continuation, how many epochs were done before; empty if the trial was never interrupted.
         log: The last lines of the log, if the trial failed.
     """
@@ -129,6 +132,7 @@ class Trial:
     train_images: int = 0
     threads: int = 0
     provenance: Provenance | None = None
+    ended_early: bool = False
     resumed: tuple[int, ...] = ()
     log: tuple[str, ...] = ()
 
@@ -172,6 +176,7 @@ def read_trial(root: Path, arm: str, seed: int, id_: str, metric: str) -> Trial:
         train_images=int(result.get("train_images") or 0),
         threads=int(result.get("threads") or 0),
         provenance=read_provenance(result, path),
+        ended_early=bool(result.get("ended_early")),
         resumed=tuple(int(epoch) for epoch in get_optional(result, "resumed", list, path) or ()),
         log=tuple(str(line) for line in get_optional(result, "log", list, path) or ()),
     )

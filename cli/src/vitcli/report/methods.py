@@ -7,6 +7,7 @@ from vitcli.records.ablation import Ablation
 from vitcli.records.speed import SPEED
 from vitcli.records.trial import Trial
 from vitcli.report.blocks import Code
+from vitcli.report.early_ends import unequal_budget
 from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, join_words
 
 _EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds spent in training"}
@@ -90,6 +91,8 @@ def _reports(ablation: Ablation) -> str:
 
 
 def _budget(ablation: Ablation) -> str:
+    if unequal := unequal_budget(ablation):
+        return unequal
     if ablation.budget is None:
         return ""
     by_epochs: dict[int, list[str]] = defaultdict(list)

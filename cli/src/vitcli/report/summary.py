@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vitcli.records.ablation import Ablation, Arm, Metric
 from vitcli.records.speed import ArmSpeed
+from vitcli.report.early_ends import unequal_budget
 from vitcli.report.mixed_conditions import mixed_conditions
 from vitcli.report.verdicts import Verdicts, verdicts
 from vitcli.statistics.against_baseline import Difference, Pairing
@@ -103,7 +104,7 @@ def summarise(ablation: Ablation) -> Summary:
         margin=ablation.margin,
         verdicts=found,
         rows=tuple(_row(ablation, arm, found) for arm in ablation.arms),
-        warnings=mixed_conditions(ablation),
+        warnings=(*mixed_conditions(ablation), *filter(None, [unequal_budget(ablation)])),
     )
 
 

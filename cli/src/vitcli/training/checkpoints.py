@@ -42,6 +42,7 @@ class LastCheckpoint(ModelCheckpoint):
         super().__init__(directory, DRAFT, save_top_k=1, enable_version_counter=False, save_on_train_epoch_end=True)
         self.draft, self.path = Path(directory) / f"{DRAFT}.ckpt", Path(directory) / LAST
         self.metrics: dict[str, float] = {}
+        self.stopped = False
         self.earlier, self.started = earlier, time.perf_counter()
 
     @property
@@ -58,7 +59,11 @@ class LastCheckpoint(ModelCheckpoint):
         self._commit(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the epoch's metrics and save."""
+        """Note the epoch's metrics, and whether a callback has ended the training, and save."""
+        enough = trainer.current_epoch + 1 >= (trainer.min_epochs or 0) and trainer.global_step >= (
+            trainer.min_steps or 0
+        )
+        self.stopped = trainer.should_stop and enough
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         super().on_train_epoch_end(trainer, pl_module)
 
@@ -70,7 +75,7 @@ class LastCheckpoint(ModelCheckpoint):
     def state_dict(self) -> dict[str, Any]:
         """Return the state that is saved in the checkpoint."""
         seconds = self.earlier + time.perf_counter() - self.started
-        return {**super().state_dict(), "seconds": seconds, "metrics": self.metrics}
+        return {**super().state_dict(), "seconds": seconds, "metrics": self.metrics, "stopped": self.stopped}
 
     def _commit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero and self.draft.exists():
@@ -91,6 +96,7 @@ class Saved:
         seconds: Time spent in training over all tries, without the time between a try's last checkpoint and its end.
         metrics: Metrics of the last epoch.
         loops: Lightning's counters of epochs and batches.
+        stopped: Whether a callback of the configuration ended the training, such as EarlyStopping or a limit of time.
     """
 
     path: Path | None
@@ -99,11 +105,12 @@ class Saved:
     seconds: float
     metrics: dict[str, float]
     loops: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
     def is_complete(self, trainer: dict[str, Any]) -> bool:
         """Whether the training is complete under these settings of the trainer."""
         epochs, steps = trainer["max_epochs"], trainer["max_steps"]
-        return (epochs is not None and 0 <= epochs <= self.epochs) or 0 <= steps <= self.steps
+        return self.stopped or (epochs is not None and 0 <= epochs <= self.epochs) or 0 <= steps <= self.steps
 
 
 def read_checkpoint(path: Path) -> Saved | None:
@@ -126,6 +133,7 @@ def read_checkpoint(path: Path) -> Saved | None:
             seconds=float(state["seconds"]),
             metrics={name: float(value) for name, value in state["metrics"].items()},
             loops=content["loops"]["fit_loop"],
+            stopped=bool(state.get("stopped")),
         )
     except UNREADABLE:
         return None

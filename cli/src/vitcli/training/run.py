@@ -76,11 +76,12 @@ def fit_and_test(
 
     Returns:
         ``metrics`` of the test, ``epochs`` trained, ``train_seconds`` spent in training, ``train_images`` seen in it,
-        ``threads``, and ``provenance``: the code, packages, data and device.
+        ``threads``, ``provenance``: the code, packages, data and device, and ``ended_early``: whether a callback of the
+        configuration ended the training before its last epoch.
 
     Raises:
         ArithmeticError: A metric is not finite.
-        RuntimeError: The training ended before its last epoch.
+        RuntimeError: The training made no step.
     """
     if is_first_rank():
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,8 +91,8 @@ def fit_and_test(
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device))
     with hide_expected_warnings():
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
-        if trainer.max_epochs and 0 <= trainer.max_epochs != reached.epochs:
-            raise RuntimeError(f"the training ended after epoch {reached.epochs} of {trainer.max_epochs}")
+        if reached.steps == 0 and 0 not in (trainer.max_epochs, trainer.max_steps):
+            raise RuntimeError("the training made no step")
         _refuse_non_finite(reached.metrics, reached.epochs)
         scores = _test(cli, reached)
     metrics = {name: float(value) for score in scores for name, value in score.items()}
@@ -104,6 +105,7 @@ def fit_and_test(
         "train_images": reached.steps * trainer.accumulate_grad_batches * trainer.world_size * batch_size,
         "threads": config["threads"],
         "provenance": made_by,
+        "ended_early": reached.stopped and trainer.max_epochs != reached.epochs,
     }
 
 
@@ -117,7 +119,7 @@ def _fit(cli: VitCLI, checkpoint: str | None, past: Saved | None) -> Saved:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint)
     seconds = (past.seconds if past else 0.0) + time.perf_counter() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics)
+    return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics, stopped=trainer.should_stop)
 
 
 def _test(cli: VitCLI, reached: Saved) -> list[Mapping[str, float]]:

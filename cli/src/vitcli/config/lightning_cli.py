@@ -112,6 +112,10 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     if threads is not None and threads < 1:
         raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
     checkpoint = config.get("ckpt_path")
-    if checkpoint and "://" not in checkpoint and not Path(checkpoint).is_file():
+    if checkpoint and "://" in checkpoint:
+        raise ConfigError(
+            f"{place}: ckpt_path is {checkpoint!r}; expected a file on this machine: download it and give its path."
+        )
+    if checkpoint and not Path(checkpoint).is_file():
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
     return complete(config, schema(), place)

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 import vitcore
+from vitcli.config.defaults import as_namespace
 from vitcli.config.entries import Entry, Origin, callable_entries, import_part
 from vitcli.config.errors import ConfigError, nearest
 
@@ -60,7 +61,10 @@ def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> n
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(op, "init")
     try:
-        built: nn.Module = parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init
+        checked = as_namespace({**supplied, **arguments}, callable_entries(op))
+        built: nn.Module = parser.instantiate(parser.parse_object({"init": checked})).init
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(f"command line: {error_sentence(error, op.__name__ + ' cannot be built')}") from error
     return built

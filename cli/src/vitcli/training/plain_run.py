@@ -62,7 +62,8 @@ def _evaluate(command: str, config: dict[str, Any], directory: Path) -> None:
         config["trainer"]["logger"] = False
     cli = prepare(config, directory)
     with hide_expected_warnings():
-        getattr(cli.trainer, command)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
+        run_split = getattr(cli.trainer, command)
+        run_split(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
 
 
 def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:

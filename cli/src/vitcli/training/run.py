@@ -116,7 +116,7 @@ def _fit(cli: VitCLI, checkpoint: str | None, past: Saved | None) -> Saved:
     if past:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=past.path, weights_only=True)
     else:
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint)
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     seconds = (past.seconds if past else 0.0) + time.perf_counter() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics, stopped=trainer.should_stop)

@@ -162,7 +162,11 @@ class Overlay:
         if not isinstance(given, Mapping):
             raise origin.error(f"has init_args {given!r}; expected keys and values.")
         found, old = import_part(class_path, entry.annotation, origin), data.get(name)
-        same = isinstance(old, dict) and "class_path" in old and import_part(old["class_path"], Any, origin) is found
+        same = (
+            isinstance(old, dict)
+            and "class_path" in old
+            and import_part(old["class_path"], entry.annotation, origin) is found
+        )
         kept = (old.get("init_args") or {}) if same else {}  # type: ignore[union-attr]
         data[name] = {"class_path": public_path(found), "init_args": kept}
         beside = {key: inner for key, inner in value.items() if key not in ("class_path", "init_args")}

@@ -39,14 +39,15 @@ class HeadRecord:
         labels[:, : h // 8] = 255
         return torch.from_numpy(labels)
 
-    def load(self, network: torch.nn.Module, rules: KeyRules) -> torch.nn.Module:
-        """Give a network the weights; every name is used and every weight filled."""
+    def load(self, network: torch.nn.Module, rules: KeyRules, prefix: str = "") -> torch.nn.Module:
+        """Give a network the weights; every name is used and every weight filled. ``prefix`` stands before the record's names."""
         network = network.double().eval()
-        state = goldenfill.make_state_dict(self.content, torch.float64)
+        weights = goldenfill.make_state_dict(self.content, torch.float64)
+        state = {prefix + name: value for name, value in weights.items()}
         network.load_state_dict(translate(state, rules, network))
         own = network.state_dict()
         renamed = {theirs: rules.rename(theirs, own) for theirs in state}
-        self.names = {theirs: pair[0] for theirs, pair in renamed.items() if pair is not None}
+        self.names = {theirs.removeprefix(prefix): pair[0] for theirs, pair in renamed.items() if pair is not None}
         return network
 
     def assert_parameters(self, network: torch.nn.Module) -> None:

@@ -4,8 +4,19 @@ They are written ``backbone.*``, ``neck.*``, ``decode_head.*``, ``auxiliary_head
 ``roi_head.*``. A set of rules is put together from the backbone's and those of the heads that a network has.
 """
 
+import dataclasses
+import math
+
+from torch import Tensor, nn
+
+from vitmodels import KeyRules
+
 Renames = tuple[tuple[str, str], ...]
 
+NOT_IN_A_BACKBONE = (r"\1", "stages.3.prefix")
+"""Our names of what a backbone lacks: the norm and the head, which keep their public names, and the class token."""
+
+MAP_NORMS: Renames = ((r"backbone\.norm(?P<stage>\d)\.(.+)", r"backbone.norms.{stage}.\2"),)
 FEATURE_PYRAMID: Renames = (
     (r"neck\.lateral_convs\.(\d)\.conv\.(.+)", r"pyramid.inner_blocks.\1.0.\2"),
     (r"neck\.fpn_convs\.(\d)\.conv\.(.+)", r"pyramid.layer_blocks.\1.0.\2"),
@@ -40,3 +51,32 @@ AUXILIARY_FCN: Renames = (
     (r"auxiliary_head\.convs\.0\.bn\.(.+)", r"auxiliary.convolution.1.\1"),
     (r"auxiliary_head\.conv_seg\.(.+)", r"auxiliary.classifier.1.\1"),
 )
+
+
+def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = ()) -> KeyRules:
+    """Return the rules for public checkpoints of a backbone with its heads.
+
+    A table of positions with an entry for a class token, which the public detectors keep and do not read, loses that entry.
+
+    Args:
+        classifier: The rules of the classifier that the backbone comes from.
+        norms: How the norms of the maps are called; ``MAP_NORMS`` or none.
+        heads: The rules of the heads.
+    """
+    backbone = [
+        (rf"backbone\.{theirs}", f"backbone.pyramid.{ours}")
+        for theirs, ours in classifier.renames
+        if ours not in NOT_IN_A_BACKBONE
+    ]
+
+    def transform(name: str, value: Tensor, model: nn.Module) -> Tensor:
+        if name.startswith("backbone.") and classifier.transform:
+            value = classifier.transform(name, value, model)
+        has_class_token = name.endswith(".position.table") and value.ndim == 3 and not _is_square(value.shape[1])
+        return value[:, 1:] if has_class_token else value
+
+    return dataclasses.replace(classifier, renames=(*norms, *backbone, *heads), transform=transform)
+
+
+def _is_square(number: int) -> bool:
+    return math.isqrt(number) ** 2 == number

@@ -98,7 +98,9 @@ def _imported(path: str) -> Any:
 def _documented(owner: Any) -> dict[str, str]:
     """Return argument -> description, of a function or of a class with its parents."""
     owners = reversed(inspect.getmro(owner)[:-1]) if inspect.isclass(owner) else [owner]
-    texts = [text for one in owners for text in (one.__doc__, getattr(one.__init__, "__doc__", "")) if text]
+    texts = [
+        text for one in owners for text in (one.__doc__, getattr(vars(one).get("__init__"), "__doc__", "")) if text
+    ]
     described = {
         one.arg_name: " ".join((one.description or "").split()) for text in texts for one in parse(text).params
     }

@@ -45,7 +45,7 @@ def common_directory(choose: Callable[[], Path], parent: Path) -> Path:
 
 def _by_torchrun(choose: Callable[[], Path], environment: Mapping[str, str]) -> Path:
     """Exchange the directory through the key-value store that torchrun serves to its processes."""
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     store = TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), is_master=False)
     key = f"vitcli/directory/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"

@@ -32,7 +32,7 @@ def test_speed_is_measured_written_and_printed_for_every_arm(tmp_path, monkeypat
 
 
 def test_a_wider_model_takes_more_memory_and_the_same_model_the_same(tmp_path):
-    arms = {"plain": {}, "same": {"trainer.max_epochs": 1}, "wider": WIDER}
+    arms = {"plain": {}, "same": {"trainer.max_epochs": 2}, "wider": WIDER}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation={**ABLATION, "arms": arms})
     plan = make_plan(parse_arguments(["--config", path]))
     found = measure({arm: plan.arms[arm].config for arm in arms}, {arm: plan.arms[arm].id for arm in arms}, rounds=1)

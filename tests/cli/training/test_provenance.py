@@ -1,11 +1,13 @@
 """What is recorded of the code, the packages, the data and the machine behind a result."""
 
 import hashlib
+import importlib
 import subprocess
 import sys
 
 import pytest
 
+from vitcli.training.own_code import own_code
 from vitcli.training.provenance import PACKAGES, code, packages, processor, provenance
 
 
@@ -68,10 +70,31 @@ def test_versions_are_those_of_python_and_of_every_package_that_results_depend_o
 
 
 def test_what_is_recorded_has_the_same_entries_everywhere():
-    recorded = provenance("ab" * 32, processor())
-    assert list(recorded) == ["commit", "dirty", "versions", "data", "device"]
+    recorded = provenance("ab" * 32, processor(), {})
+    assert list(recorded) == ["commit", "dirty", "versions", "code", "data", "device"]
     assert (recorded["data"], recorded["device"]) == ("ab" * 32, processor())
     assert processor()
+
+
+def test_a_package_of_the_user_s_own_is_recorded_by_the_commit_of_its_repository(file, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (file.parent / "__init__.py").touch()
+    (tmp_path / "single.py").write_text("class One: pass\n")
+    (file.parent / "part.py").write_text("class Part: pass\n")
+    git(tmp_path, "add", "package")
+    git(tmp_path, "commit", "--quiet", "--message", "two")
+    for name in ("package.part", "single"):
+        importlib.import_module(name)
+    try:
+        own = own_code(["package.part.Part", "single.One"])
+        versions = provenance(None, "", own)["versions"]
+        assert versions["package"] == git(tmp_path, "rev-parse", "HEAD").decode()[:10]
+        assert versions["single"].startswith("code ")
+        (file.parent / "part.py").write_text("class Part: x = 1\n")
+        assert provenance(None, "", own)["versions"]["package"].startswith(f"{versions['package']} with changes ")
+    finally:
+        for name in ("package.part", "package", "single"):
+            sys.modules.pop(name, None)
 
 
 def test_provenance_needs_no_torch():

@@ -128,7 +128,12 @@ def _measure_timed(
 ) -> dict[str, Any]:
     """Measure the arms that are new; return all arms with the identities that follow from their speeds, {} if none is new."""
     from vitcli.ablation.plan import timed_ids
+    from vitcli.config.defaults import as_namespace
+    from vitcli.config.lightning_cli import schema
     from vitcli.measure.speed import measure
+
+    for config in configs.values():
+        as_namespace(config, schema())  # imports the classes, whose code is part of an identity
 
     def ids_by_speed(arms: dict[str, dict[str, Any]]) -> dict[str, str]:
         seconds = {arm: 1 / one["train_images_per_second"] for arm, one in arms.items()}

@@ -1,4 +1,7 @@
-"""The identity of an arm: a hash of what its configuration computes, by which results of other runs are recognised as its own."""
+"""The identity of an arm: a hash of what its configuration and the user's own code compute.
+
+By it the results of earlier runs are recognised as those of an arm.
+"""
 
 import hashlib
 import json
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from vitcli.ablation.difference import flat
+from vitcli.training.own_code import own_code
 
 NO_RESULT = (
     "seed_everything",
@@ -54,10 +58,21 @@ def identity(config: dict[str, Any]) -> str:
     """Return the hash of what a resolved configuration computes, without paths, devices, loggers and the seed."""
     kept = {
         _hashed_key(key): HASHED_AS.get(value, value) if isinstance(value, str) else value
-        for key, value in flat(config).items()
-        if not is_below(key, NO_IDENTITY) and not _is_as_before(key, value)
+        for key, value in _computing(config).items()
+        if not _is_as_before(key, value)
     }
+    if code := code_of(config):
+        kept["code"] = code
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_of(config: dict[str, Any]) -> dict[str, str]:
+    """Return import path -> hash of the code, for the classes of the user's own that a resolved configuration computes with."""
+    return own_code(_computing(config).values())
+
+
+def _computing(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flat(config).items() if not is_below(key, NO_IDENTITY)}
 
 
 def _hashed_key(key: str) -> str:

@@ -13,7 +13,7 @@ from vitcli.ablation.checks.metric import refuse_metric, refuse_unscored
 from vitcli.ablation.checks.trainer import refuse_debug_run
 from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
 from vitcli.ablation.draft import Draft, resolve_arms
-from vitcli.ablation.identity import identity
+from vitcli.ablation.identity import code_of, identity
 from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
@@ -55,7 +55,13 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
     for arm, config in configs.items():
         changed = gather_stages(difference(configs[spec.baseline], config), config)
         arms[arm] = PlannedArm(
-            config, identity(config), changed, **costs[arm], steps=steps.get(arm), place=draft.places[arm]
+            config,
+            identity(config),
+            changed,
+            **costs[arm],
+            steps=steps.get(arm),
+            place=draft.places[arm],
+            code=code_of(config),
         )
     for arm, identity_then in measured.items():
         if arm in arms:

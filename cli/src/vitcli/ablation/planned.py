@@ -2,7 +2,8 @@
 
 import copy
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class PlannedArm:
         macs: Multiply-adds for one image.
         steps: Training steps in an epoch; None if unknown, or if no estimate needs it.
         place: The file that sets it and its name, for messages.
+        code: Import path -> hash of the code, for the classes of the user's own.
     """
 
     config: dict[str, Any]
@@ -32,6 +34,7 @@ class PlannedArm:
     macs: int
     steps: int | None = None
     place: str = ""
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 def device_count(trainer: dict[str, Any]) -> int:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import signal
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from vitcli.records.trial import RESULT, failed_result, read_result, result_end,
 BEGUN = "trial.json"
 """The file, written when a trial starts, that says which trial the directory belongs to and how often it was started."""
 LOG = "log.txt"
+SUPERSEDED = ".superseded"
+"""The folder of trials whose arm has changed since they were made."""
 LINES, WIDTH = 20, 400
 
 INTERRUPTED = "interrupted: "
@@ -44,6 +47,27 @@ def is_begun(plan: Plan, arm: str) -> bool:
     return any(record.get("id") == plan.arms[arm].id for record in records)
 
 
+def changed_code(plan: Plan, trials: Iterable[tuple[str, int]]) -> str:
+    """Return a sentence about the trials that run again because the user's own code has changed; empty if there are none."""
+    classes: dict[str, None] = {}
+    arms: dict[str, int] = {}
+    for arm, seed in trials:
+        result = read_result(plan.trial_directory(arm, seed)) or {}
+        then, now = (result.get("provenance") or {}).get("code") or {}, plan.arms[arm].code
+        changed = [path for path in now if path in then and then[path] != now[path]]
+        if changed and result.get("id") != plan.arms[arm].id:
+            classes |= dict.fromkeys(changed)
+            arms[arm] = arms.get(arm, 0) + 1
+    if not arms:
+        return ""
+    count = sum(arms.values())
+    trials_of = f"{count} trial{'' if count == 1 else 's'} of {', '.join(arms)}"
+    return (
+        f"The code of {', '.join(classes)} has changed since {trials_of} ended: they run again, and their old directories are "
+        f"moved to {plan.directory / SUPERSEDED}."
+    )
+
+
 def make_room(plan: Plan, arm: str, seed: int) -> None:
     """Prepare a trial's directory. The files of an earlier try of the same trial stay, since the trial continues from them.
 
@@ -60,7 +84,7 @@ def make_room(plan: Plan, arm: str, seed: int) -> None:
             left.unlink(missing_ok=True)
         return
     number = 1
-    while (aside := plan.directory / ".superseded" / arm / f"seed{seed}.{number}").exists():
+    while (aside := plan.directory / SUPERSEDED / arm / f"seed{seed}.{number}").exists():
         number += 1
     aside.parent.mkdir(parents=True, exist_ok=True)
     place.rename(aside)
@@ -98,9 +122,15 @@ def last_lines(path: Path) -> list[str]:
     return []
 
 
+class CodeChangedError(RuntimeError):
+    """The user's own code is not what it was when the ablation was planned."""
+
+
 def cause_of(error: BaseException) -> str:
     """Return the cause that is recorded for an exception."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    if isinstance(error, CodeChangedError):
+        return f"{INTERRUPTED}{error}"
     below: BaseException | None = error
     while below is not None:
         if isinstance(below, OSError) and below.errno in MACHINE:

@@ -5,14 +5,17 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from vitcli.ablation.state import BEGUN, cause_of, failure, now, starts
+from vitcli.ablation.identity import code_of
+from vitcli.ablation.state import BEGUN, CodeChangedError, cause_of, failure, now, starts
+from vitcli.config.defaults import as_namespace
+from vitcli.config.lightning_cli import schema
 from vitcli.records.json_files import write_json
 from vitcli.records.metrics import METRICS
 from vitcli.records.trial import RESULT, done_result, result_end, result_head
@@ -35,7 +38,13 @@ class _Report(Callback):
 
 
 def run_trial(
-    config: dict[str, Any], directory: Path, arm: str, seed: int, identity: str, tell: Callable[[int], None]
+    config: dict[str, Any],
+    directory: Path,
+    arm: str,
+    seed: int,
+    identity: str,
+    tell: Callable[[int], None],
+    code: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train and test one trial and write its result.json: done with metrics, or failed with the cause.
 
@@ -49,6 +58,7 @@ def run_trial(
         seed: Seed of the trial.
         identity: Identity (hash) of the arm's configuration.
         tell: Called with the number of epochs done, after each epoch.
+        code: The user's own code when the ablation was planned, see ``identity.code_of``; None if that is not to be checked.
 
     Returns:
         The content of result.json.
@@ -58,6 +68,7 @@ def run_trial(
     """
     head = result_head(arm, seed, identity)
     try:
+        _refuse_other_code(config, code)
         past = _start(directory, head)
         found = fit_and_test(config, directory, (_Report(tell),), past)
         result = {**head, **done_result(**found), **result_end(starts(directory)[1:], now())}
@@ -65,7 +76,7 @@ def run_trial(
         with contextlib.suppress(OSError):  # if the log cannot be written, the cause must still be recorded
             traceback.print_exc()
             sys.stderr.flush()
-        made_by = {"provenance": provenance(None, processor())}
+        made_by = {"provenance": provenance(None, processor(), code_of(config))}
         result = {**head, **failure(directory, cause_of(error)), **made_by}
     if is_first_rank():
         try:
@@ -73,6 +84,18 @@ def run_trial(
         except OSError:
             _exit_unrecorded()
     return result
+
+
+def _refuse_other_code(config: dict[str, Any], code: Mapping[str, str] | None) -> None:
+    """Stop if the user's own code was edited after the ablation was planned: the trial would count as one of the old code."""
+    if code is None:
+        return
+    as_namespace(config, schema())  # imports the classes
+    for path, found in code_of(config).items():
+        if code.get(path) != found:
+            raise CodeChangedError(
+                f"the code of {path} was changed while the ablation ran; the same command runs all its trials with the new code"
+            )
 
 
 def _exit_unrecorded() -> NoReturn:

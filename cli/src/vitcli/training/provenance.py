@@ -6,25 +6,52 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import vitcli
+from vitcli.training.own_code import own_files
 
 PACKAGES = ("torch", "lightning", "timm", "torchmetrics", "jsonargparse", "vitcore", "vitmodels", "vittasks", "vitcli")
 SECONDS = 10.0
 """Time limit for a call of git, so that a slow disk does not hold up a trial."""
 
 
-def provenance(data: str | None, device: str) -> dict[str, Any]:
+def provenance(data: str | None, device: str, own: Mapping[str, str]) -> dict[str, Any]:
     """Return the provenance that is recorded with a result.
+
+    The version of a package of the user's own is the commit of its repository.
 
     Args:
         data: The data module's fingerprint of its data, None if it has none.
         device: Name of the GPU or processor.
+        own: Import path -> hash of the code, for the classes of the user's own.
     """
-    return {**code(Path(vitcli.__file__)), "versions": packages(), "data": data, "device": device}
+    return {
+        **code(Path(vitcli.__file__)),
+        "versions": {**packages(), **_own_versions(own)},
+        "code": dict(own),
+        "data": data,
+        "device": device,
+    }
+
+
+def _own_versions(own: Mapping[str, str]) -> dict[str, str]:
+    """Return package -> commit of its repository, with a mark of uncommitted changes; without a commit, a hash of the code."""
+    paths: dict[str, list[str]] = {}
+    for path in own:
+        paths.setdefault(path.partition(".")[0], []).append(path)
+    return {package: _own_version(own, of_package) for package, of_package in paths.items()}
+
+
+def _own_version(own: Mapping[str, str], paths: list[str]) -> str:
+    file = next(iter(own_files(paths[0])), None)
+    found = code(file) if file is not None else {"commit": None, "dirty": None}
+    if found["commit"] is None:
+        return f"code {hashlib.sha256(''.join(own[path] for path in sorted(paths)).encode()).hexdigest()[:10]}"
+    return found["commit"][:10] + (f" with changes {found['dirty'][:10]}" if found["dirty"] else "")
 
 
 def code(file: Path) -> dict[str, str | None]:

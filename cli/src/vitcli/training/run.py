@@ -18,9 +18,11 @@ from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
 from vitcli.training.checkpoints import LastCheckpoint, Saved
 from vitcli.training.metrics_file import MetricsFile, rows_before
+from vitcli.training.own_code import own_code
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.ranks import is_first_rank
 from vitcli.training.seeds import StepSeeds
+from vitmodels.skeletons.parts import walk
 
 EXPECTED = (
     r"The '\w+_dataloader' does not have many workers",  # small data sets are held in memory
@@ -88,7 +90,8 @@ def fit_and_test(
         write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     cli = prepare(config, directory, callbacks, past)
     trainer = cli.trainer
-    made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device))
+    own = own_code(value for _, value in walk(config))
+    made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device), own)
     with hide_expected_warnings():
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
         if reached.steps == 0 and 0 not in (trainer.max_epochs, trainer.max_steps):

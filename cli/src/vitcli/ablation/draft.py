@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec, ablation_name
+from vitcli.ablation.spec import AblationSpec
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve, schema
+from vitcli.config.names import run_name
 from vitcli.config.overlay import lay_over
 
 
@@ -36,7 +37,7 @@ class Draft:
     @property
     def name(self) -> str:
         """The ablation's name."""
-        return ablation_name([self.file])
+        return run_name(self.file)
 
     @property
     def directory(self) -> Path:

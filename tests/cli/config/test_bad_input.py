@@ -296,7 +296,7 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
         ({"arms": {"plain": {}, "a/b": {}}}, "arms.yaml: ablation.arms has an arm named 'a/b'; use letters"),
         (
             {"arms": {"plain": {}, "mean": {}}},
-            "arms.yaml: ablation.arms has an arm named 'mean', a folder of the report",
+            "arms.yaml: ablation.arms has an arm named 'mean'; that is the name of a file or folder",
         ),
         ({"arms": {"plain": {}, 3: {}}}, "arms.yaml: ablation.arms has an arm named 3; use letters"),
         (

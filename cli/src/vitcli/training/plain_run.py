@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve
+from vitcli.config.names import run_name
 from vitcli.measure.cost import checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
@@ -27,8 +28,8 @@ def run(command: str, arguments: Arguments) -> int:
     if "print_config" in arguments.show:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
+    name = run_name(arguments.files[0]) if arguments.files else "run"
     checked_cost(config, arguments.place)
-    name = Path(arguments.files[0]).stem if arguments.files else "run"
     stem = Path(config["runs"]) / name / command
     directory = common_directory(lambda: _unused_directory(stem), stem.parent)
     code = 0

@@ -16,7 +16,7 @@ from vittasks.data.digit_composites import (
     load_sources,
     split_sources,
 )
-from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
+from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler, epoch_and_index
 
 
@@ -127,6 +127,14 @@ class DigitScenes(LightningDataModule):
         images, classes = load_sources()
         defining = (self.recipe, self.passes, self.val_size, self.test_size, FIXED_SEED, SPLIT_SEED)
         return sha256(repr(defining).encode() + images.tobytes() + classes.tobytes()).hexdigest()
+
+    def check_data(self) -> None:
+        """Check that an epoch holds a batch, before anything is trained.
+
+        Raises:
+            ValueError: It does not.
+        """
+        check_batch(self.batch_size, self.passes * len(split_sources("train")))
 
     def train_dataloader(self) -> EpochLoader:
         """Full batches of fresh composites, in an order drawn from (seed, epoch)."""

@@ -162,6 +162,11 @@ class ImageFolder(LightningDataModule):
         return len(class_names(self.root / "train"))
 
     @property
+    def class_names(self) -> list[str]:
+        """The class folders in ``root/train``, in the order of the labels; needs no ``setup``."""
+        return class_names(self.root / "train")
+
+    @property
     def test_split(self) -> str:
         """The folder of the test set: ``test`` if it exists, else ``val``."""
         return "test" if (self.root / "test").is_dir() else "val"

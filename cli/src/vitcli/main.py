@@ -41,8 +41,8 @@ COMMANDS = {
     "test": Command("evaluate:test", "--config FILE --ckpt_path FILE", "score a checkpoint on the test split"),
     "predict": Command(
         "evaluate:predict",
-        "--config FILE --ckpt_path FILE",
-        "compute the probabilities of a split and pass them to the trainer's callbacks",
+        "RUN IMAGE... --out DIR | --config FILE --ckpt_path FILE",
+        "name the classes of images and folders of images; or pass the probabilities of a split to the trainer's callbacks",
     ),
     "report": Command(
         "report:main",

@@ -149,6 +149,11 @@ class ImageFolder(LabelledImages):
         """Class folders in ``root/train``; needs no ``setup``."""
         return len(class_names(self.root / "train"))
 
+    @property
+    def class_names(self) -> list[str]:
+        """The class folders in ``root/train``, in the order of the labels; needs no ``setup``."""
+        return class_names(self.root / "train")
+
     def folder(self, split: str) -> Path:
         """The folder of ``train``, ``val`` or ``test``."""
         if split != "test":

@@ -1,6 +1,7 @@
 """The identity of every arm of every shipped ablation, recorded once for all: finished runs are recognised by it.
 
-The record holds what was computed when the ablations were first run. A new ablation is added to it; no identity in it may change.
+The record holds what the shipped recipes of 30 November 2026 compute. A new ablation is added to it; an identity in it changes only
+with the recipe itself, never because a name or a default moved.
 """
 
 import json

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, Trainer
 
 
 class WorkClock(Callback):
-    """Writes ``work.json`` with the seconds of all batches, loading included; set-up, checkpoints and logs are no work."""
+    """Writes ``work.json`` with the seconds of all batches, loading included; set-up, checkpoints and logs are excluded."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -15,9 +15,11 @@ import torch
 
 import vitcli
 import vitcore
+import vitmodels
 import vittasks
 from vitcli.ablation.spec import launcher_name
 from vitcli.main import COMMANDS, main
+from vitcli.measure.model_list import count_models, write_models
 from vitcli.show.gallery import examples
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,7 @@ def write_pages() -> None:
     """Write every page and every picture."""
     for path, text in new_texts().items():
         path.write_text(text)
+    write_models(count_models(vitmodels.MODELS))
     with MODELS.open("w") as file, contextlib.redirect_stdout(file):
         main(["list", "--format", "markdown"])
     main(["show", "attention", "--all", "--out", str(ROOT / "docs" / "ops")])

@@ -99,6 +99,11 @@ CASES = [
         functools.partial(CrossWindowAttention, head_dim=8, stripe=3),
         sizes=((7, 5), (9, 14), (6, 3), (2, 7), (1, 1)),
     ),
+    Case(
+        "cross_window_seen",
+        functools.partial(CrossWindowAttention, head_dim=8, stripe=3, padding="seen"),
+        sizes=((7, 5), (6, 3), (2, 7), (1, 1)),
+    ),
     case("cross_window_map", CrossWindowAttention, head_dim=16, stripe="map", kernel_size=5),
     Case("pale", functools.partial(PaleAttention, head_dim=4, pale=3), sizes=((7, 5), (9, 14), (6, 3), (2, 7), (1, 1))),
     case("pale_linear", PaleAttention, head_dim=8, pale=(2, 4), projection=LinearProjection, scale=0.5),
@@ -124,6 +129,7 @@ CASES = [
     ),
     case("projected_linear", ProjectedAttention, head_dim=8, projection=LinearProjection, prefix=2),
     case("window", WindowAttention, window=4, head_dim=8),
+    case("window_seen", WindowAttention, window=4, shift=2, head_dim=8, padding="seen"),
     Case(
         "window_shifted",
         functools.partial(WindowAttention, window=3, shift=1, head_dim=8, bias="projection"),

@@ -2,6 +2,7 @@
 
 import pkgutil
 import sys
+from importlib.metadata import version
 from typing import NamedTuple
 
 
@@ -12,11 +13,40 @@ class Command(NamedTuple):
         function: Where it is, as ``module:function`` below ``vitcli.commands``.
         usage: The words that follow its name.
         help: What it does, in one line.
+        example: A command line that works in a clone of the project.
+        options: Each option with its meaning.
     """
 
     function: str
     usage: str
     help: str
+    example: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def reads_configuration(self) -> bool:
+        """Whether the command reads a whole configuration, so that every key can be set on its command line."""
+        return self.options[: len(CONFIGURATION)] == CONFIGURATION
+
+
+CONFIGURATION = (
+    ("--config FILE", "a configuration; a later file is laid over the ones before"),
+    (
+        "--KEY VALUE",
+        "set one key by its dotted path, for example --trainer.max_epochs 5; --KEY+ VALUE appends to a list",
+    ),
+    (
+        "--help KEY",
+        "say what can stand at a key, for example --help trainer or --help model.backbone.every.feed_forward",
+    ),
+    ("--print_config", "print every value that would be used, and end"),
+    ("--runs DIR", "directory of the results (default: runs)"),
+    ("--threads N", "number of CPU threads that torch uses in each process"),
+)
+"""Options of the commands that read a whole configuration."""
+
+SCORING = (*CONFIGURATION, ("--ckpt_path FILE", "the checkpoint"))
+KEYS = "Keys at the top: trainer, model, data, ablation, seed_everything, threads, runs, ckpt_path; --help KEY lists those below."
 
 
 COMMANDS = {
@@ -24,58 +54,118 @@ COMMANDS = {
         "fit:main",
         "--config FILE [--config FILE ...] [--KEY VALUE ...]",
         "train every arm of the file's ablation with every seed, then write the report; see below",
+        "vitcli fit --config ablations/localvit_act.yaml --ablation.only h_swish --ablation.seeds 3",
+        (
+            *CONFIGURATION,
+            ("--ablation.only ARM[,ARM]", "run these arms alone"),
+            ("--retry failed", "run failed trials again as well"),
+            ("--quick", "leave out the rehearsal, which tries each new arm on one batch before the first trial"),
+            ("--launcher NAME", "where trials run: local (default), slurm or ray"),
+            ("--ckpt_path FILE", "for a single run: the checkpoint from which training continues"),
+        ),
     ),
     "plan": Command(
         "plan:main",
         "FILE [--format table|json] [--quick]",
-        "show what fit would run: arms, differences, costs, finished trials; try each arm on a batch unless --quick",
+        "show what fit would run: arms, differences, costs, finished trials; try each arm on one batch",
+        "vitcli plan ablations/localvit_act.yaml --ablation.seeds 3",
+        (
+            ("--format FORM", "table (default) or json"),
+            ("--quick", "leave out the rehearsal, which trains each arm on one batch and tests it on one"),
+            ("--KEY VALUE", "set one key, as in fit"),
+        ),
     ),
     "speed": Command(
         "speed:main",
         "FILE",
         "measure how fast the arms train and infer on this machine, and their memory; fit does this at its end",
+        "vitcli speed ablations/localvit_act.yaml",
+        (("--KEY VALUE", "set one key, as in fit"),),
     ),
     "validate": Command(
-        "evaluate:validate", "--config FILE --ckpt_path FILE", "score a checkpoint on the validation split"
+        "evaluate:validate",
+        "--config FILE --ckpt_path FILE",
+        "score a checkpoint on the validation split",
+        "vitcli validate --config runs/NAME/fit0/config.yaml --ckpt_path runs/NAME/fit0/last.ckpt",
+        SCORING,
     ),
-    "test": Command("evaluate:test", "--config FILE --ckpt_path FILE", "score a checkpoint on the test split"),
+    "test": Command(
+        "evaluate:test",
+        "--config FILE --ckpt_path FILE",
+        "score a checkpoint on the test split",
+        "vitcli test --config runs/NAME/fit0/config.yaml --ckpt_path runs/NAME/fit0/last.ckpt",
+        SCORING,
+    ),
     "predict": Command(
         "evaluate:predict",
         "--config FILE --ckpt_path FILE",
         "compute the probabilities of a split and pass them to the trainer's callbacks",
+        "vitcli predict --config runs/NAME/fit0/config.yaml --ckpt_path runs/NAME/fit0/last.ckpt",
+        SCORING,
     ),
     "report": Command(
         "report:main",
         "DIR [--format all|terminal] [--no-figures]",
         "write the report of an ablation again, from the results that are in its directory now",
+        "vitcli report runs/localvit_act",
+        (
+            (
+                "--format FORM",
+                "all (default: terminal, Markdown, HTML, LaTeX and CSV) or terminal (print the table, write no file)",
+            ),
+            ("--no-figures", "write the pages without drawing the figures"),
+        ),
     ),
     "compare": Command(
         "compare:main",
         "DIR1 DIR2 [--format table|markdown|csv]",
         "compare the same arms in two directories, for example of two versions of the code or two machines",
+        "vitcli compare runs/localvit_act old/localvit_act --format markdown",
+        (("--format FORM", "table (default), markdown or csv"),),
     ),
-    "dashboard": Command("dashboard:main", "DIR", "show an ablation or a run in TensorBoard, on this machine only"),
+    "dashboard": Command(
+        "dashboard:main",
+        "DIR",
+        "show an ablation or a run in TensorBoard, on this machine only",
+        "vitcli dashboard runs/localvit_act",
+        (("--port N", "default: 6006, or the next free one; 0: any free one"),),
+    ),
     "list": Command(
         "list:main",
         "[PATTERN] [--format table|markdown|json]",
         "print the models, their costs and the published numbers",
+        "vitcli list 'pvt*' --format markdown",
+        (("PATTERN", "names of models, with * and ?"), ("--format FORM", "table (default), markdown or json")),
     ),
     "convert": Command(
         "convert:main",
         "MODEL FILE.pth FILE.safetensors",
         "write a public checkpoint with this project's parameter names",
+        "vitcli convert pvt_tiny pvt_tiny.pth pvt_tiny.safetensors",
     ),
     "show": Command(
         "show:main",
-        "attention OP [--init.NAME VALUE ...] [--out FILE.png]",
-        "draw which tokens a query sees in an op, measured by gradient",
+        "attention OP | attention --all",
+        "draw which tokens a query sees in an op, measured by gradient: in the terminal, and as a picture with --out",
+        "vitcli show attention PaleAttention --init.pale 4 --out pale.png",
+        (
+            ("OP", "an op of vitcore, for example PaleAttention, or the import path of another"),
+            (
+                "--all",
+                "draw vitcore's ops side by side into one file, or each into a file of its own if --out is a directory",
+            ),
+            ("--init.NAME VALUE", "an argument of the op (default: those of the picture in docs/ops.md)"),
+            ("--height H, --width W", "tokens of the map (default: 16 x 16)"),
+            ("--query ROW,COLUMN", "the token that looks (default: off the centre)"),
+            ("--channels C", "the op's width (default: 64)"),
+            ("--out PATH", "a .png or .svg file; with --all also a directory"),
+        ),
     ),
 }
 
-SHARE_HELP = ("fit", "validate", "test", "predict")
-"""Commands whose ``--help`` prints this help."""
-
 NOTES = """\
+vitcli COMMAND --help lists the options of a command; vitcli fit --help KEY says what can stand at a key.
+
 fit skips trials that are done and continues trials that were interrupted, so the same command can be repeated. --retry failed
 also repeats failed trials; --launcher slurm or --launcher ray runs the trials on a cluster. A file without an ablation section
 is a single training run.
@@ -87,27 +177,43 @@ Every key of the configuration can be set on the command line by its dotted path
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted, 141 output closed."""
     words = sys.argv[1:] if argv is None else argv
     name, rest = (words[0], words[1:]) if words else ("", [])
-    if name in ("", "-h", "--help", "help") or (name in SHARE_HELP and {"-h", "--help"} & set(rest)):
+    if name in ("", "-h", "--help", "help"):
         print(help_text(), end="")
         return 0 if words else BAD_INPUT
+    if name in ("--version", "version"):
+        print(f"vitcli {version('vitcli')}")
+        return 0
+    key = _help_key(rest) if name in COMMANDS else None
+    if key is not None and not (key and COMMANDS[name].reads_configuration):
+        print(command_help(name), end="")
+        return 0
     from vitcli.config.errors import ConfigError, nearest
 
     try:
         if name not in COMMANDS:
             raise ConfigError(f"command line: there is no command {name!r}{nearest(name, COMMANDS)}")
-        code: int = pkgutil.resolve_name(f"vitcli.commands.{COMMANDS[name].function}")(rest)
+        function = "help:main" if key else COMMANDS[name].function
+        code: int = pkgutil.resolve_name(f"vitcli.commands.{function}")(rest)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except ConfigError as error:
         print(f"vitcli: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # what reads the output has ended, as in vitcli list | head -1
+        from vitcli.console import discard_output
+
+        discard_output()
+        return OUTPUT_CLOSED
     except SystemExit as end:
         # During a run, Lightning turns Ctrl-C into an exit of its own.
         if isinstance(end.__context__, KeyboardInterrupt):
@@ -115,10 +221,29 @@ def main(argv: list[str] | None = None) -> int:
         raise
 
 
+def _help_key(words: list[str]) -> str | None:
+    """Return the key after ``--help``, "" if none follows, None without ``--help``."""
+    if not {"-h", "--help"} & set(words):
+        return None
+    at = next(number for number, word in enumerate(words) if word in ("-h", "--help"))
+    after = words[at + 1] if at + 1 < len(words) else ""
+    return "" if after.startswith("-") else after
+
+
 def help_text() -> str:
     """Return the text of ``vitcli --help``."""
     commands = "".join(f"  {name:9}  {one.usage}\n{'':13}{one.help}\n" for name, one in COMMANDS.items())
     return f"usage: vitcli COMMAND ...\n\n{commands}\n{NOTES}"
+
+
+def command_help(name: str) -> str:
+    """Return the text of ``vitcli NAME --help``."""
+    one = COMMANDS[name]
+    width = max((len(option) for option, _ in one.options), default=0)
+    options = "".join(f"  {option:{width}}  {meaning}\n" for option, meaning in one.options) + "\n" * bool(one.options)
+    keys = f"{KEYS}\n\n" if one.reads_configuration else ""
+    example = f"Example: {one.example}\n" if one.example else ""
+    return f"usage: vitcli {name} {one.usage}\n\n{one.help}\n\n{options}{keys}{example}"
 
 
 if __name__ == "__main__":

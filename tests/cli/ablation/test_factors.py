@@ -64,10 +64,10 @@ def test_excluded_arms_are_not_chosen():
         ({"factors": {"gate": {"se": 4}}}, "ablation.factors.gate.se is 4; expected keys"),
         ({"factors": FACTORS, "design": "gird"}, "ablation.design is 'gird'; expected grid, one_at_a_time"),
         ({"factors": FACTORS, "design": "gird"}, "did you mean grid?"),
-        ({"factors": FACTORS, "design": [{"gaet": "se"}]}, "names 'gaet', which is no factor; did you mean gate?"),
+        ({"factors": FACTORS, "design": [{"gaet": "se"}]}, "names 'gaet', which is not a factor; did you mean gate?"),
         (
             {"factors": FACTORS, "design": [{"gate": "es"}]},
-            "names 'es', which is no level of gate; valid names are none, se.",
+            "names 'es', which is not a level of gate; valid names are none, se.",
         ),
         ({"design": "grid"}, "ablation.design is set, but there are no ablation.factors"),
         (
@@ -79,7 +79,7 @@ def test_excluded_arms_are_not_chosen():
             {"factors": {f"f{i}": {str(k): {} for k in range(10)} for i in range(4)}},
             "ablation.design is 'grid' of 10,000 arms; expected at most 1,000",
         ),
-        ({"factors": FACTORS, "exclude": ["gelu_se"]}, "ablation.exclude names 'gelu_se', which is no arm"),
+        ({"factors": FACTORS, "exclude": ["gelu_se"]}, "ablation.exclude names 'gelu_se', which is not an arm"),
     ],
 )
 def test_a_factor_that_makes_no_sense_is_named(section, message):

@@ -1,6 +1,8 @@
 """``vitcli list`` and ``vitcli convert``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,14 +12,25 @@ from safetensors.torch import load_file, save_file
 import vitmodels
 from tests.golden_records import goldenfill, model_record
 from vitcli.main import main
+from vitcli.measure.model_list import count_models, read_models
 from vitmodels.published import PAPERS, read_published
 
 ROOT = Path(__file__).parents[3]
 
 
+def test_the_list_holds_every_model_as_the_code_makes_it():
+    assert read_models() == list(count_models(vitmodels.MODELS)), "make pages brings the list up to date"
+
+
 def test_the_page_of_models_is_what_the_command_prints(capsys):
     assert main(["list", "--format", "markdown"]) == 0
     assert capsys.readouterr().out == (ROOT / "docs" / "models.md").read_text()
+
+
+def test_the_list_imports_nothing_heavy():
+    code = "import sys; from vitcli.main import main; main(['list']); print({'torch', 'timm', 'vitmodels'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "set()"
 
 
 def test_a_pattern_chooses_models_and_json_has_their_figures(capsys):

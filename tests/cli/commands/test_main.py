@@ -14,13 +14,49 @@ HEAVY = "{'torch', 'lightning', 'jsonargparse', 'timm', 'matplotlib', 'scipy'}"
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["-h"], ["help"], ["fit", "--help"], ["fit", "--config", "x.yaml", "-h"]]
+    "words", [["--help"], ["help"], ["fit", "--config", "x.yaml", "-h"], ["show", "--help"], ["--version"]]
 )
 def test_help_imports_nothing_heavy(words):
     code = f"import sys; from vitcli.main import main; code = main({words}); print(code, sorted({HEAVY} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.startswith("usage: vitcli COMMAND")
+    assert out.startswith(("usage: vitcli ", "vitcli "))
     assert out.splitlines()[-1] == "0 []"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_helps_with_its_own_options_and_an_example(command, capsys):
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: vitcli {command} ")
+    assert f"Example: vitcli {command} " in said
+    assert all(option in said for option, _ in COMMANDS[command].options)
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("trainer", ["max_epochs: int or null", "Stop training once this number of epochs is reached"]),
+        ("ablation.seeds", ["baseline: int = 5", "It takes part in every comparison"]),
+        ("data", ["value  vittasks.DigitScenes", "clutter: int = 6", "Pieces of other digits in a composite."]),
+        ("model.backbone.every.feed_forward", ["What mixes channels.", "drop_path_scale: float"]),
+        (
+            "model.backbone.every.feed_forward.op",
+            ["value  vitcore.LocalityFeedForward", "kernel_size: int = 3", "Parts that fit:", "vitcore.Mlp"],
+        ),
+        ("model.optimizer.lr", ["type   float", "value  0.003"]),
+    ],
+)
+def test_help_says_what_can_stand_at_a_key(key, says, capsys):
+    assert main(["fit", "--config", "ablations/localvit_act.yaml", "--help", key]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{key}\n")
+    flat = " ".join(said.split())
+    assert [text for text in says if " ".join(text.split()) not in flat] == []
+
+
+def test_help_about_a_key_that_does_not_exist_names_the_nearest(capsys):
+    assert main(["fit", "--config", "ablations/localvit_act.yaml", "--help", "model.bakbone"]) == 2
+    assert "model.bakbone does not exist; did you mean backbone?" in capsys.readouterr().err
 
 
 def test_the_installed_command_helps_within_a_second():

@@ -57,7 +57,7 @@ def without(key: str) -> dict:
         ("--model.optimizer.params 3", "model.optimizer.params has no entry 'params' in model.optimizer"),
         ("--model.mixing.mixupp 1", "model.mixing.mixupp has no entry 'mixupp' in model.mixing; did you mean mixup?"),
         ("--data.canvass 3", "data.canvass has no entry 'canvass' in data; did you mean canvas?"),
-        ("--trainer.max_epochs+ 3", "trainer.max_epochs+ appends to trainer.max_epochs, which is no list"),
+        ("--trainer.max_epochs+ 3", "trainer.max_epochs+ appends to trainer.max_epochs, which is not a list"),
         ("--threads.x 3", "threads.x goes through threads, which is 1 and has no entries."),
     ],
 )
@@ -263,10 +263,10 @@ def plan_error(tmp_path: Path, words: str, **ablation: object) -> str:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--ablation.only nope", "ablation.only names 'nope', which is no arm; valid names are gelu, plain."),
-        ("--ablation.only gelu,gellu", "ablation.only names 'gellu', which is no arm; did you mean gelu?"),
+        ("--ablation.only nope", "ablation.only names 'nope', which is not an arm; valid names are gelu, plain."),
+        ("--ablation.only gelu,gellu", "ablation.only names 'gellu', which is not an arm; did you mean gelu?"),
         ("--ablation.only 3", "ablation.only is [3]; expected str."),
-        ("--ablation.baseline plian", "ablation.baseline names 'plian', which is no arm; did you mean plain?"),
+        ("--ablation.baseline plian", "ablation.baseline names 'plian', which is not an arm; did you mean plain?"),
         ("--ablation.seeds 0", "ablation.seeds is 0; expected a whole number of at least 1."),
         ("--ablation.seeds x", "ablation.seeds is 'x'; expected int, or the numbers of both: {baseline: 10, arms: 5}."),
         ("--ablation.workers -1", "ablation.workers is -1; expected a whole number of at least 0."),

@@ -63,6 +63,21 @@ def test_the_report_says_what_was_compared_and_the_measured_correlation(runs):
     assert "There are too few equal seeds" in how_compared(reported(runs, seeds=[0, 1], pairing="estimated"))
 
 
+def test_the_report_names_arms_whose_means_are_compared_where_others_have_pairs(runs):
+    common = np.random.default_rng(4).normal(0.8, 0.01, 10)
+    for arm, shift in zip(ARMS, SHIFTS, strict=True):
+        for seed, value in enumerate(common + shift):
+            edit_result(runs, arm, seed, metrics={"test/acc1": float(value + 1e-4 * len(arm) * (seed % 3))})
+    for arm, lost in (("base", (8, 9)), ("worse", range(7))):
+        for seed in lost:
+            edit_result(runs, arm, seed, status="failed", metrics={})
+    summary = reported(runs)
+    said = "pairs of equal seeds (means for worse: fewer than two seeds are shared with the baseline) were compared."
+    assert how_compared(summary).endswith(said)
+    assert "8 pairs of seeds" in conclusion(summary)
+    assert "3 seeds against 8" in conclusion(summary)
+
+
 def test_declared_pairs_need_two_common_seeds(runs):
     for seed in range(1, 10):
         edit_result(runs, "worse", seed, status="failed", metrics={})

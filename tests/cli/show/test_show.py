@@ -107,6 +107,12 @@ def test_the_terminal_shows_one_line_a_row_then_the_legend_and_the_count(capsys)
     assert "\x1b" not in out
 
 
+def test_without_arguments_an_op_is_drawn_as_in_its_picture(capsys):
+    _, out, _ = show(capsys, "attention", "PaleAttention")
+    assert out.startswith("PaleAttention(pale=4")
+    assert "It sees 112 of 256 tokens." in out
+
+
 def test_a_query_that_does_not_see_itself_is_marked_so(capsys):
     _, out, _ = show(capsys, "attention", "Nothing", "--height", "2", "--width", "2", "--query", "0,1")
     assert out.splitlines()[1].rstrip() == ". o"
@@ -139,7 +145,10 @@ def test_all_ops_make_one_figure_or_one_picture_each(capsys, tmp_path):
     [
         (["atention", "Mlp"], "show knows no 'atention'; did you mean attention?"),
         (["attention"], "needs either an op, for example PaleAttention, or --all."),
-        (["attention", "PaleAtention"], "OP is 'PaleAtention', which is no op of vitcore; did you mean PaleAttention?"),
+        (
+            ["attention", "PaleAtention"],
+            "OP is 'PaleAtention', which is not an op of vitcore; did you mean PaleAttention?",
+        ),
         (["attention", "vitcore.PaleAtention"], "which cannot be imported; did you mean vitcore.PaleAttention?"),
         (["attention", "torch.nn.Linear"], "OP is 'torch.nn.Linear', which takes no width"),
         (["attention", "WindowAttention", "--init.windw", "3"], "did you mean window?"),

@@ -58,6 +58,10 @@ def test_an_arm_without_common_seeds_is_compared_by_its_mean_unless_pairs_are_de
     found = compare_with_baseline(by_seed(common), arms, "max")
     assert found.pairing == "seeds"
     assert found.differences["other"].arm_seeds == tuple(range(100, 108))
+    assert {arm: one.in_pairs for arm, one in found.differences.items()} == {
+        **dict.fromkeys(arms, True),
+        "other": False,
+    }
     declared = compare_with_baseline(by_seed(common), arms, "max", pairing="seeds").differences["other"]
     assert (declared.verdict, declared.value) == ("not compared", None)
 

@@ -102,7 +102,7 @@ REFUSED = {
     "nothing for a part": ({"stage1": {"mixer": {"op": None}}}, "is null; expected a class."),
     "a number for a stage": ({"stage1": 3}, "expected keys and values, such as stage1.position."),
     "a key below a number": ({"depth.more": 3}, "goes through depth, which is 12 and has no entries."),
-    "an addition to no list": ({"depth+": 3}, "which is no list; leave out the +."),
+    "an addition to no list": ({"depth+": 3}, "which is not a list; leave out the +."),
 }
 
 

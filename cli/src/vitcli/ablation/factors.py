@@ -132,11 +132,11 @@ def _combination(one: Any, factors: dict[str, dict[str, dict[str, Any]]], place:
     for factor, level in one.items():
         if factor not in factors:
             raise ConfigError(
-                f"{place}: ablation.design names {factor!r}, which is no factor{nearest(str(factor), factors)}"
+                f"{place}: ablation.design names {factor!r}, which is not a factor{nearest(str(factor), factors)}"
             )
         if str(level) not in factors[factor]:
             raise ConfigError(
-                f"{place}: ablation.design names {level!r}, which is no level of {factor}"
+                f"{place}: ablation.design names {level!r}, which is not a level of {factor}"
                 f"{nearest(str(level), factors[factor])}"
             )
     return {factor: str(level) for factor, level in one.items()}

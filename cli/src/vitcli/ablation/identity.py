@@ -47,6 +47,12 @@ HASHED_AS = {
 A key or a class that gets a new name gets an entry here. Then the identities stay as they were, and finished runs still count.
 """
 
+ADDED = {"padding": "masked"}  # of window and cross-shaped attention; a convolution's padding is a number
+"""Arguments that were added after the first results, and the value that computes what was computed before them.
+
+At that value an argument is left out of the hash, so that finished runs still count.
+"""
+
 
 def identity(config: dict[str, Any]) -> str:
     """Return the hash of what a resolved configuration computes, without paths, devices, loggers and the seed."""
@@ -65,7 +71,12 @@ def code_of(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _computing(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flat(config).items() if not is_below(key, NO_IDENTITY)}
+    """Return the entries of a resolved configuration that change what is computed."""
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if not is_below(key, NO_IDENTITY) and not _is_as_before(key, value)
+    }
 
 
 def _hashed_key(key: str) -> str:
@@ -75,3 +86,8 @@ def _hashed_key(key: str) -> str:
 def is_below(key: str, entries: Iterable[str]) -> bool:
     """Whether a dotted key is one of some entries, or lies below one."""
     return any(key == entry or key.startswith(f"{entry}.") for entry in entries)
+
+
+def _is_as_before(key: str, value: Any) -> bool:
+    name = key.rpartition(".")[2]
+    return name in ADDED and value == ADDED[name]

@@ -153,7 +153,7 @@ def _epoch_steps(config: dict[str, Any]) -> int | None:
     try:
         data.setup("fit")
         batches = len(data.train_dataloader())
-    except Exception:  # the data module's own code, which may raise anything; an estimate is no reason to refuse a plan
+    except Exception:  # the data module's own code, which may raise anything; a failed estimate does not refuse a plan
         return None
     limit = config["trainer"]["limit_train_batches"]
     if limit is None:

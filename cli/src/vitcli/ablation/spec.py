@@ -180,7 +180,7 @@ class AblationSpec:
         for key, names in (("baseline", [self.baseline]), ("only", self.only), ("exclude", self.exclude)):
             for name in names:
                 if name not in self.arms:
-                    raise ValueError(f"{key} names {name!r}, which is no arm{nearest(name, self.arms)}")
+                    raise ValueError(f"{key} names {name!r}, which is not an arm{nearest(name, self.arms)}")
         if not self.chosen:
             raise ValueError(f"{'exclude' if self.exclude else 'only'} leaves no arm to run; name fewer.")
 

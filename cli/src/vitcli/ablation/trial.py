@@ -22,6 +22,7 @@ from vitcli.records.trial import RESULT, done_result, result_end, result_head
 from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
 from vitcli.training.metrics_file import has_epochs
 from vitcli.training.provenance import processor, provenance
+from vitcli.training.ranks import is_first_rank
 from vitcli.training.run import fit_and_test
 
 
@@ -77,7 +78,7 @@ def run_trial(
             sys.stderr.flush()
         made_by = {"provenance": provenance(None, processor(), code_of(config))}
         result = {**head, **failure(directory, cause_of(error)), **made_by}
-    if _is_first_rank():
+    if is_first_rank():
         try:
             write_json(directory / RESULT, result)
         except OSError:
@@ -114,7 +115,7 @@ def _start(directory: Path, head: dict[str, Any]) -> Saved | None:
     if past and not has_epochs(directory / METRICS, past.epochs):
         print(f"{directory / METRICS} has not all epochs that {LAST} has.")
         past = None
-    if not _is_first_rank():
+    if not is_first_rank():
         return past
     before = starts(directory)
     if past:
@@ -137,14 +138,9 @@ def main(job: str, pipe: str) -> None:
         pipe: File descriptor of the pipe to the runner; only the first rank uses it.
     """
     arguments = json.loads(Path(job).read_text(encoding="utf-8"))
-    runner = Connection(int(pipe), readable=False) if _is_first_rank() else None
+    runner = Connection(int(pipe), readable=False) if is_first_rank() else None
     tell = runner.send if runner else lambda epoch: None
     run_trial(**{**arguments, "directory": Path(arguments["directory"])}, tell=tell)
-
-
-def _is_first_rank() -> bool:
-    """Whether this is the first of the processes that train the trial together, the only one that writes."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "NODE_RANK", "LOCAL_RANK"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import fnmatch
 
 from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
-from vitcli.measure.model_list import WRITERS, count_models
+from vitcli.measure.model_list import WRITERS, read_models
 
 USAGE = "list takes one pattern and a format, for example vitcli list 'pvt*' --format markdown."
 
@@ -22,12 +22,11 @@ def main(words: list[str]) -> int:
     form = take_format(patterns, tuple(WRITERS))
     if len(patterns) > 1 or any(word.startswith("-") for word in patterns):
         raise ConfigError(f"command line: {USAGE}")
-    import vitmodels
-
+    models = {model.model: model for model in read_models()}
     pattern = patterns[0] if patterns else "*"
-    names = [name for name in vitmodels.MODELS if fnmatch.fnmatchcase(name, pattern)]
-    if not names:
-        raise ConfigError(f"command line: no model is called {pattern!r}{nearest(pattern, vitmodels.MODELS)}")
-    for line in WRITERS[form](count_models(names)):
+    found = [model for name, model in models.items() if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        raise ConfigError(f"command line: no model is called {pattern!r}{nearest(pattern, models)}")
+    for line in WRITERS[form](found):
         print(line)
     return 0

@@ -12,17 +12,7 @@ from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.overlay import lay_over
 from vitcli.show.attention import OpToShow, TokenMap, draw_each, draw_overview, show_op
 from vitcli.show.build import find_op, settable
-
-HELP = """\
-usage: vitcli show attention OP [--init.NAME VALUE ...] [--height H] [--width W] [--query ROW,COLUMN] [--channels C]
-                                [--out FILE.png|FILE.svg]
-       vitcli show attention --all --out FILE.png|FILE.svg|DIR
-
-Draw the tokens that a query sees in OP, measured by gradient: in the terminal, and as a picture if --out is given.
-OP is an op of vitcore (PaleAttention) or an import path; --init.NAME sets its arguments. With --all, vitcore's ops are
-drawn side by side into one file, or each into a file of its own in a directory.
-The map has 16 x 16 tokens of 64 channels unless --height, --width and --channels (the op's width) say otherwise.
-"""
+from vitcli.show.gallery import drawn_with
 
 ENDINGS = (".png", ".svg")
 SETTINGS = {
@@ -43,11 +33,9 @@ def main(words: list[str]) -> int:
     Raises:
         ConfigError: The input is bad; nothing has been written.
     """
-    if not words or {"-h", "--help", "help"} & set(words):
-        print(HELP, end="")
-        return 0 if words else 2
-    if words[0] != "attention":
-        raise ConfigError(f"{COMMAND_LINE}: show knows no {words[0]!r}{nearest(words[0], ['attention'])}")
+    if not words or words[0] != "attention":
+        shown = f"show knows no {words[0]!r}" if words else "show is not told what to show"
+        raise ConfigError(f"{COMMAND_LINE}: {shown}{nearest(words[0] if words else '', ['attention'])}")
     rest = [word for word in words[1:] if word != "--all"]
     all_ops = len(rest) < len(words) - 1
     named = bool(rest) and not rest[0].startswith("-")
@@ -63,7 +51,8 @@ def main(words: list[str]) -> int:
 
 def _show_one(op: type[nn.Module], settings: dict[str, Any]) -> None:
     path = None if settings["out"] is None else _picture_path(settings["out"])
-    show_op(OpToShow(op, settings["init"]), _token_map(settings), path)
+    arguments = settings["init"] or (drawn_with(op) if settings["channels"] == SETTINGS["channels"].default else {})
+    show_op(OpToShow(op, arguments), _token_map(settings), path)
     if path is not None:
         print(f"Picture: {path}")
 

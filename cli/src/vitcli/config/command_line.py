@@ -24,12 +24,14 @@ class Arguments:
     Args:
         files: Configuration files, in their order.
         overrides: Dotted key -> value; they are laid over the files.
-        show: ``print_config`` or ``help``, if the user asked for it.
+        show: ``print_config``, if the user asked for it.
+        help_key: The key after ``--help``; empty for ``--help`` alone, None without it.
     """
 
     files: list[str] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
     show: tuple[str, ...] = ()
+    help_key: str | None = None
 
     def layers(self) -> list[tuple[str, dict[str, Any]]]:
         """Return (place, content) of each file and then of the overrides, without their ``ablation`` sections."""
@@ -69,8 +71,11 @@ def parse_arguments(words: list[str]) -> Arguments:
     words = list(words)
     while words:
         word = words.pop(0)
-        if word in ("-h", "--help", "--print_config"):
-            arguments.show = (*arguments.show, "help" if word == "-h" else word.lstrip("-"))
+        if word in ("-h", "--help"):
+            arguments.help_key = words.pop(0) if words and not words[0].startswith("-") else ""
+            continue
+        if word == "--print_config":
+            arguments.show = (*arguments.show, "print_config")
             continue
         if not word.lstrip("-").partition("=")[0] or not word.startswith("-"):
             raise ConfigError(
@@ -116,7 +121,7 @@ def parse_run(command: str, words: list[str]) -> Arguments:
         ConfigError: Nothing is configured, or only the command line has an ``ablation`` section.
     """
     arguments = parse_arguments(words)
-    if not arguments.files and not arguments.overrides:
+    if not arguments.files and not arguments.overrides and not arguments.help_key:
         raise ConfigError(f"{COMMAND_LINE}: {command} needs --config FILE.")
     places = {place for place, _ in arguments.ablation_sections()}
     if places == {COMMAND_LINE}:

@@ -17,6 +17,8 @@ from vitmodels.skeletons.entries import (
     expects_part,
     import_part,
     item_type,
+    makers,
+    may_stand,
     options,
     parameters,
     public_path,
@@ -34,6 +36,8 @@ __all__ = [
     "expects_part",
     "import_part",
     "item_type",
+    "makers",
+    "may_stand",
     "options",
     "parameters",
     "public_path",
@@ -59,7 +63,7 @@ class Origin(entries.Origin):
         """Return the end of a sentence about an unknown name: the most similar valid name, or a few valid names."""
         return nearest(name, valid)
 
-    def failed_import(self, module: str, error: Exception) -> str:
+    def failed_import(self, module: str, error: BaseException) -> str:
         """Return the end of a sentence about a module that cannot be imported, which may lie in the user's folder."""
         if module and Path(f"{module.partition('.')[0]}.py").is_file():
             return f" from here; a module in this folder is found with PYTHONPATH=. before vitcli ({error})."

@@ -1,6 +1,7 @@
 """LightningCLI as this project uses it, and complete configurations for it: files laid over each other, defaults filled in."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,17 @@ class VitCLI(LightningCLI):
         """Take the configuration as it is: every value is stated and has been checked."""
         self.config = as_namespace(args, schema())
         self.config_dump = args
+
+    def instantiate_classes(self) -> None:
+        """Build model, data and trainer; the model keeps plain factories of optimizer and schedule.
+
+        jsonargparse's factories hold the object that builds classes, from which the trainer and its locks can be reached. A model
+        that holds them cannot be copied, as ``EMAWeightAveraging`` does, nor sent to another process.
+        """
+        super().instantiate_classes()
+        for name, value in vars(self.model).items():
+            if isinstance(value, partial) and value.args and isinstance(value.args[-1], type):
+                setattr(self.model, name, partial(value.args[-1], **value.keywords))
 
     def before_instantiate_classes(self) -> None:
         """Set the number of threads before anything is computed, since the exact results depend on it."""
@@ -100,6 +112,10 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     if threads is not None and threads < 1:
         raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
     checkpoint = config.get("ckpt_path")
-    if checkpoint and "://" not in checkpoint and not Path(checkpoint).is_file():
+    if checkpoint and "://" in checkpoint:
+        raise ConfigError(
+            f"{place}: ckpt_path is {checkpoint!r}; expected a file on this machine: download it and give its path."
+        )
+    if checkpoint and not Path(checkpoint).is_file():
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
     return complete(config, schema(), place)

@@ -1,10 +1,17 @@
-"""The models with their parameters and multiply-adds, counted here, beside what was published."""
+"""The models with their parameters and multiply-adds, counted here, beside what was published.
+
+Building all models takes a minute, so that they are counted by ``make pages`` into a file, which a test compares with the code.
+"""
 
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+COUNTED = Path(__file__).with_name("model_list.json")
+"""All models as ``count_models`` counted them, one a line."""
 
 HEADER = ("model", "size", "parameters (M)", "GMACs", "top-1 (%)", "published (M, GMACs)", "paper", "source")
 WIDTHS = (28, 4, 14, 7, 9, 20)
@@ -53,6 +60,17 @@ class ListedModel:
             self.paper or "",
             source,
         )
+
+
+def read_models() -> list[ListedModel]:
+    """Return all models as they were counted last; this imports nothing heavy."""
+    return [ListedModel(**one) for one in json.loads(COUNTED.read_text(encoding="utf-8"))]
+
+
+def write_models(models: Iterable[ListedModel]) -> None:
+    """Write the file that ``read_models`` reads."""
+    lines = ",\n".join(json.dumps(asdict(model)) for model in models)
+    COUNTED.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def count_models(names: Iterable[str]) -> Iterator[ListedModel]:

@@ -146,7 +146,7 @@ COLUMNS = (
     Column("baseline_n", _compared(lambda one: len(one.baseline_seeds))),
     Column("degrees_of_freedom", _compared(lambda one: one.degrees)),
     Column("seeds_needed_high", _needed("high")),
-    Column("pairing", lambda summary, _: summary.verdicts.latest.pairing if summary.verdicts.latest else None),
+    Column("pairing", _compared(lambda one: "seeds" if one.in_pairs else "none")),
     Column("margin", lambda summary, _: summary.margin),
     Column("exploratory", _of_arms(lambda _, row: row.exploratory)),
     Column("warnings", lambda summary, _: " ".join(summary.warnings)),

@@ -32,7 +32,7 @@ def _different(row: Row, one: Difference, summary: Summary) -> str:
     return (
         f"{row.arm} is {sign} than {summary.baseline} by {numbers.value(abs(value), decimals)} "
         f"{numbers.interval((low, high), decimals)} in {summary.metric.name}, "
-        f"{numbers.p_equals(one.p_adjusted)} ({_family(summary)}, {_seeds(one, summary)})"
+        f"{numbers.p_equals(one.p_adjusted)} ({_family(summary)}, {_seeds(one)})"
         f"{f', and equivalent within the margin of {summary.margin:g}' if also else ''}{_exploratory(row)}."
     )
 
@@ -50,7 +50,7 @@ def _equivalent(row: Row, one: Difference, summary: Summary) -> str:
     return (
         f"{row.arm} is equivalent to {summary.baseline}: the difference in {summary.metric.name}, "
         f"{numbers.difference(one, numbers.decimals(summary))}, lies within the margin of {summary.margin:g} "
-        f"({_seeds(one, summary)}){_exploratory(row)}."
+        f"({_seeds(one)}){_exploratory(row)}."
     )
 
 
@@ -77,7 +77,7 @@ def _evidence(row: Row, one: Difference, summary: Summary) -> str:
         return f"identical in all {counted.n} seeds"
     if one.p_adjusted is None:
         return f"the difference is {one.value or 0.0:+.3g} without any spread over seeds, so that there is no test"
-    return f"{numbers.p_equals(one.p_adjusted)}, {_seeds(one, summary)}"
+    return f"{numbers.p_equals(one.p_adjusted)}, {_seeds(one)}"
 
 
 def _not_compared(arms: list[str], summary: Summary) -> list[str]:
@@ -103,7 +103,7 @@ def _family(summary: Summary) -> str:
     return f"corrected for {summary.comparisons} comparison{'' if summary.comparisons == 1 else 's'}"
 
 
-def _seeds(one: Difference, summary: Summary) -> str:
-    if summary.verdicts.latest is not None and summary.verdicts.latest.pairing == "seeds":
+def _seeds(one: Difference) -> str:
+    if one.in_pairs:
         return f"{len(one.arm_seeds)} pairs of seeds"
     return f"{len(one.arm_seeds)} seeds against {len(one.baseline_seeds)}"

@@ -13,6 +13,9 @@ def how_compared(summary: Summary) -> str:
     if latest is None or not summary.comparisons:
         return ""
     what = "pairs of equal seeds" if latest.pairing == "seeds" else "means"
+    by_mean = [row.arm for row in summary.rows if row.difference is not None and not row.difference.in_pairs]
+    if latest.pairing == "seeds" and by_mean:
+        what += f" (means for {join_words(by_mean)}: fewer than two seeds are shared with the baseline)"
     measured = _correlation(latest)
     if summary.pairing == "estimated":
         return f"{measured}: {what} were compared."

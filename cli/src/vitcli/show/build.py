@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 from torch import nn
 
 import vitcore
+from vitcli.config.defaults import as_namespace
 from vitcli.config.entries import Entry, Origin, callable_entries, import_part
 from vitcli.config.errors import ConfigError, nearest
 
@@ -22,10 +23,10 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
         ConfigError: There is no such class, or it takes no number of channels.
     """
     if "." not in name and name not in vitcore.__all__:
-        raise origin.error(f"is {name!r}, which is no op of vitcore{nearest(name, drawable())}")
+        raise origin.error(f"is {name!r}, which is not an op of vitcore{nearest(name, drawable())}")
     found: type[nn.Module] = import_part(name if "." in name else f"vitcore.{name}", nn.Module, origin)
     if "width" not in callable_entries(found):
-        raise origin.error(f"is {name!r}, which takes no width: it is no op on a map of tokens.")
+        raise origin.error(f"is {name!r}, which takes no width: it is not an op on a map of tokens.")
     return found
 
 
@@ -60,7 +61,10 @@ def build_op(op: type[nn.Module], arguments: dict[str, Any], channels: int) -> n
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(op, "init")
     try:
-        built: nn.Module = parser.instantiate(parser.parse_object({"init": {**supplied, **arguments}})).init
+        checked = as_namespace({**supplied, **arguments}, callable_entries(op))
+        built: nn.Module = parser.instantiate(parser.parse_object({"init": checked})).init
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(f"command line: {error_sentence(error, op.__name__ + ' cannot be built')}") from error
     return built

@@ -94,3 +94,8 @@ def examples() -> list[Example]:
     named = [*(example for family in FAMILIES.values() for example in family), *MORE]
     others = {name for name in vitcore.__all__ if name.endswith("Attention")} - {example.op for example in named}
     return [*named, *map(Example, sorted(others))]
+
+
+def drawn_with(op: type) -> dict[str, Any]:
+    """Return the arguments that an op is drawn with first, at which a small map shows its effect; none for an op of others."""
+    return next((one.arguments for one in examples() if getattr(vitcore, one.op) is op), {})

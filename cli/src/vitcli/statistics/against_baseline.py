@@ -43,6 +43,7 @@ class Difference:
         interval: Ends of the simultaneous interval.
         verdict: ``better`` or ``worse`` if ``p_adjusted`` is at most the level; ``equivalent`` if a margin is declared and the
             interval lies within it; ``open`` if neither; ``not compared`` with fewer than two seeds on either side.
+        in_pairs: Whether pairs of equal seeds were compared, and not means.
     """
 
     arm_seeds: tuple[int, ...]
@@ -54,6 +55,7 @@ class Difference:
     p_adjusted: float | None = None
     interval: Interval | None = None
     verdict: Verdict = "not compared"
+    in_pairs: bool = False
 
     @property
     def half_width(self) -> float | None:
@@ -73,7 +75,8 @@ class Comparisons:
 
     Args:
         differences: Arm -> its comparison, in the order of the arms.
-        pairing: ``seeds`` if pairs of equal seeds were compared, ``none`` if means were.
+        pairing: ``seeds`` if pairs of equal seeds were compared wherever an arm shares two seeds with the baseline, ``none`` if
+            means were; ``Difference.in_pairs`` says it of each arm.
         correlation: Of arms and baseline over equal seeds; None where the seeds do not suffice for one.
         level: Chance of one or more false "better" or "worse".
         level_of_each: Each interval alone fails with this chance, so that any fails with a chance of at most ``level``;
@@ -120,7 +123,8 @@ def compare_with_baseline(
     for name, arm in arms.items():
         common = tuple(sorted(arm.keys() & baseline.keys()))
         in_pairs = pairing == "seeds" or (used == "seeds" and len(common) > 1)
-        found[name], test = _tested(arm, baseline, common, noise) if in_pairs else _tested(arm, baseline, None, noise)
+        difference, test = _tested(arm, baseline, common if in_pairs else None, noise)
+        found[name] = replace(difference, in_pairs=in_pairs)
         if test is not None:
             tests[name] = test
     if not tests:

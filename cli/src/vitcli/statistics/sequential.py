@@ -62,7 +62,7 @@ def arms_to_stop(
 
 def _numbers(arm: str, compared: Comparisons, baseline: str) -> str:
     one, k = compared.differences[arm], len(compared.differences)
-    way = "in pairs of equal seeds" if compared.pairing == "seeds" else "in the mean"
+    way = "in pairs of equal seeds" if one.in_pairs else "in the mean"
     return (
         f"{one.value or 0.0:+.4g} against {baseline} {way} over {len(one.arm_seeds)} seeds, "
         f"p = {one.p_adjusted or 0.0:.2g} corrected for {k} comparison{'s' * (k > 1)}"

@@ -13,6 +13,7 @@ from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.measure.cost import checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
+from vitcli.training.ranks import common_directory, is_first_rank
 from vitcli.training.run import fit_and_test, hide_expected_warnings, prepare
 
 
@@ -28,13 +29,14 @@ def run(command: str, arguments: Arguments) -> int:
         return 0
     checked_cost(config, arguments.place)
     name = Path(arguments.files[0]).stem if arguments.files else "run"
-    directory = _unused_directory(Path(config["runs"]) / name / command)
+    stem = Path(config["runs"]) / name / command
+    directory = common_directory(lambda: _unused_directory(stem), stem.parent)
     code = 0
     if command == "fit":
         code = _fit(config, directory)
     else:
         _evaluate(command, config, directory)
-    if code == 0 and directory.exists():
+    if code == 0 and directory.exists() and is_first_rank():
         print(f"Run: {directory}")
     return code
 
@@ -43,9 +45,13 @@ def _fit(config: dict[str, Any], directory: Path) -> int:
     try:
         result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
     except ArithmeticError as error:
+        if not is_first_rank():
+            return 1
         write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
         print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
         return 1
+    if not is_first_rank():
+        return 0
     write_json(directory / RESULT, {"format": FORMAT, **done_result(**result)})
     print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     return 0
@@ -56,7 +62,8 @@ def _evaluate(command: str, config: dict[str, Any], directory: Path) -> None:
         config["trainer"]["logger"] = False
     cli = prepare(config, directory)
     with hide_expected_warnings():
-        getattr(cli.trainer, command)(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"])
+        run_split = getattr(cli.trainer, command)
+        run_split(cli.model, cli.datamodule, ckpt_path=config["ckpt_path"], weights_only=True)
 
 
 def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:

@@ -20,6 +20,7 @@ from vitcli.training.checkpoints import LastCheckpoint, Saved
 from vitcli.training.metrics_file import MetricsFile, rows_before
 from vitcli.training.own_code import own_code
 from vitcli.training.provenance import processor, provenance
+from vitcli.training.ranks import is_first_rank
 from vitcli.training.seeds import StepSeeds
 from vitmodels.skeletons.parts import walk
 
@@ -84,8 +85,9 @@ def fit_and_test(
         ArithmeticError: A metric is not finite.
         RuntimeError: The training made no step.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    if is_first_rank():
+        directory.mkdir(parents=True, exist_ok=True)
+        write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     cli = prepare(config, directory, callbacks, past)
     trainer = cli.trainer
     own = own_code(value for _, value in walk(config))
@@ -117,7 +119,7 @@ def _fit(cli: VitCLI, checkpoint: str | None, past: Saved | None) -> Saved:
     if past:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=past.path, weights_only=True)
     else:
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint)
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     seconds = (past.seconds if past else 0.0) + time.perf_counter() - started
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return Saved(None, trainer.current_epoch, trainer.global_step, seconds, metrics, stopped=trainer.should_stop)

@@ -79,7 +79,7 @@ def rename(name: str):
 
 
 class WithoutOneHot(OpRecord):
-    """The record without the fixed filters, which are no weights here."""
+    """The record without the fixed filters, which are not weights here."""
 
     def weights(self) -> dict[str, torch.Tensor]:
         return {name: value for name, value in super().weights().items() if name != "dep_conv.weight"}

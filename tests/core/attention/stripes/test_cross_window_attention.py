@@ -148,3 +148,33 @@ def test_a_stripe_longer_than_the_map_ends_with_the_map():
     q, k, v = random_grid(4, 5, 24).unflatten(3, (3, 2, 4)).unbind(3)
     long, whole = stripe_attention(q, k, v, (9, 100)), stripe_attention(q, k, v, (4, 5))
     assert torch.equal(long, whole)
+
+
+@pytest.mark.parametrize(("h", "w", "top", "left"), [(6, 6, 0, 0), (5, 2, 0, 0), (4, 7, 1, 1)])
+def test_padding_that_is_seen_lies_around_the_map_and_is_attended_to(h, w, top, left):
+    op = randomise(CrossWindowAttention(8, head_dim=2, stripe=3, padding="seen"))
+
+    def branch(qkv, number, rows, columns, top, left):
+        """Attend in stripes of rows x columns of the map with ``top`` rows and ``left`` columns of zeros before it."""
+        below, right = -(h + top) % rows, -(w + left) % columns
+        padded = nn.functional.pad(qkv, (0, 0, 0, 0, 0, 0, left, right, top, below))
+        out = torch.zeros_like(padded[:, :, :, 0])
+        for y in range(0, padded.shape[1], rows):
+            for x in range(0, padded.shape[2], columns):
+                q, k, v = padded[:, y : y + rows, x : x + columns].flatten(1, 2).permute(2, 0, 3, 1, 4)
+                mixed = (q @ k.transpose(2, 3) * 2**-0.5).softmax(-1) @ v
+                values = v.permute(0, 1, 3, 2).reshape(1, 4, rows, columns)
+                lepe = op.lepe[number]
+                near = nn.functional.conv2d(values, lepe.weight, lepe.bias, padding=1, groups=4)
+                both = mixed.transpose(1, 2).reshape(1, rows, columns, 2, 2)
+                both = both + near.permute(0, 2, 3, 1).reshape(both.shape)
+                out[:, y : y + rows, x : x + columns] = both
+        return out[:, top : top + h, left : left + w]
+
+    def twin(grid):
+        qkv = op.qkv(grid).unflatten(3, (3, 2, 2, 2))
+        vertical = branch(qkv[:, :, :, :, 0], 0, h, 3, 0, left)
+        horizontal = branch(qkv[:, :, :, :, 1], 1, 3, w, top, 0)
+        return op.projection(torch.cat((vertical, horizontal), 3).flatten(3))
+
+    assert_same_function(op, twin, random_grid(h, w, 8)[:1])

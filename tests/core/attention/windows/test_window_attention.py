@@ -208,3 +208,24 @@ def test_the_cost_includes_the_padding_and_the_position():
     op = WindowAttention(8, window=4, head_dim=4, position=position)
     assert op.macs(8, 8) == 64 * (4 * 64 + 2 * 16 * 8) + 49 * 5 * (2 + 2)
     assert op.macs(7, 5) == op.macs(8, 8)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize(("h", "w"), [(6, 6), (7, 5), (2, 4)])
+def test_padding_that_is_seen_is_a_larger_map_of_which_a_part_is_kept(h, w, shift):
+    op = randomise(WindowAttention(8, window=3, shift=shift, head_dim=4, padding="seen"))
+    down, across = -h % 3, -w % 3
+
+    def keys_of(i, j):
+        return [
+            (y, x)
+            for y in range(h + down)
+            for x in range(w + across)
+            if (y - shift) // 3 == (i - shift) // 3 and (x - shift) // 3 == (j - shift) // 3
+        ]
+
+    def twin(grid):
+        padded = nn.functional.pad(grid, (0, 0, 0, across, 0, down))
+        return attention_over_sets(op, padded, keys_of, table_score(op.position.table, 3))[:, :h, :w]
+
+    assert_same_function(op, twin, random_grid(h, w, 8))

@@ -62,28 +62,21 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
         axes.grid(axis="x", color="0.92")
         better = "right" if summary.metric.direction == "max" else "left"
         axes.set_xlabel(f"difference in {metric} from {summary.baseline} (better is to the {better})")
-    return _caption(summary)
+    return _caption(summary, [one for _, one in found])
 
 
 def _dots(ablation: Ablation, summary: Summary, arm: str, one: Difference) -> list[float]:
     metric = summary.metric.name
     values, base = ablation.arm(arm).values(metric), ablation.arm(summary.baseline).values(metric)
-    if _in_pairs(summary):
+    if one.in_pairs:
         return [values[seed] - base[seed] for seed in one.arm_seeds if seed in base]
     middle = sum(base[seed] for seed in one.baseline_seeds) / len(one.baseline_seeds)
     return [values[seed] - middle for seed in one.arm_seeds]
 
 
-def _in_pairs(summary: Summary) -> bool:
-    return summary.verdicts.latest is not None and summary.verdicts.latest.pairing == "seeds"
-
-
-def _caption(summary: Summary) -> str:
-    dots = (
-        "the difference of one pair of seeds"
-        if _in_pairs(summary)
-        else "one seed of the arm against the baseline's mean"
-    )
+def _caption(summary: Summary, found: list[Difference]) -> str:
+    kinds = {True: "the difference of one pair of seeds", False: "one seed of the arm against the baseline's mean"}
+    dots = ", or ".join(kinds[in_pairs] for in_pairs in sorted({one.in_pairs for one in found}, reverse=True))
     margin = "" if summary.margin is None else f" The grey band is the margin of {summary.margin:g}."
     hollow = "" if summary.margin is None else " square: equivalent, hollow triangle: equivalent as well,"
     return (

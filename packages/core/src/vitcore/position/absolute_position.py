@@ -79,6 +79,11 @@ class AbsolutePosition(FeatureOp):
         prefix, table = value[:, : self.prefix_tokens], value[:, self.prefix_tokens :].unflatten(1, (side, side))
         return torch.cat((prefix, resize_table(table, *self.grid_size, self.interpolation).flatten(1, 2)), dim=1)
 
+    def drop_prefix(self) -> None:
+        """Forget the entries of the prefix tokens, as in a network that has lost them."""
+        self.table = nn.Parameter(self.table.detach()[:, self.prefix_tokens :].clone())
+        self.prefix_tokens = 0
+
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Return 0: there are only additions."""
         return 0

@@ -8,28 +8,59 @@ import copy
 import dataclasses
 import datetime
 import difflib
-import enum
 import importlib
 import inspect
-import pathlib
 import sys
 import types
 import typing
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
-import torch
-
+from vitmodels.skeletons.kinds import (
+    ANYWHERE,
+    PLAIN,
+    call_of,
+    is_kind,
+    is_standard,
+    may_stand,
+    options,
+    stated_kinds,
+    takes_call,
+    wanted_class,
+)
 from vitmodels.skeletons.parts import public_name, warn_renamed
 
-VALUES = (
-    *(str, int, float, list, dict, tuple, type(None)),
-    *(pathlib.PurePath, datetime.timedelta, enum.Enum, torch.dtype, torch.device),
-)
-"""Types that are written as text, numbers, lists or mappings; any other class is a part."""
+__all__ = [
+    "REQUIRED",
+    "Entry",
+    "Origin",
+    "as_data",
+    "callable_entries",
+    "dataclass_entries",
+    "expects_part",
+    "import_part",
+    "item_type",
+    "makers",
+    "may_stand",
+    "options",
+    "parameters",
+    "public_path",
+    "takes_call",
+    "wanted_class",
+]
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of an entry that has none."""
+
+STANDARD = (
+    "which is of Python's standard library; a configuration can name classes of other packages and plain values such as "
+    "datetime.timedelta."
+)
+UNSTATED = (
+    "but the type of this argument does not say what it holds, so that it takes plain values, modules, optimizers and schedules; "
+    "expected a class of torch.nn.Module."
+)
+"""Why a class or function is refused in a slot; see ``vitmodels.skeletons.kinds``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +92,7 @@ class Origin:
         few = ", ".join([*names[:12], *(["..."] if len(names) > 12 else [])])
         return f"; did you mean {close[0]}?" if close else f"; valid names are {few}."
 
-    def failed_import(self, module: str, error: Exception) -> str:
+    def failed_import(self, module: str, error: BaseException) -> str:
         """Return the end of a sentence about a module that cannot be imported."""
         return f" ({error if module else 'a class is named by its import path, such as torch.nn.GELU'})."
 
@@ -83,18 +114,17 @@ class Entry:
         return self.group if self.group is not None else dataclass_entries(self.annotation)
 
     def start(self) -> Any:
-        """Return the default as data, or None without a default. A class that is itself the value is given by its import path."""
+        """Return the default as data, or None without a default. A class that is itself the value is given by its import path.
+
+        A function that no file could name, such as a class's own ``collate_fn``, stays what it is.
+        """
         if self.default is REQUIRED:
             return None
         itself = any(typing.get_origin(one) is type for one in options(self.annotation))
-        return public_path(self.default) if itself and inspect.isclass(self.default) else as_data(self.default)
-
-
-def options(annotation: Any) -> tuple[Any, ...]:
-    """Return the members of a union, flattened; any other type alone."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(option for inner in typing.get_args(annotation) for option in options(inner))
-    return (annotation,)
+        if itself and inspect.isclass(self.default):
+            return public_path(self.default)
+        code = inspect.isclass(self.default) or inspect.isfunction(self.default)
+        return self.default if code and not may_stand(self.default, self.annotation) else as_data(self.default)
 
 
 def expects_part(annotation: Any) -> bool:
@@ -103,7 +133,7 @@ def expects_part(annotation: Any) -> bool:
     if any(option is Any or option in (str, int, float, bool) for option in chosen):
         return False
     return any(
-        _call(option) is not None or (_is_kind(option) and not dataclasses.is_dataclass(option)) for option in chosen
+        call_of(option) is not None or (is_kind(option) and not dataclasses.is_dataclass(option)) for option in chosen
     )
 
 
@@ -124,16 +154,22 @@ def dataclass_entries(annotation: Any) -> dict[str, Entry] | None:
 
 def parameters(class_path: str, slot: Any, origin: Origin) -> dict[str, Entry]:
     """Return what can be set of a class or function in a slot of type ``slot``, which supplies the first arguments."""
-    entries = list(callable_entries(import_part(class_path, Any, origin)).items())
+    found = import_part(class_path, slot, origin)
+    try:
+        entries = list(callable_entries(found).items())
+    except ValueError as error:  # a class in C need not have a signature
+        raise origin.error(f"is {class_path!r}, which does not state its arguments.") from error
     return dict(entries[_supplied(slot) :])
 
 
 def callable_entries(found: Any) -> dict[str, Entry]:
     """Return the arguments of a class or function as entries, without starred ones."""
+    if found is datetime.timedelta:  # it has no signature
+        return {name: Entry(float, 0.0) for name in ("days", "seconds", "milliseconds", "minutes", "hours", "weeks")}
     target = found.__init__ if inspect.isclass(found) else found
     try:
         hints = typing.get_type_hints(target)
-    except (NameError, TypeError):
+    except Exception:  # annotations may be any text
         hints = {}
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
@@ -144,29 +180,42 @@ def callable_entries(found: Any) -> dict[str, Entry]:
 
 
 def import_part(path: str, annotation: Any, origin: Origin) -> Any:
-    """Import what ``path`` names and check that it is of the kind that the slot takes.
+    """Import what ``path`` names and check that it may stand in a slot of this type.
 
     Raises:
-        ValueError: It cannot be imported, or makes something else; the error is the origin's.
+        ValueError: It cannot be imported, makes something else, or could run commands; the error is the origin's.
     """
     module_name, _, name = public_name(path).rpartition(".")
+    _refuse_module(path, module_name, origin)
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError, TypeError) as error:
+    except (Exception, SystemExit) as error:  # the module's own code, which may raise anything
         homes = [f"{home}.{name}" for home in origin.homes if hasattr(importlib.import_module(home), name)]
         hint = f"; did you mean {homes[0]}?" if homes else origin.failed_import(module_name, error)
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
-    kind = wanted_class(annotation)
+    kinds = stated_kinds(annotation)
     if not hasattr(module, name):
-        names = _makers({module_name: module}, kind)
+        names = makers({module_name: module}, annotation)
         raise origin.error(f"is {path!r}, which cannot be imported{origin.nearest(path, names)}")
     found = getattr(module, name)
-    if not _makes(found, kind):
-        names = _makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, kind)
-        alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
-        hint = f"; did you mean {alike[0]}?" if alike else origin.nearest(path, names)
-        raise origin.error(f"is {path!r}, which makes no {public_path(kind or object)}{hint}")
-    return found
+    if may_stand(found, annotation):
+        return found
+    if is_standard(found):
+        raise origin.error(f"is {path!r}, {STANDARD}")
+    if kinds is ANYWHERE:
+        raise origin.error(f"is {path!r}, {UNSTATED}")
+    names = makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, annotation)
+    alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
+    hint = f"; did you mean {alike[0]}?" if alike else origin.nearest(path, names)
+    raise origin.error(f"is {path!r}, which makes no {public_path(kinds[0])}{hint}")
+
+
+def _refuse_module(path: str, module: str, origin: Origin) -> None:
+    """Refuse a module of the standard library before it is imported, and one that is a program."""
+    if module.partition(".")[0] in sys.stdlib_module_names and path not in {public_path(one) for one in PLAIN}:
+        raise origin.error(f"is {path!r}, {STANDARD}")
+    if "__main__" in module.split("."):
+        raise origin.error(f"is {path!r}, which is a program; name a class of a package by its import path.")
 
 
 def public_path(found: Any) -> str:
@@ -188,61 +237,19 @@ def as_data(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def wanted_class(annotation: Any) -> type | None:
-    """Return the class that a part must make; None if the slot's type does not tell."""
-    for option in options(annotation):
-        call = _call(option)
-        if call is not None:
-            returned = call[-1] if call else None
-            return returned if inspect.isclass(returned) else None
-        if _is_kind(option):
-            kind: type = option
-            return kind
-    return None
-
-
-def takes_call(annotation: Any) -> bool:
-    """Whether the value of this type is called, with what its slot supplies."""
-    return any(_call(option) is not None for option in options(annotation))
-
-
-def _is_kind(option: Any) -> bool:
-    return inspect.isclass(option) and option is not Any and not issubclass(option, VALUES)
-
-
-def _call(option: Any) -> tuple[Any, ...] | None:
-    """Return the arguments of a Callable type, () for a bare one, None for any other type."""
-    if option is collections.abc.Callable or typing.get_origin(option) is collections.abc.Callable:
-        return typing.get_args(option)
-    return None
-
-
 def _supplied(slot: Any) -> int:
     """Return how many arguments a slot supplies."""
-    calls = [call for option in options(slot) if (call := _call(option))]
+    calls = [call for option in options(slot) if (call := call_of(option))]
     return len(calls[0][0]) if calls and isinstance(calls[0][0], list) else 0
 
 
-def _makes(found: Any, kind: type | None) -> bool:
-    """Whether a class or function makes an object of a kind; None stands for any callable."""
-    if kind is None:
-        return callable(found)
-    made = found
-    if inspect.isfunction(found):
-        try:
-            made = typing.get_type_hints(found).get("return")
-        except (NameError, TypeError):
-            return False
-    return inspect.isclass(made) and issubclass(made, kind)
-
-
-def _makers(modules: dict[str, types.ModuleType], kind: type | None) -> list[str]:
-    """Return the import paths of all that makes an object of a kind."""
+def makers(modules: dict[str, types.ModuleType], annotation: Any) -> list[str]:
+    """Return the import paths of all that may stand in a slot of this type."""
     return [
         f"{home}.{name}"
         for home, module in modules.items()
         for name, one in inspect.getmembers(module)
-        if _makes(one, kind)
+        if (inspect.isclass(one) or inspect.isfunction(one)) and may_stand(one, annotation)
     ]
 
 

@@ -70,6 +70,9 @@ class MessengerPyramid(Pyramid):
         """None that the head could read."""
         return 0
 
+    def drop_class_tokens(self) -> None:
+        """Do nothing: messengers carry what windows exchange, and there is no class token."""
+
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
         """Apply the final norm to the map of the last stage."""
         return self.norm(grid)

@@ -33,7 +33,7 @@ Data = dict[str, Any]
 
 
 def check_kind(annotation: Any, value: Any, origin: Origin) -> Any:
-    """Return a value that is no part, after refusing null, and anything but a callable where a part belongs.
+    """Return a value that is not a part, after refusing null, and anything but a callable where a part belongs.
 
     Raises:
         ValueError: The value cannot stand there; the error is the origin's.
@@ -55,8 +55,8 @@ class Overlay:
     """Lays values over data in place.
 
     Args:
-        check: Returns a value that is no part, after checking it, for (type, value, origin). ``check_kind`` leaves the types of
-            numbers and text to the ops.
+        check: Returns a value that is not a part, after checking it, for (type, value, origin). ``check_kind`` leaves the types
+            of numbers and text to the ops.
     """
 
     check: Callable[[Any, Any, Any], Any] = check_kind
@@ -162,7 +162,11 @@ class Overlay:
         if not isinstance(given, Mapping):
             raise origin.error(f"has init_args {given!r}; expected keys and values.")
         found, old = import_part(class_path, entry.annotation, origin), data.get(name)
-        same = isinstance(old, dict) and "class_path" in old and import_part(old["class_path"], Any, origin) is found
+        same = (
+            isinstance(old, dict)
+            and "class_path" in old
+            and import_part(old["class_path"], entry.annotation, origin) is found
+        )
         kept = (old.get("init_args") or {}) if same else {}  # type: ignore[union-attr]
         data[name] = {"class_path": public_path(found), "init_args": kept}
         beside = {key: inner for key, inner in value.items() if key not in ("class_path", "init_args")}
@@ -193,7 +197,7 @@ def _targets(name: str, entries: Mapping[str, Entry], origin: Origin, above: str
 
 def _extended(entry: Entry, old: Any, value: Any, origin: Origin, here: str) -> list[Any]:
     if item_type(entry.annotation) is None:
-        raise origin.error(f"appends to {here}, which is no list; leave out the +.")
+        raise origin.error(f"appends to {here}, which is not a list; leave out the +.")
     head = old if isinstance(old, list) else [] if old is None else [old]
     return [*copy.deepcopy(head), *(copy.deepcopy(value) if isinstance(value, list) else [copy.deepcopy(value)])]
 

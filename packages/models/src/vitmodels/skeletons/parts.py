@@ -9,6 +9,7 @@ The same data comes from a preset, from YAML and from ``timm.create_model(name, 
 
 import functools
 import importlib
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from vitcore import NormFactory, Nothing, OpFactory
+from vitmodels.skeletons.kinds import ANYWHERE, is_standard, makes
 
 PartData: TypeAlias = Any  # a mapping as above, an import path, or a callable that is used as it is
 
@@ -139,21 +141,33 @@ def import_object(path: str) -> Any:
     """Import ``package.module.Name``; a public name of vitcore or vitmodels is found whatever module the path gives.
 
     Raises:
-        ValueError: There is no such module or name.
+        ValueError: There is no such module or name, or it is of the standard library or no class or function.
     """
     module, _, name = public_name(path).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"class_path={path!r} cannot be imported: {error}.") from error
+    if is_standard(found) or not (inspect.isclass(found) or inspect.isfunction(found)):
+        raise ValueError(
+            f"class_path={path!r} is no part: expected a class of torch.nn.Module, or a function that returns one."
+        )
+    return found
 
 
 def _build_argument(value: Any) -> Any:
     if isinstance(value, Mapping) and "class_path" in value:
         return build_part(value)
-    if isinstance(value, str) and "." in value:
-        return import_object(value)
-    return value
+    return _import_module_maker(value) if isinstance(value, str) and "." in value else value
+
+
+def _import_module_maker(path: str) -> Any:
+    found = import_object(path)
+    if not makes(found, ANYWHERE):
+        raise ValueError(
+            f"class_path={path!r} makes no torch.nn.Module, and nothing else can be an argument of a part."
+        )
+    return found
 
 
 def entries_of(data: Any, spec: type) -> dict[str, Any]:

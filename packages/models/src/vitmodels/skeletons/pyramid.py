@@ -65,6 +65,13 @@ class Pyramid(ImageClassifier):
         """What the head can read; without prefix tokens there is no class token."""
         return ("token", "avg", "") if self.num_prefix_tokens else ("avg", "")
 
+    def drop_class_tokens(self) -> None:
+        """Remove the class tokens of all stages, for a head that reads maps: no token attends to them any more."""
+        for stage in self.stages:
+            stage.drop_prefix()  # type: ignore[operator]
+        if self.global_pool == "token":
+            self.global_pool = "avg"
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's signature)
         """Recompute activations in the backward pass instead of keeping them."""
         super().set_grad_checkpointing(enable)

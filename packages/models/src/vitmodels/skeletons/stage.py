@@ -127,6 +127,13 @@ class Stage(nn.Module):
         if self.prefix is not None:
             nn.init.trunc_normal_(self.prefix, std=0.02)
 
+    def drop_prefix(self) -> None:
+        """Remove the class tokens, and their rows from the table of positions if it has some."""
+        if self.prefix is not None:
+            self.prefix = None
+            if hasattr(self.position, "drop_prefix"):
+                self.position.drop_prefix()  # type: ignore[operator, union-attr]
+
     def forward(self, finer: Tensor, finer_prefix: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return the stage's grid and prefix; the prefix of the stage before is not used."""
         grid, prefix = self.embed(self.downsample(finer))

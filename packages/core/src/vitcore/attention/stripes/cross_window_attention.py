@@ -34,6 +34,21 @@ def from_stripes(stripes: Shaped[Tensor, "bn sh sw *c"], h: int, w: int) -> Shap
     return grid[:, :h, :w]
 
 
+def pad_around(grid: Shaped[Tensor, "b h w *c"], stripe: tuple[int, int]) -> Shaped[Tensor, "b h2 w2 *c"]:
+    """Pad a map with zeros until stripes fill it: half on either side, the odd row or column below or to the right."""
+    down, across = -grid.shape[1] % stripe[0], -grid.shape[2] % stripe[1]
+    if not (down or across):
+        return grid
+    sides = (across // 2, across - across // 2, down // 2, down - down // 2)
+    return pad(grid, (0, 0) * (grid.ndim - 3) + sides)
+
+
+def crop_middle(grid: Shaped[Tensor, "b h2 w2 *c"], h: int, w: int) -> Shaped[Tensor, "b h w *c"]:
+    """Take off what ``pad_around`` put around a map of h x w tokens."""
+    top, left = (grid.shape[1] - h) // 2, (grid.shape[2] - w) // 2
+    return grid[:, top : top + h, left : left + w]
+
+
 def stripe_attention(
     q: Float[Tensor, "b h w n d"],
     k: Float[Tensor, "b h w n d"],
@@ -82,6 +97,9 @@ class CrossWindowAttention(FeatureOp):
         stripe: Width of a stripe in tokens, or ``map`` for a single branch over the whole map with all heads. The last stripe
             is narrower where stripes do not fill the map.
         kernel_size: Side of LePE's depth-wise filter in tokens; odd.
+        padding: What a map has where stripes do not fill it: tokens below and to the right that are ``masked``, so that nobody
+            attends to them, or queries, keys and values of zero all around that are ``seen`` like all others. With ``seen`` no
+            stripe is narrower than ``stripe``, as in the public code of CSWin for segmentation.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -96,11 +114,17 @@ class CrossWindowAttention(FeatureOp):
     Source: Dong et al., CSWin Transformer, CVPR 2022, "Cross-Shaped Window Self-Attention" and "Locally-Enhanced Positional
     Encoding". The order of the two halves is the public code's. That code has one branch where the resolution it is built for
     equals the stripe, and in its last stage: ``stripe="map"`` has its parameters, any ``stripe >= max(h, w)`` its values.
-    Stripes that do not divide the map make its classification code fail; its segmentation code pads on both sides and lets
-    tokens attend to the padding; here it lies below and on the right and is masked.
+    Stripes that do not divide the map make its classification code fail; its segmentation code is had by ``padding="seen"``.
     """
 
-    def __init__(self, width: int, head_dim: int = 32, stripe: int | Literal["map"] = 7, kernel_size: int = 3) -> None:
+    def __init__(
+        self,
+        width: int,
+        head_dim: int = 32,
+        stripe: int | Literal["map"] = 7,
+        kernel_size: int = 3,
+        padding: Literal["masked", "seen"] = "masked",
+    ) -> None:
         super().__init__()
         heads = count_heads("CrossWindowAttention", width, head_dim)
         same_padding("CrossWindowAttention", kernel_size)
@@ -113,6 +137,7 @@ class CrossWindowAttention(FeatureOp):
         if stripe != "map" and stripe < 1:
             raise ValueError(f"CrossWindowAttention: stripe must be at least 1 or 'map', got stripe={stripe}.")
         self.width, self.head_dim, self.stripe, self.kernel_size = width, head_dim, stripe, kernel_size
+        self.padding = padding
         self.qkv = nn.Linear(width, 3 * width)
         self.lepe = nn.ModuleList(DepthwiseConv2d(width // branches, kernel_size) for _ in range(branches))
         self.projection = nn.Linear(width, width)
@@ -121,13 +146,19 @@ class CrossWindowAttention(FeatureOp):
         """Attend in the stripes of each branch."""
         qkv = self.qkv(grid).unflatten(3, (3, len(self.lepe), -1, self.head_dim))
         branches = []
-        for branch, stripe in enumerate(self._stripes(grid.shape[1], grid.shape[2])):
-            q, k, v = qkv[:, :, :, :, branch].unbind(3)
-            branches.append(stripe_attention(q, k, v, stripe, self.lepe[branch]))
+        h, w = grid.shape[1:3]
+        for branch, stripe in enumerate(self._stripes(h, w)):
+            own = qkv[:, :, :, :, branch]
+            q, k, v = (pad_around(own, stripe) if self.padding == "seen" else own).unbind(3)
+            branches.append(crop_middle(stripe_attention(q, k, v, stripe, self.lepe[branch]), h, w))
         return self.projection(torch.cat(branches, dim=3).flatten(3))
 
     def _stripes(self, h: int, w: int) -> list[tuple[int, int]]:
-        return [(h, w)] if self.stripe == "map" else [(h, min(self.stripe, w)), (min(self.stripe, h), w)]
+        if self.stripe == "map":
+            return [(h, w)]
+        if self.padding == "seen":
+            return [(h, self.stripe), (self.stripe, w)]
+        return [(h, min(self.stripe, w)), (min(self.stripe, h), w)]
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count projections, the two products with each stripe's attention matrix, and LePE."""

@@ -92,9 +92,13 @@ class AttentionInWindows(FeatureOp):
         """Project, attend inside each window as ``attend_windows`` does, and project again."""
         return self.projection(attend_windows(*self.project(tokens), bias, allowed))
 
+    def window_on(self, h: int, w: int) -> tuple[int, int]:
+        """Return the rows and columns of a window on a map of h x w tokens."""
+        return fit_window(h, w, self.window)
+
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count projections and both products with the attention matrix, on the padded map, and the position."""
-        rows, columns = window = fit_window(h, w, self.window)
+        rows, columns = window = self.window_on(h, w)
         down, across = count_windows(h, w, window)
         t, n = rows * columns, down * across
         return n * t * (4 * self.width**2 + 2 * t * self.width) + self.position.macs(rows, columns)

@@ -16,6 +16,12 @@ def count_windows(h: int, w: int, window: tuple[int, int]) -> tuple[int, int]:
     return -(-h // window[0]), -(-w // window[1])
 
 
+def size_in_windows(h: int, w: int, window: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of a map of h x w tokens that is padded until windows fill it."""
+    down, across = count_windows(h, w, window)
+    return down * window[0], across * window[1]
+
+
 def pad_to_windows(grid: Tensor, window: tuple[int, int]) -> Tensor:
     """Append rows and columns of zeros until windows fill the map; return the map itself if they already do."""
     h, w = grid.shape[1:3]
@@ -69,7 +75,7 @@ def region_map(
     The tokens are region 0. Padding lies in other regions, and so do the first ``shift`` rows and columns, which a cyclic shift
     brings next to the last ones.
     """
-    padded = tuple(n * side for n, side in zip(count_windows(h, w, window), window, strict=True))
+    padded = size_in_windows(h, w, window)
     if padded == (h, w) and not shift:
         return None
     rows, columns = (torch.arange(side, device=device) for side in padded)

@@ -7,7 +7,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from vitcore.attention.windows.attention_in_windows import AttentionInWindows, attend_windows
-from vitcore.attention.windows.geometry import fit_window, region_map, same_region, window_merge, window_partition
+from vitcore.attention.windows.geometry import (
+    fit_window,
+    region_map,
+    same_region,
+    size_in_windows,
+    window_merge,
+    window_partition,
+)
 from vitcore.position.relative_position_bias import RelativePositionBias
 from vitcore.position.window_position import WindowPositionFactory
 
@@ -69,6 +76,9 @@ class WindowAttention(AttentionInWindows):
         position: Makes what is added to the scores, from (window, heads): ``RelativePositionBias``,
             ``ContinuousPositionBias``, ``AbsolutePositionBias`` or ``NoPosition``.
         bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
+        padding: What a map has where windows do not fill it: tokens that are ``masked``, so that nobody attends to them, or
+            ``seen``, zeros below and to the right that are attended to like all others. With ``seen`` no window is smaller than
+            ``window`` and every shift applies, as in the public code of Swin for segmentation and detection.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -82,9 +92,9 @@ class WindowAttention(AttentionInWindows):
     Source: Liu et al., Swin Transformer, ICCV 2021, section 3.2 and Eq. 4. Differs from the public code in three points. Pairs
     of different bands are excluded, where the public code subtracts 100 from their scores: that leaves them a weight of 4e-44
     at equal scores, nothing in float64 unless their scores exceed the others by tens. A map that windows do not fill is padded
-    and no token attends to the padding; the public classification code refuses it, the detection code attends to the padded
-    zeros. Where one side of a map is shorter than ``window`` and the other longer than that side, the public code makes
-    square windows of the shorter side; here the other side keeps ``window``, or the map's length.
+    and no token attends to the padding; the public classification code refuses it, and ``padding="seen"`` is the rule of the
+    public code for segmentation and detection. Where one side of a map is shorter than ``window`` and the other longer than that
+    side, the public code makes square windows of the shorter side; here the other side keeps ``window``, or the map's length.
     """
 
     def __init__(
@@ -95,17 +105,23 @@ class WindowAttention(AttentionInWindows):
         head_dim: int = 32,
         position: WindowPositionFactory = RelativePositionBias,
         bias: Literal["all", "projection"] = "all",
+        padding: Literal["masked", "seen"] = "masked",
     ) -> None:
         super().__init__(width, window, head_dim, position, bias)
         if not 0 <= shift < window:
             raise ValueError(f"WindowAttention: shift must lie in 0..window-1, got window={window}, shift={shift}.")
-        self.shift = shift
+        self.shift, self.padding = shift, padding
+
+    def window_on(self, h: int, w: int) -> tuple[int, int]:
+        """Return the rows and columns of a window on a map of h x w tokens."""
+        return (self.window, self.window) if self.padding == "seen" else super().window_on(h, w)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Attend inside each window."""
         # Cutting the map before the projections moves a third of what cutting q, k and v would move.
         size = (grid.shape[1], grid.shape[2])
-        window, shift = fit_window(*size, self.window), fit_shift(*size, self.window, self.shift)
-        pairs = window_pairs(size, window, shift, grid.device)
+        window, seen = self.window_on(*size), self.padding == "seen"
+        shift = self.shift if seen else fit_shift(*size, self.window, self.shift)
+        pairs = window_pairs(size_in_windows(*size, window) if seen else size, window, shift, grid.device)
         tokens = self.attend(window_partition(grid, window, shift), self.position(*window), pairs)
         return window_merge(tokens, size, window, shift)

@@ -1,0 +1,27 @@
+"""``vitcli fit --help KEY``: what can stand at a key of the configuration."""
+
+from vitcli.config.command_line import parse_run
+
+
+def main(words: list[str]) -> int:
+    """Print the help about a key and return exit code 0.
+
+    Args:
+        words: Words after ``vitcli fit``; files among them say which classes there are.
+
+    Raises:
+        ConfigError: There is no such key, or the files are bad.
+    """
+    from lightning.pytorch import Trainer
+
+    from vitcli.ablation.section import ENTRIES
+    from vitcli.ablation.spec import AblationSpec
+    from vitcli.config.entries import Entry
+    from vitcli.config.key_help import key_help
+    from vitcli.config.lightning_cli import base_config, schema
+
+    arguments = parse_run("fit", words)
+    entries = {**schema(), "ablation": Entry(AblationSpec, {}, group=ENTRIES)}
+    owners = {"trainer": Trainer}
+    print(key_help(arguments.help_key or "", entries, base_config(arguments), arguments.place, owners), end="")
+    return 0

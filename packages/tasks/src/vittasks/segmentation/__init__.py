@@ -1,0 +1,1 @@
+"""Segmentation: heads, losses, scores, inference and the task."""

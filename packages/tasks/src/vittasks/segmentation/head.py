@@ -1,0 +1,55 @@
+"""What the heads of segmentation share: their convolutions, the classifier of every pixel, and the type of their slot."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torchvision.ops import Conv2dNormActivation
+
+from vitmodels.skeletons.initial import draw_seed, initialise
+
+HeadFactory: TypeAlias = Callable[[Sequence[int], int], nn.Module]
+"""Makes a head from the widths of the maps and the number of classes: maps (b, width, h, w), finest first, to logits."""
+
+
+def convolution(width: int, channels: int, kernel_size: int) -> Conv2dNormActivation:
+    """Return a convolution without bias, a BatchNorm and a ReLU; the map keeps its size."""
+    return Conv2dNormActivation(width, channels, kernel_size, inplace=False)
+
+
+def resize(grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize a map (b, c, h, w) to rows and columns, bilinear, corners not aligned; a map of that size stays as it is."""
+    if tuple(grid.shape[2:]) == tuple(size):
+        return grid
+    return interpolate(grid, size=list(size), mode="bilinear", align_corners=False)
+
+
+class PixelClassifier(nn.Sequential):
+    """Dropout of whole channels, then a 1 x 1 convolution to the classes.
+
+    Args:
+        channels: Channels of the map.
+        num_classes: Number of classes.
+        dropout: Probability that a channel is dropped in training.
+    """
+
+    def __init__(self, channels: int, num_classes: int, dropout: float) -> None:
+        super().__init__(nn.Dropout2d(dropout), nn.Conv2d(channels, num_classes, 1))
+
+
+@torch.no_grad()
+def head_weights(module: nn.Module) -> None:
+    """A normal of variance 2 / fan-out for convolutions in front of a ReLU, which have no bias; of deviation .01 for the last."""
+    if isinstance(module, nn.Conv2d):
+        if module.bias is None:
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)
+
+
+def initialise_head(head: nn.Module) -> None:
+    """Draw the initial weights of a head from a seed of its own, see ``head_weights``."""
+    initialise(head, draw_seed(), head_weights)

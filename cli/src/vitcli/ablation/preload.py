@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def _end_with_the_runner() -> None:
-    """Have the kernel kill the server when the runner ends: during the imports the server would not notice it, for many seconds."""
+    """Have the kernel kill the server when the runner ends, which the server would not notice during its imports."""
     with contextlib.suppress(AttributeError, OSError):  # only Linux has prctl
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.environ.get("VITCLI_RUNNER") != str(os.getppid()):  # it has ended already

@@ -15,7 +15,7 @@ from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
-from vitcli.ablation.state import changed_code, is_done, is_failed, make_room, now, record_end
+from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end, what_changed
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
@@ -87,8 +87,8 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
         record = ablation_record(plan, command, min(launcher.places, max(1, len(work.to_run))))
         _save(record, race)
         _announce(work, len(trials), console)
-        if changed := changed_code(plan, work.to_run):
-            console.print(changed, highlight=False, soft_wrap=True)
+        for sentence in what_changed(plan, work.to_run):
+            console.print(sentence, soft_wrap=True)
         outcome = _run_trials(plan, work, launcher, console)
         race = race_so_far(plan)
         _save(record, race)
@@ -243,6 +243,7 @@ def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "identity": plan.arms[arm].id,
         "code": dict(plan.arms[arm].code),
+        "data": plan.arms[arm].data,
     }
 
 

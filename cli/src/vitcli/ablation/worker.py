@@ -117,6 +117,7 @@ def _died(rehearsing: str, exit_code: int) -> Exception:
 
 
 def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> None:
+    from vitcli.ablation.checks.data import with_fingerprints
     from vitcli.ablation.checks.rehearsal import rehearse
     from vitcli.ablation.plan import make_plan
 
@@ -124,6 +125,7 @@ def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> N
         plan = make_plan(arguments)
         if planning == "rehearsed":
             _silence()
+            plan = with_fingerprints(plan)
             rehearse(plan, [arm for arm in plan.spec.chosen if not is_begun(plan, arm)], connection.send)
         connection.send(plan)
     except ConfigError as error:

@@ -7,7 +7,7 @@ from vitcli.records.speed import SPEED
 
 
 def main(words: list[str]) -> int:
-    """Measure the arms, write speed.json into the ablation's directory, print it, and return 0; 1 if an arm could not be measured.
+    """Measure the arms, write speed.json, print it, and return exit code 0, or 1 if an arm could not be measured.
 
     Args:
         words: Words after ``vitcli speed``.

@@ -65,6 +65,13 @@ def features_shape(model, h, w):
     return (2, h, w, width) if is_grid else (2, p + h * w, width)
 
 
+def unpooled(model, height, width):
+    """Rows and columns that timm expects in front of the pooling, and the form of the features; it knows no size of sequences."""
+    is_column = hasattr(model, "blocks")
+    sides = None if is_column else map_sides(model, height, width)
+    return sides, "NLC" if is_column or model.num_prefix_tokens else "NHWC"
+
+
 def map_sides(model, height, width):
     """Rows and columns of the last map of an image whose sides the strides divide."""
     reduction = model.feature_info[-1]["reduction"]
@@ -134,6 +141,7 @@ def test_the_default_configuration_tells_the_truth(name):
         assert cfg["first_conv"] is None, "the stem concatenates pixels"
     else:
         assert state[f"{cfg['first_conv']}.weight"].shape[1] == model.in_chans
+    assert (cfg["pool_size"], model.output_fmt) == unpooled(model, *size[1:])
     data = resolve_data_config(model=model)
     assert (data["input_size"], data["interpolation"], data["mean"]) == (
         size,
@@ -160,6 +168,20 @@ def test_the_head_can_be_taken_off_and_put_back(name):
     model.reset_classifier(7, "avg")
     assert model(image).shape == (2, 7)
     torch.testing.assert_close(model.forward_head(features, pre_logits=True), pooled(model, features, "avg"))
+
+
+@every_model
+def test_the_unpooled_features_have_the_form_and_the_size_of_the_default_configuration(name):
+    model = timm.create_model(name, device="meta").eval()
+    image = torch.zeros(1, *model.default_cfg["input_size"], device="meta")
+    features = model.forward_features(image)
+    if model.output_fmt == "NHWC":
+        assert features.shape == (1, *model.default_cfg["pool_size"], model.num_features)
+    else:
+        assert features.shape == (1, features.shape[1], model.num_features)
+    for bare in (timm.create_model(name, device="meta", num_classes=0, global_pool=""), model):
+        bare.reset_classifier(0, "")
+        assert bare.eval()(image).shape == features.shape
 
 
 @every_model
@@ -267,6 +289,22 @@ def test_prefix_tokens_and_norm_go_together_in_the_intermediates(name):
         image, indices=1, return_prefix_tokens=True, norm=True, output_fmt="NLC"
     )
     torch.testing.assert_close(torch.cat((prefix, grid), dim=1), final)
+
+
+@smallest
+def test_each_map_is_paired_with_its_prefix_tokens_where_there_are_any(name):
+    model = timm.create_model(name).eval()
+    arguments = {"indices": [0, -1], "intermediates_only": True}
+    maps = model.forward_intermediates(images(), **arguments)
+    found = model.forward_intermediates(images(), **arguments, return_prefix_tokens=True)
+    p = model.num_prefix_tokens
+    if p == 0:
+        assert [one.shape for one in found] == [one.shape for one in maps]
+    else:
+        assert [(grid.shape, prefix.shape) for grid, prefix in found] == [
+            (one.shape, (2, p, one.shape[1])) for one in maps
+        ]
+        assert found[-1][1].any()
 
 
 @smallest
@@ -493,6 +531,15 @@ def test_the_factory_takes_device_and_dtype(name):
     single = seeded(name).state_dict()
     assert all(value.float().equal(single[key].float()) for key, value in model.state_dict().items())
     assert model.eval()(images().double()).dtype == torch.float64
+
+
+@every_model
+def test_torch_counts_operations_without_gradients(name):
+    model = timm.create_model(name, device="meta").eval()
+    _, height, width = model.default_cfg["input_size"]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, 3, height, width, device="meta"))
+    assert model.macs(height, width) == counter.get_total_flops() / 2
 
 
 @every_model

@@ -1,4 +1,4 @@
-"""vitcli: the command line, and the launchers that an ablation file names by their class paths."""
+"""vitcli: the command line, the launchers that an ablation file names by their class paths, and trained runs in Python."""
 
 import importlib
 from typing import Any
@@ -10,14 +10,18 @@ MODULES = {
     "SlurmLauncher": "vitcli.ablation.launch.slurm.launcher",
     "SubmititLocalLauncher": "vitcli.ablation.launch.slurm.local",
 }
-"""The module of each public class. It is imported when the class is asked for, so that ``import vitcli`` stays light."""
+"""The module of each launcher. It is imported when the class is asked for, so that ``import vitcli`` stays light."""
+
+TRAINED = {"TrainedRun": "vitcli.trained.load", "load_run": "vitcli.trained.load"}
+"""The module of what opens a trained run in Python, also imported when it is asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in MODULES:
+    module = {**MODULES, **TRAINED}.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(MODULES[name]), name)
+    return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *MODULES]
+    return [*globals(), *MODULES, *TRAINED]

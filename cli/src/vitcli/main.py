@@ -98,10 +98,10 @@ COMMANDS = {
     ),
     "predict": Command(
         "evaluate:predict",
-        "--config FILE --ckpt_path FILE",
-        "compute the probabilities of a split and pass them to the trainer's callbacks",
-        "vitcli predict --config runs/NAME/fit0/config.yaml --ckpt_path runs/NAME/fit0/last.ckpt",
-        SCORING,
+        "RUN IMAGE... --out DIR | --config FILE --ckpt_path FILE",
+        "name the classes of images and folders of images; or pass the probabilities of a split to the trainer's callbacks",
+        "vitcli predict runs/NAME/fit0 photos --out predictions",
+        (*SCORING, ("--out DIR", "with RUN: directory of predictions.csv, predictions.json and the contact sheet")),
     ),
     "report": Command(
         "report:main",

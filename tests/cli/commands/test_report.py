@@ -51,7 +51,7 @@ def test_the_terminals_format_writes_nothing(runs, capsys):
     [
         ([], "command line: report needs one directory"),
         (["a", "b"], "command line: report needs one directory"),
-        (["a", "--format"], "--format is ''; expected all, terminal."),
+        (["a", "--format"], "--format has no value; write --format VALUE or --format=VALUE."),
         (["a", "--format", "pdf"], "--format is 'pdf'; expected all, terminal."),
         (["a", "--no-figure"], "no option '--no-figure'; did you mean --no-figures?"),
         (["nowhere"], "nowhere/ablation.json: no such file"),

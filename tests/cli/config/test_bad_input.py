@@ -157,7 +157,12 @@ def test_a_class_of_the_wrong_kind_is_refused(key, value, said, plain, refused):
         ),
         (f"--{GATE}.reduction 10000", "SqueezeExcite: reduction must lie in 1..width"),
         ("--data.val_size 0", "DigitScenes: passes, batch_size, val_size and test_size must be at least 1"),
-        ("--model.backbone.in_chans 3", "the model does not take the images of the data, (1, 32, 32)"),
+        (
+            "--model.backbone.in_chans 3",
+            "model.backbone.in_chans is 3, but the images of DigitScenes have 1 channel, (1, 32, 32): "
+            "set model.backbone.in_chans=1, or data.channels=3.",
+        ),
+        ("--data.batch_size 2000", "data.batch_size must not exceed the 1297 samples that a process draws in an epoch"),
         (
             "--model.backbone.num_classes 7",
             "model.backbone.num_classes is 7, but DigitScenes has 10 classes: set model.backbone.num_classes=10.",
@@ -296,7 +301,7 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
         ({"arms": {"plain": {}, "a/b": {}}}, "arms.yaml: ablation.arms has an arm named 'a/b'; use letters"),
         (
             {"arms": {"plain": {}, "mean": {}}},
-            "arms.yaml: ablation.arms has an arm named 'mean', a folder of the report",
+            "arms.yaml: ablation.arms has an arm named 'mean'; that is the name of a file or folder",
         ),
         ({"arms": {"plain": {}, 3: {}}}, "arms.yaml: ablation.arms has an arm named 3; use letters"),
         (

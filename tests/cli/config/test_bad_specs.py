@@ -25,7 +25,7 @@ def written(case: dict) -> bytes:
     """Return the bytes of a case's bad.yaml."""
     if "hex" in case:
         return bytes.fromhex(case["hex"])
-    text = case["spec"] + "[" * case.get("nested", 0) + "x" * case.get("letters", 0)
+    text = case["spec"] + "[" * case.get("nested", 0) + "x" * case.get("letters", 0) + "9" * case.get("digits", 0)
     if not case.get("alone"):
         lacking = [name for name in SECTIONS if not re.search(rf"^{name}:", text, re.MULTILINE)]
         dotted = {name: re.findall(rf"^{name}\.(.*)", text, re.MULTILINE) for name in lacking}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,14 @@ def test_no_two_columns_of_one_table_have_the_same_name():
         assert all(headings)
     keys = [column.key for column in columns.columns_of(columns.COLUMNS, CSV)]
     assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "@SUM(A1)", "-2+3", "\tx"])
+def test_a_spreadsheet_computes_no_cell_of_the_csv_file(name, tmp_path):
+    directory = make_finished_ablation(tmp_path / "localvit_act", seeds=(0, 1))
+    plan = json.loads((directory / "ablation.json").read_text())
+    plan["arms"] = {name if arm == "h_swish" else arm: record for arm, record in plan["arms"].items()}
+    (directory / "ablation.json").write_text(json.dumps(plan))
+    rows = list(csv.DictReader(io.StringIO(to_csv(summarise(load(directory))))))
+    assert f"'{name}" in [row["arm"] for row in rows]
+    assert any(row["difference"].startswith("-") for row in rows)

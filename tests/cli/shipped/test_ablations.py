@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from tests.cli.tiny_ablation import LIGHTNING
@@ -115,10 +116,14 @@ def small(name: str) -> Plan:
 
 @pytest.fixture(scope="module")
 def image_folders(tmp_path_factory):
-    """Folders of a thousand classes, which planning counts without opening an image."""
+    """Folders of a thousand classes of one image each: the same file under all names."""
     root = tmp_path_factory.mktemp("images")
+    image = root / "image.jpg"
+    Image.new("RGB", (8, 8)).save(image)
     for number in range(1000):
-        (root / "train" / f"n{number:08d}").mkdir(parents=True)
+        for split in ("train", "val"):
+            (root / split / f"n{number:08d}").mkdir(parents=True)
+            (root / split / f"n{number:08d}" / "0.jpg").hardlink_to(image)
     return root
 
 

@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.core.checks import assert_same_function, random_grid, randomise
 from tests.core.textbook import batch_norm, convolution_by_loops
-from vitcore import ConvStem, GridConv2d
+from vitcore import ConvStem
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_it_equals_its_layers_token_by_token(layers, last, activation):
 
 def test_the_channels_double_from_layer_to_layer_up_to_the_width():
     op = ConvStem(3, 64, layers=4)
-    convolutions = [m for m in op.layers.modules() if isinstance(m, GridConv2d)]
+    convolutions = [m for m in op.layers.modules() if isinstance(m, nn.Conv2d)]
     assert [(m.in_channels, m.out_channels) for m in convolutions] == [(3, 8), (8, 16), (16, 32), (32, 64)]
     assert op.reduction == 16
 

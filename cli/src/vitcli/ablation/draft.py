@@ -8,9 +8,10 @@ from typing import Any
 
 from vitcli.ablation.checks.idle_arms import refuse_equal, refuse_overwritten
 from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec, ablation_name
+from vitcli.ablation.spec import AblationSpec
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve, schema
+from vitcli.config.names import run_name
 from vitcli.config.overlay import lay_over
 
 
@@ -37,7 +38,7 @@ class Draft:
     @property
     def name(self) -> str:
         """The ablation's name."""
-        return ablation_name([self.file])
+        return run_name(self.file)
 
     @property
     def directory(self) -> Path:

@@ -2,26 +2,17 @@
 
 import itertools
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from vitcli.ablation.difference import declared_keys
 from vitcli.config.errors import ConfigError, alike, nearest
+from vitcli.config.names import FOLDER_NAME, name_fault
 
 DESIGNS = ("grid", "one_at_a_time")
 MOST_ARMS = 1000
 """Largest number of arms of a design. A larger one is a typing error."""
-
-FORBIDDEN = re.compile(r'[/\\:*?"<>|\s\x00-\x1f]|^\.|^-|^$')
-FOLDER_NAME = "use letters, digits, _ and -, in quotes where YAML reads a word as something else (it names a folder)."
-"""What a message says of a name for which ``is_folder_name`` is false."""
-
-
-def is_folder_name(name: Any) -> bool:
-    """Whether a name can be that of a folder."""
-    return isinstance(name, str) and not FORBIDDEN.search(name)
 
 
 def expand_factors(section: Mapping[str, Any], places: Mapping[str, str], place: str) -> dict[str, Any]:
@@ -80,8 +71,8 @@ def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any
                 f"{place}: ablation.factors.{factor} is {levels!r}; "
                 "expected levels, each a name and the keys that it changes."
             )
-        if not is_folder_name(str(factor)):
-            raise ConfigError(f"{place}: ablation.factors has a factor named {factor!r}; use letters, digits, _ and -.")
+        if fault := name_fault(str(factor)):
+            raise ConfigError(f"{place}: ablation.factors has a factor named {factor!r}; {fault}")
         if (count := Counter(map(str, levels))).total() > len(count):
             twice = count.most_common(1)[0][0]
             raise ConfigError(
@@ -89,8 +80,8 @@ def _check_levels(factors: Any, place: str) -> dict[str, dict[str, dict[str, Any
                 "give one another name."
             )
         for level, change in levels.items():
-            if isinstance(level, bool) or level is None or not is_folder_name(str(level)):
-                raise ConfigError(f"{place}: ablation.factors.{factor} has a level named {level!r}; {FOLDER_NAME}")
+            if fault := FOLDER_NAME if isinstance(level, bool) or level is None else name_fault(str(level)):
+                raise ConfigError(f"{place}: ablation.factors.{factor} has a level named {level!r}; {fault}")
             if change is not None and not isinstance(change, Mapping):
                 raise ConfigError(
                     f"{place}: ablation.factors.{factor}.{level} is {change!r}; "

@@ -47,7 +47,12 @@ HASHED_AS = {
 A key or a class that gets a new name gets an entry here. Then the identities stay as they were, and finished runs still count.
 """
 
-ADDED = {"padding": "masked"}  # of window and cross-shaped attention; a convolution's padding is a number
+ADDED = {
+    "padding": "masked",  # of window and cross-shaped attention; a convolution's padding is a number
+    "test_split": None,  # these three of image folders
+    "on_damaged": "refuse",
+    "channels": None,
+}
 """Arguments that were added after the first results, and the value that computes what was computed before them.
 
 At that value an argument is left out of the hash, so that finished runs still count.

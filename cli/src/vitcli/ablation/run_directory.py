@@ -3,9 +3,11 @@
 import contextlib
 import errno
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from vitcli.ablation.state import MACHINE
 from vitcli.ablation.worker import ALIVE
@@ -31,9 +33,12 @@ def directory_lock(directory: Path) -> Iterator[None]:
         ) from error
     with contextlib.ExitStack() as locks:
         try:
-            lock = locks.enter_context((directory / ".lock").open("w"))
-            alive = locks.enter_context((directory / ALIVE).open("w"))
+            lock, alive = (locks.enter_context(_open_lock(directory / name)) for name in (".lock", ALIVE))
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise ConfigError(
+                    f"{error.filename}: this is a link or no file; remove it, or use --runs DIR."
+                ) from error
             raise ConfigError(
                 f"{directory}: the directory cannot be written ({error.strerror}); use --runs DIR."
             ) from error
@@ -48,6 +53,11 @@ def directory_lock(directory: Path) -> Iterator[None]:
             )
         fcntl.flock(alive, fcntl.LOCK_UN)
         yield
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open a file to lock it, without following a link and without waiting for the other end of a pipe."""
+    return open(path, "a", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644))
 
 
 def _lock(file: int, seconds: float) -> bool:

@@ -6,15 +6,15 @@ from typing import Any
 
 import vitcli
 from vitcli.ablation.checks.idle_arms import refuse_twice
-from vitcli.ablation.factors import FOLDER_NAME, expand_factors, is_folder_name
+from vitcli.ablation.factors import expand_factors
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.spec import AblationSpec, Metric, Seeds, StopEarly, launcher_class, launcher_name
 from vitcli.config.defaults import complete
 from vitcli.config.entries import Entry, dataclass_entries
 from vitcli.config.errors import ConfigError, alike, refuse_non_finite
+from vitcli.config.names import folder_key, name_fault
 from vitcli.config.overlay import lay_over
-from vitcli.records.ablation import MEANS
 
 DEPTH = {"arms": 1, "factors": 2}
 """How many names below these lies what a later file replaces whole: an arm, a level of a factor."""
@@ -118,7 +118,7 @@ def _lay(section: dict[str, Any], name: str, inner: str, value: Any, place: str)
     elif name == "seeds" and not inner:
         value = _seeds(value, place)
     elif not inner:
-        value = _long_form(name.removesuffix("+"), value)
+        value = _long_form(name.removesuffix("+"), value, place)
     if value is None and name in ("baseline", "stop_early"):
         section.pop(name, None)
         return
@@ -126,7 +126,7 @@ def _lay(section: dict[str, Any], name: str, inner: str, value: Any, place: str)
     lay_over({"ablation": section}, {"ablation": Entry(dict, group=ENTRIES)}, {key: value}, place)
 
 
-def _long_form(name: str, value: Any) -> Any:
+def _long_form(name: str, value: Any, place: str) -> Any:
     """Return the value that a short form stands for, such as a list of arms for text with commas."""
     if name in ("question", "source"):
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -135,6 +135,10 @@ def _long_form(name: str, value: Any) -> Any:
         return [] if value is None else value
     if name in ("only", "exclude", "retry"):
         names = value.replace(",", " ").split() if isinstance(value, str) else value
+        if names == [] and isinstance(value, str):
+            raise ConfigError(
+                f"{place}: ablation.{name} is {value!r}, which names nothing; write names, or leave it out."
+            )
         return [] if names is None else names if isinstance(names, list | Mapping) else [names]
     return {"name": value} if name == "metric" and isinstance(value, str) else value
 
@@ -187,15 +191,11 @@ def _check_arms(arms: Any, places: Mapping[str, str], place: str) -> dict[str, d
     folders: dict[str, str] = {}
     for name, change in arms.items():
         at = places.get(f"arms.{name}", places.get("factors", place))
-        if name == MEANS:
+        if fault := name_fault(name):
+            raise ConfigError(f"{at}: ablation.arms has an arm named {name!r}; {fault}")
+        if folders.setdefault(folder_key(name), name) != name:
             raise ConfigError(
-                f"{at}: ablation.arms has an arm named {name!r}, a folder of the report; give it another name."
-            )
-        if not is_folder_name(name):
-            raise ConfigError(f"{at}: ablation.arms has an arm named {name!r}; {FOLDER_NAME}")
-        if folders.setdefault(name.lower(), name) != name:
-            raise ConfigError(
-                f"{at}: ablation.arms has arms named {folders[name.lower()]!r} and {name!r}, "
+                f"{at}: ablation.arms has arms named {folders[folder_key(name)]!r} and {name!r}, "
                 "which are the same folder on some machines; rename one of them."
             )
         if change is not None and not isinstance(change, Mapping):

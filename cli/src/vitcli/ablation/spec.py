@@ -7,10 +7,10 @@ from files.
 import itertools
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from vitcli.config.errors import nearest
+from vitcli.config.names import LONGEST_NAME
 from vitcli.records.ablation import Pairing
 
 Budget = Literal["epochs", "training_time", "macs"]
@@ -65,8 +65,8 @@ class Metric:
     direction: Literal["max", "min"] = "max"
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("metric.name is ''; expected the name of a metric, such as test/acc1.")
+        if not self.name or not self.name.isprintable() or len(self.name) > LONGEST_NAME:
+            raise ValueError(f"metric.name is {self.name!r}; expected the name of a metric, such as test/acc1.")
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,3 @@ def launcher_name(class_path: str) -> str:
         return class_path
     name = class_path.removeprefix("vitcli.").removesuffix("Launcher")
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def ablation_name(files: list[str]) -> str:
-    """Return the name of the ablation's directory: the stem of its first file."""
-    return Path(files[0]).stem

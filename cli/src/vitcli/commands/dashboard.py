@@ -45,6 +45,9 @@ def main(argv: Sequence[str]) -> int:
     except RecordError as error:
         print(f"vitcli dashboard: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"vitcli dashboard: {error.filename or arguments.directory}: {error.strerror}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         pass
     return 0

@@ -1,9 +1,15 @@
-"""``vitcli validate``, ``test`` and ``predict``: apply a trained checkpoint to one split of the data."""
+"""``vitcli validate``, ``test`` and ``predict``: apply a trained checkpoint to one split of the data, or a run to images.
 
+Words that begin with a directory are about the run in it; words that begin with an option name a configuration and a checkpoint.
+"""
+
+import sys
 from pathlib import Path
 
-from vitcli.config.command_line import parse_run
+from vitcli.config.command_line import COMMAND_LINE, parse_run, refuse_options, take_choice, take_option
 from vitcli.config.errors import ConfigError
+
+WEIGHTS = ("ema", "last")
 
 
 def validate(words: list[str]) -> int:
@@ -17,8 +23,47 @@ def test(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """Compute a checkpoint's predictions; the trainer's callbacks receive them."""
-    return _evaluate("predict", words)
+    """Name the classes of images, or pass a checkpoint's probabilities to the trainer's callbacks.
+
+    Args:
+        words: Words after ``vitcli predict``: a run's directory, images and folders, ``--out DIR`` and, if wanted,
+            ``--weights ema`` or ``--weights last``; or ``--config FILE --ckpt_path FILE``.
+
+    Returns:
+        Exit code: 0, or 1 if an image could not be read; the others are predicted all the same.
+
+    Raises:
+        ConfigError: The input is bad.
+    """
+    return _predict_images(list(words)) if _begin_with_a_run(words) else _evaluate("predict", words)
+
+
+def _begin_with_a_run(words: list[str]) -> bool:
+    return bool(words) and not words[0].startswith("-")
+
+
+def _predict_images(words: list[str]) -> int:
+    out, weights = take_option(words, "--out"), take_choice(words, "--weights", WEIGHTS)
+    refuse_options("predict", words, ("--out", "--weights"))
+    if out is None or len(words) < 2:
+        raise ConfigError(
+            f"{COMMAND_LINE}: predict needs a run, images or folders of images, and --out DIR, "
+            "for example vitcli predict runs/act/h_swish/seed0 photos --out predictions."
+        )
+    import torch
+
+    from vitcli.trained.images import find_images
+    from vitcli.trained.load import load_run
+    from vitcli.trained.predict import predict, write_predictions
+
+    images = find_images(words[1:])
+    run = load_run(words[0], weights)  # type: ignore[arg-type]
+    found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+    write_predictions(run, found, damaged, Path(out))
+    for path, reason in damaged.items():
+        print(f"vitcli: {path}: left out, since the image cannot be read ({reason}).", file=sys.stderr)
+    print(f"Predictions of {len(found)} images: {out}")
+    return 1 if damaged else 0
 
 
 def _evaluate(command: str, words: list[str]) -> int:

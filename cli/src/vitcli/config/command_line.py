@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vitcli.config.errors import ConfigError
+from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
@@ -129,20 +129,54 @@ def parse_run(command: str, words: list[str]) -> Arguments:
     return arguments
 
 
+def take_option(words: list[str], name: str) -> str | None:
+    """Remove ``--name VALUE`` or ``--name=VALUE`` from the words and return the value; None if it is not there.
+
+    Raises:
+        ConfigError: The value is missing.
+    """
+    for at, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option != name:
+            continue
+        if not equals:
+            value = words[at + 1] if at + 1 < len(words) else ""
+        del words[at : at + (1 if equals else 2)]
+        if not value or value.startswith("--"):
+            raise ConfigError(f"{COMMAND_LINE}: {name} has no value; write {name} VALUE or {name}=VALUE.")
+        return value
+    return None
+
+
+def take_choice(words: list[str], name: str, choices: Sequence[str]) -> str | None:
+    """Remove ``--name VALUE`` from the words and return the value; None if it is not there.
+
+    Raises:
+        ConfigError: The value is missing, or is not one of ``choices``.
+    """
+    value = take_option(words, name)
+    if value is not None and value not in choices:
+        raise ConfigError(f"{COMMAND_LINE}: {name} is {value!r}; expected {', '.join(choices)}.")
+    return value
+
+
 def take_format(words: list[str], forms: Sequence[str]) -> str:
     """Remove ``--format FORM`` from the words and return the form; without it, return the first form.
 
     Raises:
-        ConfigError: The form is not one of ``forms``.
+        ConfigError: The form is missing, or is not one of ``forms``.
     """
-    if "--format" not in words:
-        return forms[0]
-    at = words.index("--format")
-    form = words[at + 1] if at + 1 < len(words) else ""
-    del words[at : at + 2]
-    if form not in forms:
-        raise ConfigError(f"{COMMAND_LINE}: --format is {form!r}; expected {', '.join(forms)}.")
-    return form
+    return take_choice(words, "--format", forms) or forms[0]
+
+
+def refuse_options(command: str, words: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse options among the words that are left when all known ones have been taken.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    if unknown := [word for word in words if word.startswith("-")]:
+        raise ConfigError(f"{COMMAND_LINE}: {command} has no option {unknown[0]!r}{nearest(unknown[0], known)}")
 
 
 def take_planning(words: list[str]) -> Planning:

@@ -143,7 +143,7 @@ def _fitting(found: _Found) -> list[str]:
     kind = wanted_class(found.entry.annotation)
     if kind is None or not expects_part(found.entry.annotation):
         return []
-    names = makers({home: importlib.import_module(home) for home in Origin.homes}, kind)
+    names = makers({home: importlib.import_module(home) for home in Origin.homes}, found.entry.annotation)
     more = f", and {len(names) - FITTING} more" if len(names) > FITTING else ""
     return ["", "Parts that fit:", *_indented(", ".join(names[:FITTING]) + more)]
 

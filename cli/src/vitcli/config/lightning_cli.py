@@ -1,8 +1,8 @@
 """LightningCLI as this project uses it, and complete configurations for it: files laid over each other, defaults filled in."""
 
 import logging
+import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from vitcli.config.command_line import Arguments
 from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
+from vitcli.config.names import refuse_long_path
 from vitcli.config.overlay import lay_over
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
@@ -108,6 +109,7 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
         if config.get(name) is None:
             raise ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {kind}.")
+    refuse_long_path(place, "runs", config.get("runs") or "")
     threads = config.get("threads")
     if threads is not None and threads < 1:
         raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
@@ -116,6 +118,6 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         raise ConfigError(
             f"{place}: ckpt_path is {checkpoint!r}; expected a file on this machine: download it and give its path."
         )
-    if checkpoint and not Path(checkpoint).is_file():
+    if checkpoint and not os.path.isfile(checkpoint):
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
     return complete(config, schema(), place)

@@ -15,10 +15,22 @@ CORE = "tag:yaml.org,2002:"
 TAGS = {f"{CORE}{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
 """Tags of the values that a configuration may contain."""
 
+KINDS = {"seq": yaml.SequenceNode, "map": yaml.MappingNode}
+"""What a value with a tag looks like; all other tags are of single words."""
+
 MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000
 MOST_FILES = 1_000
-"""Largest file, most values with all aliases written out, and most included files; more is a mistake or an attack."""
+MOST_LEVELS = 100
+MOST_DIGITS = 100
+"""Largest file, most values with all aliases written out, most included files, deepest nesting, longest number: more is a mistake
+or an attack."""
+
+OLD_NUMBERS = {
+    re.compile(r"[-+]?0[0-7_]+"): "YAML reads a number that begins with 0 as octal",
+    re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"): "YAML reads a number with a colon to the base of 60",
+}
+"""Spellings of numbers that YAML 1.1 reads as other numbers than people do, and the reason."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,43 +44,100 @@ class _Loader(yaml.SafeLoader):
         """
         node = super().get_single_node()
         if node is not None:
-            self._count(node, {})
+            self._count(node, {}, 0)
         return node
 
-    def _count(self, node: yaml.Node, known: dict[int, int]) -> int:
+    def _count(self, node: yaml.Node, known: dict[int, int], depth: int) -> int:
         """Return the number of values in a node, with its aliases written out."""
-        where = f"{self.name}, line {node.start_mark.line + 1}"
-        if node.tag not in TAGS:
-            tag = node.tag.replace(CORE, "!!")
-            raise ConfigError(
-                f"{where}: the tag {tag} is not allowed; write plain values, and a class by its import path."
-            )
+        where = self._where(node)
+        self._check_tag(node)
+        if depth > MOST_LEVELS:
+            raise ConfigError(f"{where}: the values are nested too deeply; expected at most {MOST_LEVELS} levels.")
         if id(node) in known:
             if known[id(node)] == 0:
                 raise ConfigError(f"{where}: the value contains itself through an alias; write it out.")
             return known[id(node)]
         known[id(node)] = 0
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
-        total = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(self._count(one, known) for one in inner))
+        total = 1
+        if not isinstance(node, yaml.ScalarNode):
+            total += sum(self._count(one, known, depth + 1) for one in inner)
         if total > MOST_VALUES:
             raise ConfigError(f"{where}: there are more than {MOST_VALUES:,} values with the aliases written out.")
         known[id(node)] = total
         return total
 
+    def _where(self, node: yaml.Node) -> str:
+        return f"{self.name}, line {node.start_mark.line + 1}"
+
+    def _check_tag(self, node: yaml.Node) -> None:
+        where, tag = self._where(node), node.tag.replace(CORE, "!!")
+        if node.tag not in TAGS:
+            raise ConfigError(
+                f"{where}: the tag {tag} is not allowed; write plain values, and a class by its import path."
+            )
+        if not isinstance(node, KINDS.get(tag.removeprefix("!!"), yaml.ScalarNode)):
+            raise ConfigError(f"{where}: the tag {tag} stands before a value of another kind; leave it out.")
+        if isinstance(node, yaml.ScalarNode):
+            _refuse_letters(node.value, where)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+        """Return the value of a node.
+
+        Raises:
+            ConfigError: It is a number that people read as another one, is too long, or is not of its tag.
+        """
+        if node.tag in (f"{CORE}int", f"{CORE}float"):
+            self._refuse_number(node)
+        try:
+            return super().construct_object(node, deep=deep)
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            if isinstance(error, ConfigError) or not isinstance(node, yaml.ScalarNode):
+                raise
+            tag = node.tag.replace(CORE, "!!")
+            raise ConfigError(
+                f"{self._where(node)}: {node.value!r} is not a {tag}; write the value without a tag."
+            ) from error
+
+    def _refuse_number(self, node: yaml.Node) -> None:
+        text = node.value
+        if len(text) > MOST_DIGITS:
+            raise ConfigError(
+                f"{self._where(node)}: a number has {len(text):,} digits; expected at most {MOST_DIGITS}."
+            )
+        reason = next((reason for spelling, reason in OLD_NUMBERS.items() if spelling.fullmatch(text)), None)
+        value = super().construct_object(node) if reason else None
+        if reason and (":" in text or value != int(text.replace("_", ""))):
+            raise ConfigError(
+                f"{self._where(node)}: {text} is {value!r}, since {reason}; write {value!r} if you mean that number, "
+                f"{_as_read(text)}or '{text}' in quotes for text."
+            )
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str | int | float | bool) and key in seen:
-                raise ConfigError(
-                    f"{self.name}, line {key_node.start_mark.line + 1}: {key!r} is given twice, first in line {seen[key]}; "
-                    "keep one of them."
-                )
+            merge = key_node.tag == f"{CORE}merge"
+            key = "<<" if merge else self.construct_object(key_node, deep=True)
             if isinstance(key, str | int | float | bool):
+                if key in seen:
+                    raise ConfigError(
+                        f"{self._where(key_node)}: {key!r} is given twice, first in line {seen[key]}; keep one of them."
+                    )
                 seen[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep=deep)
+
+
+def _as_read(text: str) -> str:
+    """Return the advice for a number that was meant as it looks: 010 as 10."""
+    return "" if ":" in text else f"{int(text.replace('_', ''))} without the 0 in front, "
+
+
+def _refuse_letters(text: str, where: str) -> None:
+    """Refuse text that no file or file name can hold."""
+    if "\0" in text:
+        raise ConfigError(f"{where}: a value holds a zero byte; remove it.")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ConfigError(f"{where}: {text!a} holds half of a letter, which is no UTF-8 text; write the letter whole.")
 
 
 # YAML 1.1 reads 1e-3 as text, but a learning rate is a number.
@@ -94,6 +163,7 @@ def parse_value(text: str, place: str) -> Any:
     Raises:
         ConfigError: A key is given twice, the value is not plain data, or a file cannot be read.
     """
+    _refuse_letters(text, place)
     try:
         loader = _Loader(text)
         loader.name = place

@@ -15,6 +15,7 @@ from vitcli.config.entries import Origin, parameters, wanted_class
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.example_input import ExampleInput, example_input
+from vitmodels.skeletons.parts import walk
 
 MEMORYLESS = ("meta tensor", "Meta tensor", "meta device", "data-dependent", "DataDependent")
 """Parts of torch's messages about an operation that needs values and cannot work with shapes alone."""
@@ -75,6 +76,7 @@ class CostCounter:
 
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
+        self.looked_at: set[str] = set()
 
     def checked(self, config: dict[str, Any], place: str) -> dict[str, int]:
         """Return ``count(config)``.
@@ -91,7 +93,7 @@ class CostCounter:
         """Return ``parameters`` and ``macs`` (multiply-adds of one image, matrix products and convolutions).
 
         Raises:
-            ValueError: A part cannot be built or does not fit the data's images or classes.
+            ValueError: A part cannot be built or does not fit the data's images or classes, or the data are not in order.
         """
         try:
             return self._count(config, "meta")
@@ -102,12 +104,25 @@ class CostCounter:
 
     def _count(self, config: dict[str, Any], device: str) -> dict[str, int]:
         model, data = build(config, device)
-        _compare_classes(model, data)
+        self._check(model, data, config)
         inputs = example_input(model, data)
         key = f"{inputs.shapes} {json.dumps(_what_is_run(config['model']), sort_keys=True)}"
         if key not in self.known:
             self.known[key] = _macs(model, inputs.to(device))
         return {"parameters": sum(p.numel() for p in model.parameters()), "macs": self.known[key]}
+
+    def _check(self, model: LightningModule, data: LightningDataModule, config: dict[str, Any]) -> None:
+        """Call the checks that a data module and a model may have, ``check_data()`` and ``check_against(data)``.
+
+        Arms with the same data look at them once.
+        """
+        key = json.dumps(config["data"], sort_keys=True)
+        if key not in self.looked_at:
+            getattr(data, "check_data", lambda: None)()
+            self.looked_at.add(key)
+        _compare_classes(model, data)
+        _compare_channels(config, data)
+        getattr(model, "check_against", lambda _: None)(data)
 
 
 def error_text(error: BaseException) -> str:
@@ -153,6 +168,19 @@ def _compare_classes(model: LightningModule, data: LightningDataModule) -> None:
             f"model.backbone.num_classes is {outputs}, but {type(data).__name__} has {classes} classes: "
             f"set model.backbone.num_classes={classes}."
         )
+
+
+def _compare_channels(config: dict[str, Any], data: LightningDataModule) -> None:
+    shape = getattr(data, "image_shape", None)
+    taken = [(".".join(names), value) for names, value in walk(config["model"]) if names[-1] == "in_chans"]
+    if shape is None or len(taken) != 1 or taken[0][1] == shape[0]:
+        return
+    (key, channels), given = taken[0], shape[0]
+    other = f", or data.channels={channels}" if "channels" in config["data"].get("init_args", {}) else ""
+    raise ValueError(
+        f"model.{key} is {channels}, but the images of {type(data).__name__} have {given} "
+        f"{'channel' if given == 1 else 'channels'}, {tuple(shape)}: set model.{key}={given}{other}."
+    )
 
 
 def _original_error(error: BaseException) -> BaseException:

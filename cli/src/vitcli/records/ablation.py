@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vitcli.records.conditions import Budget, read_budget
-from vitcli.records.json_files import FORMAT, RecordError, get, get_number, get_optional, read_record, write_json
-from vitcli.records.reports import Report, reports_in, with_report
+from vitcli.records.json_files import (
+    FORMAT,
+    RecordError,
+    get,
+    get_count,
+    get_counts,
+    get_number,
+    get_optional,
+    read_record,
+    write_json,
+)
+from vitcli.records.reports import Report, read_looks, reports_in, with_report
 from vitcli.records.speed import Speed, read_speed
 from vitcli.records.trial import RESULT, Trial, read_trial
 
@@ -208,15 +218,15 @@ def load(directory: str | Path) -> Ablation:
         source=str(content.get("source", "")),
         baseline=get(content, "baseline", str, path),
         metric=_metric(content, path),
-        seeds=tuple(get(content, "seeds", list, path)),
-        baseline_seeds=tuple(get_optional(content, "baseline_seeds", list, path) or ()),
+        seeds=_seeds({"seeds": get(content, "seeds", list, path)}, "seeds", path),
+        baseline_seeds=_seeds(content, "baseline_seeds", path),
         pairing=_pairing(content, path),
         margin=None if content.get("margin") is None else get_number(content, "margin", path),
-        looks=tuple(get_optional(content, "looks", list, path) or ()),
+        looks=read_looks(content, path),
         reports=reports_in(content, path),
         command=str(content.get("command", "")),
-        versions=content.get("versions", {}),
-        machine=content.get("machine", {}),
+        versions=get_optional(content, "versions", dict, path) or {},
+        machine=get_optional(content, "machine", dict, path) or {},
         arms=tuple(_arm(name, arm, path) for name, arm in get(content, "arms", dict, path).items()),
         levels=_levels(content, path),
         budget=read_budget(content, path),
@@ -231,6 +241,13 @@ def load(directory: str | Path) -> Ablation:
         unplanned=_unplanned(planned),
         speed=read_speed(root),
     )
+
+
+def _seeds(content: dict[str, Any], key: str, path: Path) -> tuple[int, ...]:
+    seeds = get_counts(content, key, path)
+    if len(set(seeds)) < len(seeds):
+        raise RecordError(f"{path}: {key} must hold different seeds, got {list(seeds)}.")
+    return seeds
 
 
 def _pairing(content: dict[str, Any], path: Path) -> Pairing:
@@ -252,7 +269,13 @@ def _arm(name: str, record: Any, path: Path) -> Arm:
     if not isinstance(record, dict):
         raise RecordError(f"{path}: the arm {name} must be an object, got {record!r}.")
     difference = {key: _pair(key, pair, path) for key, pair in get(record, "difference", dict, path).items()}
-    return Arm(name, get(record, "id", str, path), difference, record.get("parameters"), record.get("macs"))
+    return Arm(
+        name,
+        get(record, "id", str, path),
+        difference,
+        get_count(record, "parameters", path),
+        get_count(record, "macs", path),
+    )
 
 
 def _pair(key: str, pair: Any, path: Path) -> tuple[Any, Any]:

@@ -52,7 +52,9 @@ def read_provenance(result: dict[str, Any], path: Path) -> Provenance | None:
     return Provenance(
         commit=get_optional(record, "commit", str, path),
         dirty=get_optional(record, "dirty", str, path),
-        versions={str(name): str(version) for name, version in (record.get("versions") or {}).items()},
+        versions={
+            str(name): str(version) for name, version in (get_optional(record, "versions", dict, path) or {}).items()
+        },
         data=get_optional(record, "data", str, path),
         device=str(record.get("device") or ""),
     )

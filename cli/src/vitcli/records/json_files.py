@@ -10,6 +10,9 @@ from typing import Any, TypeVar, cast
 FORMAT = 1
 """The value of "format" in every record; a reader refuses another one."""
 
+LARGEST = 10**15
+"""Largest amount in a record; a larger one is damage."""
+
 T = TypeVar("T")
 
 
@@ -65,7 +68,18 @@ def read_record(path: Path) -> dict[str, Any]:
         raise RecordError(f"{path}: not readable as JSON ({error}).") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RecordError(f'{path}: must hold an object with "format": {FORMAT}.')
+    if not _is_text(content):
+        raise RecordError(f"{path}: holds text that is not UTF-8.")
     return content
+
+
+def _is_text(content: Any) -> bool:
+    """Whether all text can be written to a page; JSON can escape halves of letters."""
+    try:
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def get(record: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
@@ -75,7 +89,7 @@ def get(record: dict[str, Any], key: str, kind: type[T], path: Path) -> T:
         RecordError: The key is absent, or its value has another type.
     """
     if not isinstance(record.get(key), kind):
-        raise RecordError(f"{path}: {key} must be of type {kind.__name__}, got {record.get(key)!r}.")
+        raise RecordError(f"{path}: {key} must be of type {kind.__name__}, got {_short(record.get(key))}.")
     return cast(T, record[key])
 
 
@@ -96,10 +110,57 @@ def get_number(record: dict[str, Any], key: str, path: Path) -> float:
     """
     value = number(record.get(key))
     if not math.isfinite(value):
-        raise RecordError(f"{path}: {key} must be a finite number, got {record.get(key)!r}.")
+        raise RecordError(f"{path}: {key} must be a finite number, got {_short(record.get(key))}.")
+    return value
+
+
+def get_amount(record: dict[str, Any], key: str, path: Path) -> float:
+    """Return the number of a key, such as seconds; 0 if the key is absent or null.
+
+    Raises:
+        RecordError: The value is not a number, not finite, or negative.
+    """
+    value = 0.0 if record.get(key) is None else get_number(record, key, path)
+    if not 0 <= value <= LARGEST:
+        raise RecordError(f"{path}: {key} must be a number of at least 0, got {_short(record.get(key))}.")
+    return value
+
+
+def get_count(record: dict[str, Any], key: str, path: Path) -> int | None:
+    """Return the whole number of a key; None if the key is absent or null.
+
+    Raises:
+        RecordError: The value is not a whole number, or negative.
+    """
+    return None if record.get(key) is None else _count(record[key], key, path)
+
+
+def get_counts(record: dict[str, Any], key: str, path: Path) -> tuple[int, ...]:
+    """Return the whole numbers of a key; none if the key is absent or null.
+
+    Raises:
+        RecordError: The value is not a list of such numbers.
+    """
+    return tuple(_count(one, key, path) for one in get_optional(record, key, list, path) or ())
+
+
+def _count(value: Any, key: str, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
+        raise RecordError(f"{path}: {key} must be a whole number of at least 0, got {_short(value)}.")
     return value
 
 
 def number(value: Any) -> float:
     """Return the value as a float, or NaN if it is not a number."""
-    return float(value) if isinstance(value, int | float) else math.nan
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _short(value: Any) -> str:
+    """Return how a value is written, cut off where it is long."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:50]} ..."

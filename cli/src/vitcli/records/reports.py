@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcli.records.json_files import RecordError, get, get_number, get_optional, read_json
+from vitcli.records.json_files import RecordError, get, get_count, get_counts, get_optional, read_json
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,18 @@ def with_report(reports: tuple[Report, ...], report: Report) -> tuple[Report, ..
     return reports if _counted(report) == before else (*reports, report)
 
 
+def read_looks(record: dict[str, Any], path: Path) -> tuple[int, ...]:
+    """Return the declared looks: increasing numbers of seeds from 2 upward, or none.
+
+    Raises:
+        RecordError: They are something else.
+    """
+    looks = get_counts(record, "looks", path)
+    if list(looks) != sorted(set(looks)) or any(look < 2 for look in looks):
+        raise RecordError(f"{path}: looks must be increasing numbers of seeds from 2 upward, got {list(looks)}.")
+    return looks
+
+
 def _counted(report: Report) -> dict[str, int]:
     return {arm: trials for arm, trials in report.seeds.items() if trials}
 
@@ -54,5 +66,5 @@ def _report(record: Any, path: Path) -> Report:
     if not isinstance(record, dict):
         raise RecordError(f"{path}: a report must be an object, got {record!r}.")
     seeds = get(record, "seeds", dict, path)
-    looks = tuple(get_optional(record, "looks", list, path) or ())
-    return Report(get(record, "at", str, path), {arm: int(get_number(seeds, arm, path)) for arm in seeds}, looks)
+    counts = {arm: get_count(seeds, arm, path) or 0 for arm in seeds}
+    return Report(get(record, "at", str, path), counts, read_looks(record, path))

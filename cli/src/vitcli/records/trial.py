@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vitcli.records.conditions import Provenance, read_provenance
-from vitcli.records.json_files import FORMAT, RecordError, get, get_optional, number, read_json, read_record
+from vitcli.records.json_files import (
+    FORMAT,
+    RecordError,
+    get,
+    get_amount,
+    get_count,
+    get_counts,
+    get_optional,
+    number,
+    read_json,
+    read_record,
+)
 
 RESULT = "result.json"
 
@@ -170,14 +181,14 @@ def read_trial(root: Path, arm: str, seed: int, id_: str, metric: str) -> Trial:
         directory=directory,
         status=status,
         cause=cause,
-        epochs=int(result.get("epochs") or 0),
+        epochs=get_count(result, "epochs", path) or 0,
         metrics=metrics,
-        train_seconds=float(result.get("train_seconds") or 0.0),
-        train_images=int(result.get("train_images") or 0),
-        threads=int(result.get("threads") or 0),
+        train_seconds=get_amount(result, "train_seconds", path),
+        train_images=int(get_amount(result, "train_images", path)),
+        threads=get_count(result, "threads", path) or 0,
         provenance=read_provenance(result, path),
         ended_early=bool(result.get("ended_early")),
-        resumed=tuple(int(epoch) for epoch in get_optional(result, "resumed", list, path) or ()),
+        resumed=get_counts(result, "resumed", path),
         log=tuple(str(line) for line in get_optional(result, "log", list, path) or ()),
     )
 

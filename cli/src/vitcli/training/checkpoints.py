@@ -29,8 +29,9 @@ class LastCheckpoint(ModelCheckpoint):
     """Saves after each epoch, once its validation is done, and replaces the checkpoint of the epoch before.
 
     The checkpoint is written under another name and renamed once the epoch's row is in metrics.csv. A run that dies at any moment
-    therefore leaves a complete checkpoint and the metrics of all its epochs. The checkpoint also holds the time spent in training
-    and the epoch's metrics.
+    therefore leaves a complete checkpoint and the metrics of all its epochs. The checkpoint also holds the time spent in
+    training, the epoch's metrics, and the names of the classes if the data module has ``class_names``: a trained model then needs
+    no data to name what it sees.
 
     Args:
         directory: Directory of last.ckpt.
@@ -43,6 +44,7 @@ class LastCheckpoint(ModelCheckpoint):
         self.draft, self.path = Path(directory) / f"{DRAFT}.ckpt", Path(directory) / LAST
         self.metrics: dict[str, float] = {}
         self.stopped = False
+        self.class_names: list[str] | None = None
         self.earlier, self.started = earlier, time.perf_counter()
 
     @property
@@ -51,8 +53,10 @@ class LastCheckpoint(ModelCheckpoint):
         return type(self).__name__
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock and note the names of the classes."""
         self.started = time.perf_counter()
+        names = getattr(getattr(trainer, "datamodule", None), "class_names", None)
+        self.class_names = None if names is None else [str(name) for name in names]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rename the checkpoint of the previous epoch to last.ckpt."""
@@ -75,7 +79,8 @@ class LastCheckpoint(ModelCheckpoint):
     def state_dict(self) -> dict[str, Any]:
         """Return the state that is saved in the checkpoint."""
         seconds = self.earlier + time.perf_counter() - self.started
-        return {**super().state_dict(), "seconds": seconds, "metrics": self.metrics, "stopped": self.stopped}
+        own = {"seconds": seconds, "metrics": self.metrics, "stopped": self.stopped, "class_names": self.class_names}
+        return {**super().state_dict(), **own}
 
     def _commit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero and self.draft.exists():
@@ -137,6 +142,12 @@ def read_checkpoint(path: Path) -> Saved | None:
         )
     except UNREADABLE:
         return None
+
+
+def saved_class_names(content: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the names of the classes in the content of a checkpoint; None if it has none."""
+    names = content.get("callbacks", {}).get(LastCheckpoint.__name__, {}).get("class_names")
+    return tuple(names) if names else None
 
 
 def _index(path: Path) -> Path:

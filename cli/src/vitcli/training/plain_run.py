@@ -10,32 +10,37 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve
-from vitcli.measure.cost import checked_cost
+from vitcli.config.names import run_name
+from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
 from vitcli.training.ranks import common_directory, is_first_rank
 from vitcli.training.run import fit_and_test, hide_expected_warnings, prepare
+from vitcli.training.user_errors import check_checkpoint, tell_user_errors
 
 
 def run(command: str, arguments: Arguments) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` and return the exit code: 0 done, 1 if the training failed.
 
     Raises:
-        ConfigError: The input is bad; nothing has been written.
+        ConfigError: The input is bad. Nothing has been written, unless the fault could only be found in the training.
     """
     config = resolve(base_config(arguments), arguments.place)
     if "print_config" in arguments.show:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
+    name = run_name(arguments.files[0]) if arguments.files else "run"
     checked_cost(config, arguments.place)
-    name = Path(arguments.files[0]).stem if arguments.files else "run"
+    if config["ckpt_path"]:
+        check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place)
     stem = Path(config["runs"]) / name / command
     directory = common_directory(lambda: _unused_directory(stem), stem.parent)
     code = 0
-    if command == "fit":
-        code = _fit(config, directory)
-    else:
-        _evaluate(command, config, directory)
+    with tell_user_errors(arguments.place):
+        if command == "fit":
+            code = _fit(config, directory)
+        else:
+            _evaluate(command, config, directory)
     if code == 0 and directory.exists() and is_first_rank():
         print(f"Run: {directory}")
     return code

@@ -1,5 +1,7 @@
 """Convolutions on grids: the channels come last, as everywhere in this package."""
 
+from collections.abc import Callable
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -26,8 +28,22 @@ def require_patch(owner: str, grid: Float[Tensor, "b h w c"], kernel_size: int, 
         )
 
 
+def on_map(module: Callable[[Tensor], Tensor], grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c2"]:
+    """Apply to a grid what takes and gives maps (b, c, h, w), such as torch's convolutions and BatchNorms.
+
+    The ops hold torch's own modules and call them by this function, so that libraries which count, convert or replace such
+    modules meet what they know. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
+    """
+    return module(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def depthwise_convolution(width: int, kernel_size: int = 3, bias: int = 1) -> nn.Conv2d:
+    """Return one odd filter per channel that keeps h and w; h * w * ``weight.numel()`` multiply-adds. See ``DepthwiseConv2d``."""
+    return nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width, bias=bias > 0)
+
+
 class GridConv2d(nn.Conv2d):
-    """``torch.nn.Conv2d`` for grids. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
+    """``torch.nn.Conv2d`` for grids, for an op that has no call of ``on_map``.
 
     Shapes:
         grid (b, h, w, in_channels) -> (b, h', w', out_channels), h' and w' as for ``torch.nn.Conv2d``
@@ -35,7 +51,7 @@ class GridConv2d(nn.Conv2d):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c2"]:
         """Convolve."""
-        return super().forward(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return on_map(super().forward, grid)
 
 
 class DepthwiseConv2d(GridConv2d):

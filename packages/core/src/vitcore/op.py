@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -41,6 +42,15 @@ class FeatureOp(nn.Module):
     def elementwise_macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Return the multiply-adds of elementwise products, which operation counters do not see."""
         return 0
+
+
+def value_of(parameter: Tensor) -> Tensor:
+    """Return a parameter for making views of it; without gradients a copy.
+
+    A view of a parameter says that it requires a gradient even where none is recorded, and torch's counter of operations, among
+    others, fails on that.
+    """
+    return parameter if torch.is_grad_enabled() else parameter.clone()
 
 
 class Nothing(FeatureOp):

@@ -4,12 +4,13 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from vittasks.mixing import Mixing
+from vittasks.mixing import Mixing, refuse_odd_batch
 from vittasks.optim import OptimizerFactory, weight_decay_groups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
 
@@ -51,18 +52,30 @@ class Classification(pl.LightningModule):
         self.test_metrics = MetricCollection(dict(accuracy), prefix="test/").clone()
 
     def setup(self, stage: str) -> None:
-        """Check that the head fits the data.
+        """Check that the head and the mixing fit the data.
 
         Raises:
-            ValueError: The data has another number of classes.
+            ValueError: They do not.
         """
-        data = getattr(self.trainer, "datamodule", None)
+        self.check_against(getattr(self.trainer, "datamodule", None))
+
+    def check_against(self, data: LightningDataModule | None) -> None:
+        """Check that the head and the mixing fit the data, before anything is trained.
+
+        Args:
+            data: The data module; what it does not state (``num_classes``, ``batch_size``) is not checked.
+
+        Raises:
+            ValueError: The data has another number of classes, or batches that are mixed are odd.
+        """
         classes = getattr(data, "num_classes", self.num_classes)
         if classes != self.num_classes:
             raise ValueError(
                 f"model.backbone.num_classes is {self.num_classes}, but {type(data).__name__} has {classes} classes: "
                 f"set model.backbone.num_classes={classes}."
             )
+        if self.mixing.active:
+            refuse_odd_batch(getattr(data, "batch_size", None) or 0)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""

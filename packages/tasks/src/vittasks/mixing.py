@@ -45,10 +45,7 @@ class Mixing:
         Raises:
             ValueError: The batch is odd.
         """
-        if len(images) % 2:
-            raise ValueError(
-                f"Mixing pairs the images of a batch and needs an even number, got {len(images)}: set an even data.batch_size."
-            )
+        refuse_odd_batch(len(images))
         mix = Mixup(self.mixup, self.cutmix, None, self.probability, self.switch, "batch", True, 0.0, num_classes)
         state = np.random.get_state()
         np.random.seed(np.random.SeedSequence(key).generate_state(4))
@@ -57,3 +54,15 @@ class Mixing:
         finally:
             np.random.set_state(state)
         return mixed
+
+
+def refuse_odd_batch(images: int) -> None:
+    """Check that a batch of this many images can be mixed in pairs.
+
+    Raises:
+        ValueError: It is odd.
+    """
+    if images % 2:
+        raise ValueError(
+            f"Mixing pairs the images of a batch and needs an even number, got {images}: set an even data.batch_size."
+        )

@@ -18,6 +18,7 @@ from vitcore.attention.content.cluster_attention import (
 )
 from vitcore.attention.content.clusters import balanced_clusters
 from vitcore.attention.heads import merge_heads, split_qkv
+from vitcore.convolution import on_map
 
 RECORDS = {
     "boat_swin_content_attention_196": "head_dim**-0.5",
@@ -65,7 +66,7 @@ def test_one_cluster_of_the_public_cswin_code_is_two_images_taken_for_one():
         clusters = torch.arange(98).view(1, 1, 2, 49).expand(1, 4, 2, 49)
         heads = attend_clusters(*pairs, clusters, overlap=20, scale=1.0)
         tokens = merge_heads(heads).view(2, 49, 32)
-        return op.projection(tokens + op.position(qkv[..., 64:].unflatten(1, (7, 7))).flatten(1, 2))
+        return op.projection(tokens + on_map(op.position, qkv[..., 64:].unflatten(1, (7, 7))).flatten(1, 2))
 
     record.assert_matches(leaking)
     x = record.x
@@ -179,7 +180,7 @@ def test_one_cluster_is_global_attention_with_the_neighbours_added(h, w):
     def everywhere(grid):
         qkv = op.qkv(grid)
         heads = scaled_dot_product_attention(*split_qkv(qkv.flatten(1, 2), 4))
-        return op.projection(merge_heads(heads).view(grid.shape) + op.position(qkv[..., 16:]))
+        return op.projection(merge_heads(heads).view(grid.shape) + on_map(op.position, qkv[..., 16:]))
 
     assert_same_function(op, everywhere, random_grid(h, w, 8, b=3))
 

@@ -8,6 +8,9 @@ from typing import Any
 from vitcli.report.columns import COLUMNS, CSV, Column, columns_of
 from vitcli.report.summary import Summary
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet computes."""
+
 
 def to_csv(summary: Summary) -> str:
     """Return the text of report.csv, one line per arm."""
@@ -20,5 +23,10 @@ def lines(columns: Sequence[Column], whole: Any, rows: Sequence[Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.key for column in shown])
-    writer.writerows([[column.value(whole, row) for column in shown] for row in rows])
+    writer.writerows([[_harmless(column.value(whole, row)) for column in shown] for row in rows])
     return text.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    """Return text that a spreadsheet would compute behind an apostrophe, which makes it text there; anything else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d, same_padding
-from vitcore.norm import GridBatchNorm2d
+from vitcore.convolution import on_map, same_padding
+from vitcore.norm import GridBatchNorm2d, build_norm, normalise
 from vitcore.op import NormFactory
 
 
@@ -74,7 +74,7 @@ class LinearProjection(Projection):
         return 3 * (h * w + prefix) * self.width**2
 
 
-class SeparableConv2d(nn.Sequential):
+class SeparableConv2d(nn.Module):
     """A depth-wise convolution, a normalisation and a linear map: a convolution in two steps.
 
     Args:
@@ -96,9 +96,13 @@ class SeparableConv2d(nn.Sequential):
     ) -> None:
         padding = same_padding("SeparableProjection", kernel_size)
         super().__init__()
-        self.depthwise = GridConv2d(width, width, kernel_size, stride, padding, groups=width, bias=bias == "all")
-        self.norm = norm(width)
+        self.depthwise = nn.Conv2d(width, width, kernel_size, stride, padding, groups=width, bias=bias == "all")
+        self.norm = build_norm(norm, width)
         self.pointwise = nn.Linear(width, width, bias=bias != "none")
+
+    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
+        """Convolve each channel, normalise, mix the channels."""
+        return self.pointwise(normalise(self.norm, on_map(self.depthwise, grid)))
 
 
 class SeparableProjection(Projection):

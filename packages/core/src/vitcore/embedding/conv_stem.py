@@ -6,9 +6,9 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import on_map
 from vitcore.embedding.embedding import Embedding
-from vitcore.norm import GridBatchNorm2d
+from vitcore.norm import GridBatchNorm2d, build_norm, normalise
 from vitcore.op import ActivationFactory, NormFactory
 
 
@@ -59,17 +59,23 @@ class ConvStem(Embedding):
         widths = [in_chans, *(width // 2 ** (layers - 1 - i) for i in range(layers))]
         self.layers = nn.Sequential(
             *(
-                nn.Sequential(GridConv2d(narrow, wide, 3, stride=2, padding=1, bias=bias > 0), norm(wide), activation())
+                nn.Sequential(
+                    nn.Conv2d(narrow, wide, 3, stride=2, padding=1, bias=bias > 0), build_norm(norm, wide), activation()
+                )
                 for narrow, wide in pairwise(widths)
             )
         )
-        self.last = GridConv2d(width, width, 1) if last == "pointwise" else nn.Identity()
-        self.norm = last_norm(width)
+        self.last = nn.Conv2d(width, width, 1) if last == "pointwise" else nn.Identity()
+        self.norm = build_norm(last_norm, width)
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the image."""
         # Copying the image once is less work than the copies of wider grids that norms would make otherwise.
-        return self.norm(self.last(self.layers(image.permute(0, 2, 3, 1).contiguous())))
+        grid = image.permute(0, 2, 3, 1).contiguous()
+        for layer in self.layers:
+            convolution, norm, activation = layer.children()
+            grid = activation(normalise(norm, on_map(convolution, grid)))
+        return normalise(self.norm, on_map(self.last, grid))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of an image of h x w pixels."""
@@ -77,6 +83,6 @@ class ConvStem(Embedding):
 
     def macs(self, h: int, w: int) -> int:
         """Count one matrix product for each place and layer, for an image of exactly 2**layers * (h, w) pixels."""
-        convolutions = [m for m in self.layers.modules() if isinstance(m, GridConv2d)]
-        total = sum(4**i * h * w * conv.weight.numel() for i, conv in enumerate(reversed(convolutions)))
-        return total + (h * w * self.last.weight.numel() if isinstance(self.last, GridConv2d) else 0)
+        filters = [weight for weight in self.layers.parameters() if weight.ndim == 4]
+        total = sum(4**i * h * w * weight.numel() for i, weight in enumerate(reversed(filters)))
+        return total + h * w * sum(weight.numel() for weight in self.last.parameters() if weight.ndim == 4)

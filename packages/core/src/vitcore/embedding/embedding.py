@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import on_map
 
 
 class Embedding(nn.Module):
@@ -27,7 +27,7 @@ class Embedding(nn.Module):
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
 
 
-def project_patches(projection: GridConv2d, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
+def project_patches(projection: nn.Conv2d, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
     """Convolve an image to tokens whose channels come last in memory, as all later modules expect.
 
     Either the image or the tokens must be copied for that; the smaller of the two is.
@@ -35,4 +35,4 @@ def project_patches(projection: GridConv2d, image: Float[Tensor, "b c H W"]) -> 
     grid = image.permute(0, 2, 3, 1)
     if projection.in_channels * projection.stride[0] * projection.stride[1] < projection.out_channels:
         grid = grid.contiguous()
-    return projection(grid).contiguous()
+    return on_map(projection, grid).contiguous()

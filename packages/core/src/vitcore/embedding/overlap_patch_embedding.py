@@ -3,8 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d, require_patch, strided_size
+from vitcore.convolution import require_patch, strided_size
 from vitcore.embedding.embedding import Embedding, project_patches
+from vitcore.norm import build_norm, normalise
 from vitcore.op import NormFactory
 
 
@@ -44,13 +45,13 @@ class OverlapPatchEmbedding(Embedding):
         super().__init__()
         self.reduction = stride
         self.kernel_size, self.padding = kernel_size, kernel_size // 2 if padding is None else padding
-        self.projection = GridConv2d(in_chans, width, kernel_size, stride, self.padding)
-        self.norm = norm(width)
+        self.projection = nn.Conv2d(in_chans, width, kernel_size, stride, self.padding)
+        self.norm = build_norm(norm, width)
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the patches."""
         require_patch("OverlapPatchEmbedding", image.permute(0, 2, 3, 1), self.kernel_size, self.padding)
-        return self.norm(project_patches(self.projection, image))
+        return normalise(self.norm, project_patches(self.projection, image))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of an image of h x w pixels."""

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d, require_patch, strided_size
+from vitcore.convolution import on_map, require_patch, strided_size
 from vitcore.embedding.embedding import Embedding
+from vitcore.norm import build_norm, normalise
 from vitcore.op import NormFactory
 
 
@@ -46,16 +47,16 @@ class OverlapPatchMerging(Embedding):
         super().__init__()
         self.reduction = stride
         self.kernel_size, self.padding = kernel_size, kernel_size // 2 if padding is None else padding
-        self.projection = GridConv2d(in_width, width, kernel_size, stride, self.padding)
-        self.norm = norm(width)
+        self.projection = nn.Conv2d(in_width, width, kernel_size, stride, self.padding)
+        self.norm = build_norm(norm, width)
 
     def forward(self, grid: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w d"]:
         """Merge the patches."""
         require_patch("OverlapPatchMerging", grid, self.kernel_size, self.padding)
         if _is_smaller(grid, self.projection.weight):
             grid = grid.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
-            return self.norm(self.projection(grid).contiguous())
-        return self.norm(self.projection(grid))
+            return normalise(self.norm, on_map(self.projection, grid).contiguous())
+        return normalise(self.norm, on_map(self.projection, grid))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of a finer grid of h x w tokens."""

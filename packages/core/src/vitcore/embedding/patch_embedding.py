@@ -1,9 +1,8 @@
 """Patch embedding: disjoint square patches of the image become tokens."""
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d
 from vitcore.embedding.embedding import Embedding, project_patches
 
 
@@ -29,7 +28,7 @@ class PatchEmbedding(Embedding):
     def __init__(self, in_chans: int, width: int, patch_size: int = 16) -> None:
         super().__init__()
         self.reduction = patch_size
-        self.projection = GridConv2d(in_chans, width, patch_size, stride=patch_size)
+        self.projection = nn.Conv2d(in_chans, width, patch_size, stride=patch_size)
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the patches."""

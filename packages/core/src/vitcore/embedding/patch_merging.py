@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from vitcore.embedding.embedding import Embedding
+from vitcore.norm import build_norm, normalise
 from vitcore.op import NormFactory
 
 
@@ -45,12 +46,12 @@ class PatchMerging(Embedding):
     def __init__(self, in_width: int, width: int, norm: NormFactory = nn.LayerNorm) -> None:
         super().__init__()
         self.reduction = 2
-        self.norm = norm(4 * in_width)
+        self.norm = build_norm(norm, 4 * in_width)
         self.projection = nn.Linear(4 * in_width, width, bias=False)
 
     def forward(self, grid: Float[Tensor, "b H W c"]) -> Float[Tensor, "b h w d"]:
         """Merge the tokens."""
-        return self.projection(self.norm(space_to_depth(grid)))
+        return self.projection(normalise(self.norm, space_to_depth(grid)))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of a finer one of h x w tokens."""

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import on_map
 
 
 def split_into_patches(grid: Float[Tensor, "b H W c"], side: int) -> Float[Tensor, "b h w m c"]:
@@ -49,7 +49,7 @@ class PixelEmbedding(nn.Module):
             )
         self.reduction = patch_size
         self.side = patch_size // stride
-        self.projection = GridConv2d(in_chans, pixel_width, 7, stride, padding=3)
+        self.projection = nn.Conv2d(in_chans, pixel_width, 7, stride, padding=3)
         self.position = nn.Parameter(torch.empty(self.side**2, pixel_width))
         self.reset_parameters()
 
@@ -59,7 +59,7 @@ class PixelEmbedding(nn.Module):
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w m d"]:
         """Embed the pixels."""
-        pixels = self.projection(image.permute(0, 2, 3, 1).contiguous())
+        pixels = on_map(self.projection, image.permute(0, 2, 3, 1).contiguous())
         if min(pixels.shape[1:3]) < self.side:
             raise ValueError(
                 "PixelEmbedding: the image must hold at least one patch, "

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vitcore.convolution import DepthwiseConv2d, same_padding
+from vitcore.convolution import depthwise_convolution, on_map, same_padding
 from vitcore.feed_forward.mlp import hidden_width
 from vitcore.op import ActivationFactory, FeatureOp
 
@@ -48,14 +48,15 @@ class ConvolutionalFeedForward(FeatureOp):
         hidden = hidden_width("ConvolutionalFeedForward", width, ratio)
         self.expand = nn.Linear(width, hidden)
         self.activation_before = activation_before()
-        self.middle = DepthwiseConv2d(hidden, kernel_size)
+        self.middle = depthwise_convolution(hidden, kernel_size)
         self.activation = activation()
         self.contract = nn.Linear(hidden, width)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the feed-forward to the map."""
-        return self.contract(self.activation(self.middle(self.activation_before(self.expand(grid)))))
+        hidden = on_map(self.middle, self.activation_before(self.expand(grid)))
+        return self.contract(self.activation(hidden))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count two matrix products and the depth-wise convolution."""
-        return 2 * h * w * self.expand.in_features * self.expand.out_features + self.middle.macs(h, w)
+        return h * w * (2 * self.expand.weight.numel() + self.middle.weight.numel())

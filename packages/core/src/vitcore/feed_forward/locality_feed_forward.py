@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vitcore.convolution import DepthwiseConv2d, GridConv2d, same_padding
+from vitcore.convolution import depthwise_convolution, on_map, same_padding
 from vitcore.feed_forward.mlp import hidden_width
-from vitcore.norm import GridBatchNorm2d
+from vitcore.norm import GridBatchNorm2d, build_norm, normalise
 from vitcore.op import ActivationFactory, FeatureOp, NormFactory
 
 IN_PLACE: dict[type[nn.Module], Callable[..., Tensor]] = {
@@ -70,21 +70,26 @@ class LocalityFeedForward(FeatureOp):
         same_padding("LocalityFeedForward", kernel_size)
         hidden = hidden_width("LocalityFeedForward", width, ratio)
         self.width, self.hidden = width, hidden
+        self.taps = kernel_size**2 * {"none": 0, "first": width, "middle": hidden}[placement]
         self.first = _neighbours(width, kernel_size, activation, norm) if placement == "first" else nn.Sequential()
-        self.expand = nn.Sequential(GridConv2d(width, hidden, 1, bias=False), norm(hidden), activation())
+        self.expand = nn.Sequential(nn.Conv2d(width, hidden, 1, bias=False), build_norm(norm, hidden), activation())
         self.middle = _neighbours(hidden, kernel_size, activation, norm) if placement == "middle" else nn.Sequential()
-        self.channel_attention = channel_attention(hidden)
-        self.contract = nn.Sequential(GridConv2d(hidden, width, 1, bias=False), norm(width))
+        self.channel_attention = build_norm(channel_attention, hidden)
+        self.contract = nn.Sequential(nn.Conv2d(hidden, width, 1, bias=False), build_norm(norm, width))
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the feed-forward to the map."""
         hidden = grid
-        inference = not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        # Called one by one: nn.Sequential would keep its input, a whole hidden map, alive until it ends.
-        for part in (*self.first, *self.expand, *self.middle, self.channel_attention, *self.contract):
-            in_place = _in_place_function(part) if inference else None
-            hidden = part(hidden) if in_place is None else in_place(hidden, inplace=True)
+        # One by one: a function for several of them would keep its input, a whole hidden map, alive until it ends.
+        for apply, part in self._steps():
+            hidden = apply(part, hidden)
         return hidden
+
+    def _steps(self) -> list[tuple[Callable[[nn.Module, Tensor], Tensor], nn.Module]]:
+        """Return each part in order, with the function that applies it to a grid."""
+        kinds: list[Callable[[nn.Module, Tensor], Tensor]] = [on_map, normalise, activate]
+        steps = [step for layer in (self.first, self.expand, self.middle) for step in zip(kinds, layer, strict=False)]
+        return [*steps, (normalise, self.channel_attention), *zip(kinds, self.contract, strict=False)]
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
@@ -94,7 +99,7 @@ class LocalityFeedForward(FeatureOp):
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count two matrix products, the depth-wise convolution and the channel attention."""
-        inside = sum(part.macs(h, w) for part in self.modules() if isinstance(part, DepthwiseConv2d))
+        inside = h * w * self.taps
         if isinstance(self.channel_attention, FeatureOp):
             inside += self.channel_attention.macs(h, w)
         return 2 * h * w * self.width * self.hidden + inside
@@ -105,9 +110,12 @@ class LocalityFeedForward(FeatureOp):
 
 
 def _neighbours(width: int, kernel_size: int, activation: ActivationFactory, norm: NormFactory) -> nn.Sequential:
-    return nn.Sequential(DepthwiseConv2d(width, kernel_size, bias=0), norm(width), activation())
+    return nn.Sequential(depthwise_convolution(width, kernel_size, bias=0), build_norm(norm, width), activation())
 
 
-def _in_place_function(part: nn.Module) -> Callable[..., Tensor] | None:
-    """Return the function that overwrites the input of ``part``; None if there is none or a hook waits for the module's call."""
-    return None if part._forward_hooks or part._forward_pre_hooks else IN_PLACE.get(type(part))
+def activate(activation: nn.Module, hidden: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
+    """Apply an activation; without gradients by the function that overwrites ``hidden``, unless a hook waits for the call."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or type(activation) not in IN_PLACE:
+        return activation(hidden)
+    hooked = activation._forward_hooks or activation._forward_pre_hooks
+    return activation(hidden) if hooked else IN_PLACE[type(activation)](hidden, inplace=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from vitcore.op import FeatureOp
+from vitcore.op import FeatureOp, value_of
 
 
 def resize_table(
@@ -62,14 +62,14 @@ class AbsolutePosition(FeatureOp):
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "1 h w c"]:
         """Return the table at the grid's size."""
-        table = self.table[:, self.prefix_tokens :].unflatten(1, self.grid_size)
+        table = value_of(self.table)[:, self.prefix_tokens :].unflatten(1, self.grid_size)
         return resize_table(table, grid.shape[1], grid.shape[2], self.interpolation)
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
     ) -> tuple[Float[Tensor, "1 h w c"], Float[Tensor, "1 p c"]]:
         """Return the table and the prefix's own entries."""
-        return self(grid), self.table[:, : self.prefix_tokens]
+        return self(grid), value_of(self.table)[:, : self.prefix_tokens]
 
     def resized(self, name: str, value: Float[Tensor, "1 n c"]) -> Float[Tensor, "1 m c"]:
         """Return a table made for another, square grid at the size of this one; unchanged if that grid was not square."""

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vitcore.convolution import DepthwiseConv2d, same_padding
+from vitcore.convolution import depthwise_convolution, on_map, same_padding
 from vitcore.op import FeatureOp
 
 
@@ -33,11 +33,11 @@ class ConditionalPosition(FeatureOp):
     def __init__(self, width: int, kernel_size: int = 3) -> None:
         super().__init__()
         same_padding("ConditionalPosition", kernel_size)
-        self.convolution = DepthwiseConv2d(width, kernel_size)
+        self.convolution = depthwise_convolution(width, kernel_size)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Convolve the map."""
-        return self.convolution(grid)
+        return on_map(self.convolution, grid)
 
     def forward_prefixed(
         self, grid: Float[Tensor, "b h w c"], prefix: Float[Tensor, "b p c"]
@@ -47,4 +47,4 @@ class ConditionalPosition(FeatureOp):
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count the depth-wise convolution."""
-        return self.convolution.macs(h, w)
+        return h * w * self.convolution.weight.numel()

@@ -21,6 +21,7 @@ from torch import Tensor
 from vitcore import ClusterAttention
 from vitcore.attention.content.cluster_attention import attend_clusters
 from vitcore.attention.heads import merge_heads, split_qkv
+from vitcore.convolution import on_map
 from vitmodels.presets import cswin, swin
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.parts import part
@@ -76,7 +77,7 @@ class PairedImageAttention(ClusterAttention):
         parts = split_qkv(qkv.view(pairs, 2 * t, -1), self.head_dim)
         clusters = torch.arange(2 * t, device=grid.device).view(1, 1, 2, t).expand(*parts[0].shape[:2], -1, -1)
         heads = attend_clusters(*parts, clusters, self.overlap, "keys", self.scale)
-        mixed = merge_heads(heads).view(2 * pairs, h, w, -1) + self.position(qkv[..., 2 * self.width :])
+        mixed = merge_heads(heads).view(2 * pairs, h, w, -1) + on_map(self.position, qkv[..., 2 * self.width :])
         paired = self.projection(mixed)
         return torch.cat((paired, super().forward(grid[2 * pairs :]))) if b % 2 else paired
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, Mlp, NormFactory, OpFactory, PerformerAttention, SoftSplit
 from vitcore.convolution import strided_size
+from vitcore.norm import build_norm, normalise
 
 TokenMixerFactory: TypeAlias = Callable[[int, int], nn.Module]
 """Makes an attention that changes the width, for (in_width, width): ``PerformerAttention`` or ``TokenAttention``."""
@@ -42,15 +43,15 @@ class TokenLayer(nn.Module):
         feed_forward_norm: NormFactory,
     ) -> None:
         super().__init__()
-        self.norm = norm(in_width)
+        self.norm = build_norm(norm, in_width)
         self.mixer: Any = mixer(in_width, width)
-        self.feed_forward_norm = feed_forward_norm(width)
+        self.feed_forward_norm = build_norm(feed_forward_norm, width)
         self.feed_forward: FeatureOp = feed_forward(width)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w d"]:
         """Attend over the whole grid, then transform every token."""
-        grid = self.mixer(self.norm(grid))
-        return grid + self.feed_forward(self.feed_forward_norm(grid))
+        grid = self.mixer(normalise(self.norm, grid))
+        return grid + self.feed_forward(normalise(self.feed_forward_norm, grid))
 
     def macs(self, h: int, w: int) -> int:
         """Multiply-adds of attention and feed-forward."""

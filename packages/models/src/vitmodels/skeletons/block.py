@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from vitcore import FeatureOp, Nothing
+from vitcore.norm import build_norm, normalise
 from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch
 
 MODULES = {"content_mixer": "content"}
@@ -23,7 +24,7 @@ class ResidualBranch(nn.Module):
 
     def __init__(self, branch: Branch, width: int, drop_path_rate: float) -> None:
         super().__init__()
-        self.norm = branch.norm(width)
+        self.norm = build_norm(branch.norm, width)
         self.op: FeatureOp = branch.op(width)
         self.drop_path_rate = drop_path_rate * branch.drop_path_scale
         if not 0 <= self.drop_path_rate < 1:
@@ -35,9 +36,10 @@ class ResidualBranch(nn.Module):
     def forward(self, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add the branch to grid (b, h, w, c) and prefix (b, p, c)."""
         if prefix is None:
-            update, prefix_update = self.op(self.norm(grid)), None
+            update, prefix_update = self.op(normalise(self.norm, grid)), None
         else:
-            update, prefix_update = self.op.forward_prefixed(self.norm(grid), self.norm(prefix))
+            normed = (normalise(self.norm, tokens) for tokens in (grid, prefix))
+            update, prefix_update = self.op.forward_prefixed(*normed)
         if self.training and self.drop_path_rate > 0:
             kept = keep_samples(grid, self.drop_path_rate)
             update = update * kept[:, None]

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from vitcore.norm import normalise
+
 
 class ImageClassifier(nn.Module):
     """The part of timm's interface that skeletons share. A skeleton defines pools, walk, pool, macs and its layers.
@@ -32,6 +34,11 @@ class ImageClassifier(nn.Module):
         self.num_features = self.head_hidden_size = self.embed_dim = width
         self.drop_rate = drop_rate
         self.grad_checkpointing = False
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Class tokens in the features that the head reads."""
+        raise TypeError(f"{type(self).__name__} does not define num_prefix_tokens.")
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ class ImageClassifier(nn.Module):
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
         """Apply the norm to grid and prefix of the last layer, as one sequence (b, p + h * w, c)."""
-        return self.norm(join(grid, prefix))
+        return normalise(self.norm, join(grid, prefix))
 
     def forward_features(self, image: Tensor) -> Tensor:
         """Return the normalised features of the last layer, not pooled."""
@@ -130,7 +137,8 @@ class ImageClassifier(nn.Module):
         Args:
             x: Image (b, in_chans, H, W).
             indices: The last n layers, chosen layers, or all.
-            return_prefix_tokens: Pair each map with its prefix tokens.
+            return_prefix_tokens: Pair each map with its ``num_prefix_tokens`` prefix tokens, if the model has any; a layer
+                without them, such as the first stages of a pyramid, gives zeros, so that all pairs have one form.
             norm: Apply the norm before the head to the features that have its width.
             stop_early: Do not run the layers behind the last chosen one.
             output_fmt: Maps (b, c, h, w) or (b, h, w, c), or tokens (b, h * w, c); see ``map_formats``.
@@ -151,14 +159,22 @@ class ImageClassifier(nn.Module):
         for index, (grid, prefix) in enumerate(self.walk(x), -1):
             if index in chosen:
                 normed = norm and self.fits_norm(index)
-                feature = arranged(self.norm(grid) if normed else grid, output_fmt)
-                beside = self.norm(prefix) if normed and prefix is not None else prefix
-                features.append((feature, beside) if return_prefix_tokens else feature)
+                feature = arranged(normalise(self.norm, grid) if normed else grid, output_fmt)
+                if return_prefix_tokens and self.num_prefix_tokens:
+                    features.append((feature, self._tokens_beside(grid, prefix, normed)))
+                else:
+                    features.append(feature)
             if stop_early and index == max(chosen):
                 break
         if intermediates_only:
             return features
         return (self.finish(grid, prefix) if self.fits_norm(index) else grid), features
+
+    def _tokens_beside(self, grid: Tensor, prefix: Tensor | None, normed: bool) -> Tensor:  # noqa: FBT001 (not public)
+        """Return the prefix (b, p, c) of a layer, normalised on request; zeros if the layer has none."""
+        if prefix is None:
+            return grid.new_zeros(grid.shape[0], self.num_prefix_tokens, grid.shape[3])
+        return normalise(self.norm, prefix) if normed else prefix
 
     def prune_intermediate_layers(
         self,

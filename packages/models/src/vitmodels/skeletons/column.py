@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory
+from vitcore.norm import build_norm
+from vitcore.op import value_of
 from vitmodels.skeletons.block import Block
 from vitmodels.skeletons.classifier import ImageClassifier
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
@@ -74,6 +76,11 @@ class Column(ImageClassifier):
         return 0 if self.prefix is None else self.prefix.shape[1]
 
     @property
+    def output_fmt(self) -> Literal["NLC"]:
+        """The form of ``forward_features``, as timm names it: one sequence."""
+        return "NLC"
+
+    @property
     def pools(self) -> tuple[str, ...]:
         """What the head can read; without prefix tokens there is no class token."""
         return ("avg", "") if self.prefix is None else ("token", "avg", "")
@@ -96,7 +103,7 @@ class Column(ImageClassifier):
         grid = self.stem(image)
         if self.prefix is None:
             return grid + self.position(grid), None
-        prefix: Tensor = self.prefix
+        prefix: Tensor = value_of(self.prefix)
         places, prefix_places = self.position.forward_prefixed(grid, prefix)
         if prefix_places is not None:
             prefix = prefix + prefix_places
@@ -186,7 +193,7 @@ def column(
         position=build_part(position)(width, grid_size, prefix_tokens),
         prefix_tokens=prefix_tokens,
         blocks=[Block(specs[third(i, depth)], width, rate) for i, rate in enumerate(rates)],
-        norm=build_part(norm)(width),
+        norm=build_norm(build_part(norm), width),
         in_chans=in_chans,
         width=width,
         num_classes=num_classes,

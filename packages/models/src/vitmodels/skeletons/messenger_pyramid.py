@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vitcore import MessengerAttention, NormFactory
 from vitcore.attention.windows.geometry import count_windows, fit_window
+from vitcore.norm import build_norm, normalise
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.skeletons.parts import build_part, part
 from vitmodels.skeletons.pyramid import NO_STAGE, Pyramid
@@ -75,7 +76,7 @@ class MessengerPyramid(Pyramid):
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
         """Apply the final norm to the map of the last stage."""
-        return self.norm(grid)
+        return normalise(self.norm, grid)
 
 
 def messenger_pyramid(
@@ -113,6 +114,7 @@ def messenger_pyramid(
     stages: list[Any] = build_stages(
         (stage1, stage2, stage3, stage4), MessengerStage, in_chans, img_size, drop_path_rate
     )
-    model = MessengerPyramid(stages, build_part(norm)(stages[-1].width), in_chans, num_classes, global_pool, drop_rate)
+    final_norm = build_norm(build_part(norm), stages[-1].width)
+    model = MessengerPyramid(stages, final_norm, in_chans, num_classes, global_pool, drop_rate)
     initialise(model, seed, vision_transformer_weights)
     return model

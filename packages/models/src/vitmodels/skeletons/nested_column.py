@@ -12,6 +12,7 @@ from timm.models import register_notrace_module
 from torch import Tensor, nn
 
 from vitcore import Embedding, Mlp, NestedTransformer, NormFactory, OpFactory, PixelEmbedding, SeparateAttention
+from vitcore.norm import build_norm, normalise
 from vitmodels.skeletons.column import Column, column
 from vitmodels.skeletons.initial import draw_seed, initialise, vision_transformer_weights
 from vitmodels.skeletons.parts import build_part, entries_of, part
@@ -73,11 +74,12 @@ class PatchSummary(Embedding):
         super().__init__()
         self.reduction, self.side = patch_size, side
         joint = side**2 * pixel_width
-        self.norm, self.projection, self.projected_norm = norm(joint), nn.Linear(joint, width), norm(width)
+        self.norm, self.projection = build_norm(norm, joint), nn.Linear(joint, width)
+        self.projected_norm = build_norm(norm, width)
 
     def forward(self, pixels: Float[Tensor, "b h w m d"]) -> Float[Tensor, "b h w c"]:
         """Return the patch tokens."""
-        return self.projected_norm(self.projection(self.norm(pixels.flatten(3))))
+        return normalise(self.projected_norm, self.projection(normalise(self.norm, pixels.flatten(3))))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Rows and columns of the grid of an image of h x w pixels, whose pixel tokens are counted first, rounding up."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from vitcore import NormFactory
+from vitcore.norm import build_norm, normalise
 from vitmodels.skeletons.classifier import ImageClassifier
 from vitmodels.skeletons.column import LAYER_NORM
 from vitmodels.skeletons.initial import InitialWeights, draw_seed, initialise, vision_transformer_weights
@@ -61,6 +62,11 @@ class Pyramid(ImageClassifier):
         return prefix.shape[1] if isinstance(prefix, Tensor) else 0
 
     @property
+    def output_fmt(self) -> Literal["NHWC", "NLC"]:
+        """The form of ``forward_features``, as timm names it: a map, or with class tokens one sequence."""
+        return "NLC" if self.num_prefix_tokens else "NHWC"
+
+    @property
     def pools(self) -> tuple[str, ...]:
         """What the head can read; without prefix tokens there is no class token."""
         return ("token", "avg", "") if self.num_prefix_tokens else ("avg", "")
@@ -107,7 +113,7 @@ class Pyramid(ImageClassifier):
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
         """Apply the final norm to the last stage's output: its grid, or with class tokens one sequence (b, p + h * w, c)."""
-        return self.norm(grid) if prefix is None else super().finish(grid, prefix)
+        return normalise(self.norm, grid) if prefix is None else super().finish(grid, prefix)
 
     def pool(self, features: Tensor) -> Tensor:
         """Reduce the features to what the head reads."""
@@ -161,6 +167,7 @@ def pyramid(
     """
     seed = draw_seed()
     stages = build_stages((stage1, stage2, stage3, stage4), Stage, in_chans, img_size, drop_path_rate)
-    model = Pyramid(stages, build_part(norm)(stages[-1].width), in_chans, num_classes, global_pool, drop_rate)
+    final_norm = build_norm(build_part(norm), stages[-1].width)
+    model = Pyramid(stages, final_norm, in_chans, num_classes, global_pool, drop_rate)
     initialise(model, seed, build_part(initial_weights))
     return model

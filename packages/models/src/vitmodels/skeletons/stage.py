@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp, NormFactory, Nothing, OverlapPatchMerging
+from vitcore.norm import build_norm, normalise
+from vitcore.op import value_of
 from vitmodels.skeletons.block import Block
 from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch, build_branch, build_part, entries_of
 from vitmodels.skeletons.recompute import recompute
@@ -115,7 +117,7 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(
             Block(other if index % 2 else spec, spec.width, rate) for index, rate in enumerate(drop_path_rates)
         )
-        self.norm = spec.norm(spec.width)
+        self.norm = build_norm(spec.norm, spec.width)
 
     @property
     def no_weight_decay(self) -> tuple[str, ...]:
@@ -144,13 +146,13 @@ class Stage(nn.Module):
         kept = not (self.grad_checkpointing and self.training)
         for block in self.blocks:
             grid, prefix = block(grid, prefix) if kept else recompute(block, grid, prefix)
-        return self.norm(grid), None if prefix is None else self.norm(prefix)
+        return normalise(self.norm, grid), None if prefix is None else normalise(self.norm, prefix)
 
     def embed(self, grid: Tensor) -> tuple[Tensor, Tensor | None]:
         """Add positions to grid and prefix."""
         if self.prefix is None:
             return (grid if self.position is None else grid + self.position(grid)), None
-        prefix: Tensor = self.prefix
+        prefix: Tensor = value_of(self.prefix)
         if self.position is not None:
             places, prefix_places = self.position.forward_prefixed(grid, prefix)
             grid = grid + places

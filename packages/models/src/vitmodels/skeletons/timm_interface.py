@@ -8,8 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, register_notrace_module
 from torch import Tensor, nn
 
-from vitcore import Embedding, FeatureOp, GridBatchNorm2d
-from vitcore.attention.whole_map.spatial_reduction_attention import PatchReduction
+from vitcore import Embedding, FeatureOp
 from vitmodels.skeletons.checkpoint import KeyRules, translate
 from vitmodels.skeletons.entries import Origin, callable_entries
 from vitmodels.skeletons.overlay import Overlay
@@ -22,9 +21,12 @@ PACKAGE = "vitmodels"
 timm keeps modules by the last part of their names and has modules deit and tnt of its own, so the preset files cannot be named.
 """
 
+STRIDE = 32
+"""Pixels a side of the image for one token of a pyramid's last map, in every preset."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-for _opaque in (FeatureOp, GridBatchNorm2d, Embedding, PatchReduction):
+for _opaque in (FeatureOp, Embedding):
     register_notrace_module(_opaque)  # torch.fx cannot trace decisions that depend on shapes
 
 
@@ -108,7 +110,7 @@ def _register(
         "url": "",
         "num_classes": 1000,
         "input_size": (3, *size),
-        "pool_size": None,
+        "pool_size": tuple(side // STRIDE for side in size) if "stage4" in values else None,
         "crop_pct": 0.9,
         "interpolation": "bicubic",
         "mean": IMAGENET_MEAN,

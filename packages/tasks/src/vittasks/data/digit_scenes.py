@@ -4,19 +4,23 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from lightning.pytorch import LightningDataModule
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torchvision.transforms import functional as F
 
 from vittasks.data.digit_composites import (
     FIXED_SEED,
+    MEAN,
     SPLIT_SEED,
+    STD,
     Recipe,
     compose,
     fixed_composites,
     load_sources,
     split_sources,
 )
-from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
+from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler, epoch_and_index
 
 
@@ -78,6 +82,7 @@ class DigitScenes(LightningDataModule):
 
     Attributes:
         num_classes: 10.
+        class_names: The digits.
         in_chans: ``channels``.
         image_shape: (channels, canvas, canvas).
 
@@ -95,6 +100,7 @@ class DigitScenes(LightningDataModule):
     """
 
     num_classes = 10
+    class_names = tuple("0123456789")
 
     def __init__(
         self,
@@ -122,11 +128,25 @@ class DigitScenes(LightningDataModule):
         self.passes, self.batch_size, self.seed, self.workers = passes, batch_size, seed, workers
         self.val_size, self.test_size = val_size, test_size
 
+    def eval_transform(self, picture: Image.Image) -> Tensor:
+        """Turn a picture of bright strokes on a dark ground, of any size, into an input (channels, canvas, canvas)."""
+        side = self.recipe.canvas
+        ink = F.to_tensor(F.resize(F.to_grayscale(picture), [side, side]))
+        return ((ink - MEAN) / STD).repeat(self.recipe.channels, 1, 1)
+
     def fingerprint(self) -> str:
         """Which data these are: a hash of the sources and of what defines the composites, the same for every seed."""
         images, classes = load_sources()
         defining = (self.recipe, self.passes, self.val_size, self.test_size, FIXED_SEED, SPLIT_SEED)
         return sha256(repr(defining).encode() + images.tobytes() + classes.tobytes()).hexdigest()
+
+    def check_data(self) -> None:
+        """Check that an epoch holds a batch, before anything is trained.
+
+        Raises:
+            ValueError: It does not.
+        """
+        check_batch(self.batch_size, self.passes * len(split_sources("train")))
 
     def train_dataloader(self) -> EpochLoader:
         """Full batches of fresh composites, in an order drawn from (seed, epoch)."""

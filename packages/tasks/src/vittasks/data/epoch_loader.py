@@ -1,6 +1,7 @@
 """Data loaders that leave the global random streams alone and start when the epoch is known."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,11 +54,7 @@ def train_loader(
     Raises:
         ValueError: an epoch holds less than one batch, which Lightning would pass over in silence.
     """
-    if batch_size > len(sampler):
-        raise ValueError(
-            f"train_loader: batch_size must not exceed the {len(sampler)} samples that a process draws in an epoch, "
-            f"got batch_size={batch_size}."
-        )
+    check_batch(batch_size, len(sampler))
     return EpochLoader(
         dataset,  # type: ignore[arg-type]  # DataLoader is typed by its samples; its batches are pairs of tensors
         batch_size=batch_size,
@@ -69,7 +66,20 @@ def train_loader(
     )
 
 
-def eval_loader(dataset: Dataset[tuple[Tensor, ...]], batch_size: int, workers: int) -> DataLoader[tuple[Tensor, ...]]:
+def check_batch(batch_size: int, samples: int) -> None:
+    """Check that an epoch of a process holds a batch.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if batch_size > samples:
+        raise ValueError(
+            f"data.batch_size must not exceed the {samples} samples that a process draws in an epoch, "
+            f"got batch_size={batch_size}."
+        )
+
+
+def eval_loader(dataset: Dataset[Any], batch_size: int, workers: int) -> DataLoader[tuple[Tensor, ...]]:
     """All samples once, in order; a generator of its own, so that validating does not shift the training's draws."""
     return DataLoader(
         dataset,

@@ -1,121 +1,108 @@
 """ImageNet's folder layout, read by torchvision and augmented by timm."""
 
-import contextlib
-import hashlib
 import os
-from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-import torch
-from lightning.pytorch import LightningDataModule
-from timm.data.transforms_factory import create_transform
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from lightning.pytorch.utilities import rank_zero_info
 from torchvision import datasets
 
-from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
-from vittasks.data.sampling import EpochSampler, epoch_and_index, global_generators
+from vittasks.data.class_folders import check_split, class_names, hash_files, image_files, is_hidden
+from vittasks.data.damaged import OnDamaged, damaged_once, find_damaged, refusal
+from vittasks.data.epoch_loader import check_batch
+from vittasks.data.labelled_images import LabelledImages
+from vittasks.data.read_image import extensions, read_image, why
+from vittasks.data.transforms import MEAN, STD, Interpolation
+
+QUICKLY = 50_000
+"""Most images whose heads and ends are read before every training, a few seconds; larger sets are checked by a command."""
 
 
-def class_names(folder: Path) -> list[str]:
-    """The sorted class folders of one split.
+class FolderImages(datasets.ImageFolder):
+    """Torchvision's reader of one split, without hidden files, and with the names of damaged ones.
 
-    Raises:
-        ValueError: the folder is missing or holds no class folder.
+    Args:
+        folder: Of the split.
+        channels: That images are decoded to.
     """
-    layout = f"expected {folder.parent}/train/<class>/*.JPEG and {folder.parent}/val/<class>/*.JPEG"
-    if not folder.parent.is_dir():
-        raise ValueError(f"ImageFolder: no folder {folder.parent}; {layout}.")
-    if not folder.is_dir():
-        raise ValueError(f"ImageFolder: no folder {folder}; {layout}.")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-    if not names:
-        raise ValueError(f"ImageFolder: no class folder in {folder}; {layout}.")
-    return names
 
-
-def read_split(folder: Path) -> datasets.ImageFolder:
-    """Torchvision's reader of one split, without a transform.
-
-    Raises:
-        ValueError: the folder is missing, holds no class folder, or a class holds no image.
-    """
-    class_names(folder)
-    images = datasets.ImageFolder(str(folder), allow_empty=True)
-    empty = sorted(set(range(len(images.classes))) - set(images.targets))
-    if empty:
-        raise ValueError(
-            f"ImageFolder: every class folder in {folder} must hold images, "
-            f"but {len(empty)} hold none, such as {images.classes[empty[0]]}."
+    def __init__(self, folder: Path, channels: int) -> None:
+        endings = extensions(channels)
+        super().__init__(
+            str(folder),
+            loader=partial(read_image, channels=channels),
+            is_valid_file=partial(_is_image, folder, endings),
+            allow_empty=True,
         )
-    return images
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        """The class folders and their numbers."""
+        names = class_names(Path(directory))
+        return names, {name: number for number, name in enumerate(names)}
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        path, label = self.samples[index]
+        try:
+            return self.loader(path), label
+        except Exception as error:  # decoders raise almost anything
+            raise refusal({path: why(error)}, Path(self.root)) from None
+
+    def leave_out(self, paths: set[str]) -> list[str]:
+        """Remove samples and return those that were there."""
+        left_out = [path for path, _ in self.samples if path in paths]
+        self.samples = self.imgs = [sample for sample in self.samples if sample[0] not in paths]
+        self.targets = [label for _, label in self.samples]
+        return left_out
 
 
-def hash_files(folders: Sequence[Path]) -> str:
-    """SHA-256 of the names and sizes of all files below some folders of one parent; a missing folder holds none."""
-    sizes: dict[str, int] = {}
-    for folder in folders:
-        above = len(os.path.join(folder.parent, ""))
-        for place, _, names in os.walk(
-            folder, followlinks=True
-        ):  # a million files: pathlib takes several times as long
-            for path in (os.path.join(place, name) for name in names):
-                with contextlib.suppress(OSError):  # a link that leads nowhere
-                    sizes[path[above:].replace(os.sep, "/")] = os.stat(path).st_size
-    listed = (f"{name}\0{size}\n".encode(errors="surrogateescape") for name, size in sorted(sizes.items()))
-    return hashlib.sha256(b"".join(listed)).hexdigest()
-
-
-class AugmentedImages(Dataset[tuple[Tensor, int]]):
-    """Training images; item (epoch, index) is augmented by a stream of its own, the same in any worker.
-
-    An ``index`` beyond the number of images is a further copy of image ``index`` modulo that number, with a stream of
-    its own: see ``EpochSampler``.
-    """
-
-    def __init__(self, images: datasets.ImageFolder, seed: int) -> None:
-        self.images, self.seed = images, seed
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, item: tuple[int, int] | int) -> tuple[Tensor, int]:
-        epoch, index = epoch_and_index(item)
-        with global_generators(self.seed, epoch, index):
-            image, label = self.images[index % len(self.images)]
-        return image, label
-
-
-class ImageFolder(LightningDataModule):
+class ImageFolder(LabelledImages):
     """Images in ``root/train/<class>/*`` and ``root/val/<class>/*``, and in ``root/test`` if there is such a folder.
 
     Without ``root/test`` the test set is the validation set, as is the custom on ImageNet. Order and augmentation are
     drawn from (seed, epoch, index) and are the same for any number of workers and any network. Mixup and CutMix work on
     a batch and are left to the task; incomplete last batches of the training are dropped, since Mixup needs even ones.
 
+    Colours are converted as PIL does: gray is repeated, alpha dropped, CMYK and palettes become RGB; the rotation in EXIF is
+    applied. Gray of 16 bits keeps its range, 0 to 65,535 becoming 0 to 1; on such images, and with other than 1 or 3
+    channels, ``auto_augment`` and ``color_jitter`` do nothing, since they are defined for 8 bits. Hidden files and folders
+    (``.DS_Store``, ``._3.jpg``, ``.ipynb_checkpoints``) are neither images nor classes.
+
+    Before a training, ``check_data`` looks at the layout of all splits, and at the head and end of each file in sets of up to
+    50,000 images. ``vitcli data check`` decodes every image of sets of any size.
+
     Args:
-        root: Folder that holds ``train`` and ``val``.
+        root: Folder that holds ``train`` and ``val``; ``~`` is the home folder.
         img_size: Side of the images given to the network, in pixels.
         interpolation: Of both transforms.
         auto_augment: timm's policy string, such as ``rand-m9-mstd0.5-inc1``; ``None`` for none.
         color_jitter: Strength of brightness, contrast and saturation jitter; timm ignores it beside ``auto_augment``.
         re_prob: Probability of random erasing, by noise per pixel.
         crop_pct: Side of the central crop over that of the resized image, in evaluation.
-        mean: Of each channel, taken off; the default is ImageNet's.
-        std: Standard deviation of each channel, divided by; the default is ImageNet's.
+        mean: Of each channel, taken off; the default is ImageNet's, its average where there are other than three channels.
+        std: Standard deviation of each channel, divided by; the default as for ``mean``.
         batch_size: Images in a batch.
         workers: Processes that read and augment.
         repeats: Repeated augmentation: each image that an epoch shows comes this many times, differently augmented, and
             the epoch keeps its length, so that it shows 1 in ``repeats`` images.
         seed: Of the training's order and augmentation.
+        test_split: Folder of the test set; None means ``test`` if there is such a folder, else ``val``.
+        on_damaged: What happens with an image that cannot be decoded. ``refuse`` ends the run with a sentence that names it,
+            at the latest when it is read. ``skip`` decodes all images once, remembers the damaged ones and leaves them out;
+            ``skipped`` lists them.
+        channels: Channels of an image: 1 is gray; None is 3, RGB. Files of c channels, also numpy's arrays (H, W, c) in ``.npy`` and
+            TIFF with a channel a page, give any multiple of c by repetition.
+
+    Attributes:
+        skipped: Damaged images that are left out, by split; filled by ``setup``.
 
     Shapes:
-        batches are (b, 3, img_size, img_size) float32 and (b,) int64.
+        batches are (b, channels, img_size, img_size) float32 and (b,) int64.
 
     Raises:
-        ValueError: in ``setup`` and ``num_classes``, a folder is missing or empty, or ``val`` or ``test`` has other
-            classes than ``train``.
+        ValueError: in ``check_data``, ``setup`` and ``num_classes``, a folder is missing or empty, or ``val`` or the test set
+            has other classes than ``train``.
 
     Source: augmentation as in H. Touvron et al., Training data-efficient image transformers, ICML 2021.
     """
@@ -124,37 +111,38 @@ class ImageFolder(LightningDataModule):
         self,
         root: str,
         img_size: int = 224,
-        interpolation: Literal["bilinear", "bicubic"] = "bicubic",
+        interpolation: Interpolation = "bicubic",
         auto_augment: str | None = "rand-m9-mstd0.5-inc1",
         color_jitter: float = 0.3,
         re_prob: float = 0.25,
         crop_pct: float = 0.875,
-        mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
-        std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+        mean: tuple[float, ...] = MEAN,
+        std: tuple[float, ...] = STD,
         batch_size: int = 128,
         workers: int = 8,
         repeats: int = 1,
         seed: int = 0,
+        test_split: str | None = None,
+        on_damaged: OnDamaged = "refuse",
+        channels: int | None = None,
     ) -> None:
-        super().__init__()
-        self.root = Path(root)
-        self.train_transform = create_transform(
-            img_size,
-            is_training=True,
+        super().__init__(
+            img_size=img_size,
             interpolation=interpolation,
             auto_augment=auto_augment,
             color_jitter=color_jitter,
             re_prob=re_prob,
-            re_mode="pixel",
-            mean=tuple(mean),
-            std=tuple(std),
+            crop_pct=crop_pct,
+            mean=mean,
+            std=std,
+            batch_size=batch_size,
+            workers=workers,
+            repeats=repeats,
+            seed=seed,
+            channels=channels or 3,
         )
-        self.eval_transform = create_transform(
-            img_size, interpolation=interpolation, crop_pct=crop_pct, mean=tuple(mean), std=tuple(std)
-        )
-        self.batch_size, self.workers, self.repeats, self.seed = batch_size, workers, repeats, seed
-        self.in_chans, self.image_shape = 3, (3, img_size, img_size)
-        self.splits: dict[str, datasets.ImageFolder] = {}
+        self.root, self.on_damaged, self.test_split = Path(root).expanduser(), on_damaged, test_split
+        self.skipped: dict[str, list[str]] = {}
 
     @property
     def num_classes(self) -> int:
@@ -162,47 +150,79 @@ class ImageFolder(LightningDataModule):
         return len(class_names(self.root / "train"))
 
     @property
-    def test_split(self) -> str:
-        """The folder of the test set: ``test`` if it exists, else ``val``."""
-        return "test" if (self.root / "test").is_dir() else "val"
+    def class_names(self) -> list[str]:
+        """The class folders in ``root/train``, in the order of the labels; needs no ``setup``."""
+        return class_names(self.root / "train")
+
+    def folder(self, split: str) -> Path:
+        """The folder of ``train``, ``val`` or ``test``."""
+        if split != "test":
+            return self.root / split
+        return self.root / (self.test_split or ("test" if (self.root / "test").is_dir() else "val"))
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of the files' names and sizes; it reads no image."""
-        return hash_files([self.root / split for split in ("train", "val", "test")])
+        folders = [self.root / "train", self.root / "val", self.root / "test", self.folder("test")]
+        return hash_files(list(dict.fromkeys(folders)))
 
-    def setup(self, stage: str) -> None:
-        """Lists the images of the splits that the stage needs."""
-        names = class_names(self.root / "train")
-        held_out = self.test_split if stage in ("test", "predict") else "val"
-        wanted = {"train": self.train_transform} if stage == "fit" else {}
-        for split, transform in {**wanted, held_out: self.eval_transform}.items():
-            if split in self.splits:
-                continue
-            images = read_split(self.root / split)
-            if images.classes != names:
+    def check_data(self) -> None:
+        """Look at the layout of all splits and, in small sets, for damaged files, before anything is trained.
+
+        Raises:
+            ValueError: A folder is missing or empty, has other classes than ``train``, an image is damaged and not to be
+                skipped, or a batch is larger than the training set.
+        """
+        for split in ("train", "val", "test"):
+            self._check_layout(split)
+        if self.on_damaged == "skip":
+            for split in ("train", "val", "test"):
+                self._split(split)
+            check_batch(self.batch_size, len(self._split("train")))
+            return
+        endings = extensions(self.in_chans)
+        train = list(islice(image_files(self.root / "train", endings), max(QUICKLY, self.batch_size)))
+        check_batch(self.batch_size, len(train))
+        for folder in dict.fromkeys(self.folder(split) for split in ("train", "val", "test")):
+            self._check_files(folder, list(islice(image_files(folder, endings), QUICKLY + 1)))
+
+    def read(self, split: str) -> FolderImages:
+        """List the images of a split."""
+        self._check_layout(split)
+        images = FolderImages(self.folder(split), self.in_chans)
+        if self.on_damaged == "skip":
+            damaged = damaged_once(
+                [path for path, _ in images.samples], self.in_chans, hash_files([self.folder(split)])
+            )
+            self.skipped[split] = images.leave_out(set(damaged))
+            if damaged:
+                rank_zero_info(f"ImageFolder: damaged images that are left out: {len(damaged)} ({', '.join(damaged)})")
+            if missing := sorted(set(range(len(images.classes))) - set(images.targets)):
+                path = next(path for path in damaged if f"/{images.classes[missing[0]]}/" in path)
                 raise ValueError(
-                    f"ImageFolder: {self.root / split} must hold the class folders of {self.root / 'train'}, "
-                    f"but these are in one only: {sorted(set(names) ^ set(images.classes))[:5]}."
+                    f"ImageFolder: all images of class {images.classes[missing[0]]} in {self.folder(split)} are damaged, such as "
+                    f"{path}: {damaged[path]}."
                 )
-            images.transform = transform
-            self.splits[split] = images
+        return images
 
-    def train_dataloader(self) -> EpochLoader:
-        """Full batches of augmented images, in an order drawn from (seed, epoch)."""
-        dataset = AugmentedImages(self.splits["train"], self.seed)
-        sampler = EpochSampler(len(dataset), self.seed, self.repeats)
-        loader = train_loader(dataset, sampler, self.batch_size, self.workers)
-        loader.pin_memory = torch.cuda.is_available()
-        return loader
+    def _check_layout(self, split: str) -> None:
+        folder = self.folder(split)
+        try:
+            check_split(folder, self.root / "train", extensions(self.in_chans))
+        except ValueError as error:
+            if split != "test" or folder == self.folder("val"):
+                raise
+            raise ValueError(
+                f"{str(error).rstrip('.')}; to score the validation images as the test set, set data.test_split to val."
+            ) from None
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """The validation images, resized and cropped at the centre."""
-        return eval_loader(self.splits["val"], self.batch_size, self.workers)
+    def _check_files(self, folder: Path, paths: list[str]) -> None:
+        """Refuse damaged files: of a large set only the first file is looked at, which shows wrong channels."""
+        first = find_damaged(paths[:1], self.in_chans, "whole")
+        damaged = first or (find_damaged(paths, self.in_chans, "quick") if len(paths) <= QUICKLY else {})
+        if damaged:
+            raise refusal(damaged, folder)
 
-    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """The test images if there are any, else the validation images."""
-        return eval_loader(self.splits[self.test_split], self.batch_size, self.workers)
 
-    def predict_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        """The test set."""
-        return self.test_dataloader()
+def _is_image(folder: Path, endings: tuple[str, ...], path: str) -> bool:
+    # A million files: pathlib takes several times as long.
+    return path.lower().endswith(endings) and not any(map(is_hidden, path[len(str(folder)) + 1 :].split(os.sep)))

@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention.content.clusters import balanced_clusters, cluster_shape, inverse_permutation
 from vitcore.attention.heads import count_heads, merge_heads, split_qkv
-from vitcore.convolution import DepthwiseConv2d
+from vitcore.convolution import depthwise_convolution, on_map
 from vitcore.op import FeatureOp
 
 
@@ -156,7 +156,7 @@ class ClusterAttention(FeatureOp):
         self.assignment: Literal["soft", "hard"] = assignment
         self.scale = head_dim**-0.5 if isinstance(scale, str) else scale
         self.qkv = nn.Linear(width, 3 * width)
-        self.position = DepthwiseConv2d(width)
+        self.position = depthwise_convolution(width)
         self.projection = nn.Linear(width, width)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -166,7 +166,7 @@ class ClusterAttention(FeatureOp):
         q = q.contiguous()  # Clustering and sorting both read it: one copy instead of two.
         clusters = balanced_clusters(q, self.cluster_size, self.iterations, self.assignment, self.temperature)
         heads = attend_clusters(q, k, v, clusters, self.overlap, self.overlap_mode, self.scale)
-        neighbours = self.position(qkv[..., 2 * self.width :])
+        neighbours = on_map(self.position, qkv[..., 2 * self.width :])
         return self.projection(merge_heads(heads).view(grid.shape) + neighbours)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
@@ -179,4 +179,4 @@ class ClusterAttention(FeatureOp):
         products = (3 if self.assignment == "soft" else 4) * self.iterations + 2
         clustering = splits * products * padded * self.width
         attention = 2 * queries * keys * self.width
-        return 4 * t * self.width**2 + attention + self.position.macs(h, w) + clustering
+        return 4 * t * self.width**2 + attention + t * self.position.weight.numel() + clustering

@@ -8,7 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from vitcore.attention.content.clusters import kmeans_clusters
 from vitcore.attention.heads import count_heads, merge_heads, split_qkv
-from vitcore.convolution import DepthwiseConv2d
+from vitcore.convolution import depthwise_convolution, on_map
 from vitcore.op import FeatureOp
 
 
@@ -74,7 +74,7 @@ class KMeansAttention(FeatureOp):
         self.cluster_size, self.iterations = cluster_size, iterations
         self.scale = head_dim**-0.5 if isinstance(scale, str) else scale
         self.qkv = nn.Linear(width, 3 * width)
-        self.position = DepthwiseConv2d(width)
+        self.position = depthwise_convolution(width)
         self.projection = nn.Linear(width, width)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -86,7 +86,7 @@ class KMeansAttention(FeatureOp):
             heads = scaled_dot_product_attention(q, k, v, scale=self.scale)
         else:
             heads = attend_labels(q, k, v, kmeans_clusters(q, clusters, self.iterations), self.scale)
-        neighbours = self.position(qkv[..., 2 * self.width :])
+        neighbours = on_map(self.position, qkv[..., 2 * self.width :])
         return self.projection(merge_heads(heads).view(grid.shape) + neighbours)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
@@ -94,4 +94,4 @@ class KMeansAttention(FeatureOp):
         t = h * w
         clusters = -(-t // self.cluster_size)
         clustering = 2 * (self.iterations + 1) * clusters * t * self.width if clusters > 1 else 0
-        return 4 * t * self.width**2 + 2 * t**2 * self.width + self.position.macs(h, w) + clustering
+        return 4 * t * self.width**2 + 2 * t**2 * self.width + t * self.position.weight.numel() + clustering

@@ -1,6 +1,7 @@
 """Cross-shaped windows: half of the heads attend in vertical stripes, the other half in horizontal ones."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import pad
 
 from vitcore.attention.dot_product_attention import group_attention
 from vitcore.attention.heads import count_heads
-from vitcore.convolution import DepthwiseConv2d, same_padding
+from vitcore.convolution import depthwise_convolution, on_map, same_padding
 from vitcore.op import FeatureOp
 
 
@@ -139,7 +140,7 @@ class CrossWindowAttention(FeatureOp):
         self.width, self.head_dim, self.stripe, self.kernel_size = width, head_dim, stripe, kernel_size
         self.padding = padding
         self.qkv = nn.Linear(width, 3 * width)
-        self.lepe = nn.ModuleList(DepthwiseConv2d(width // branches, kernel_size) for _ in range(branches))
+        self.lepe = nn.ModuleList(depthwise_convolution(width // branches, kernel_size) for _ in range(branches))
         self.projection = nn.Linear(width, width)
 
     def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
@@ -148,9 +149,9 @@ class CrossWindowAttention(FeatureOp):
         branches = []
         h, w = grid.shape[1:3]
         for branch, stripe in enumerate(self._stripes(h, w)):
-            own = qkv[:, :, :, :, branch]
+            own, near = qkv[:, :, :, :, branch], partial(on_map, self.lepe[branch])
             q, k, v = (pad_around(own, stripe) if self.padding == "seen" else own).unbind(3)
-            branches.append(crop_middle(stripe_attention(q, k, v, stripe, self.lepe[branch]), h, w))
+            branches.append(crop_middle(stripe_attention(q, k, v, stripe, near), h, w))
         return self.projection(torch.cat(branches, dim=3).flatten(3))
 
     def _stripes(self, h: int, w: int) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, gelu
 
 from vitcore.attention.whole_map.attention_to_pieces import AttentionToPieces
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import on_map
+from vitcore.norm import build_norm, normalise
 from vitcore.op import NormFactory
 
 
@@ -53,8 +54,8 @@ class PooledReductionAttention(AttentionToPieces):
             raise ValueError(f"PooledReductionAttention: pool_size must be at least 1, got pool_size={pool_size}.")
         self.pool_size, self.after_pooling = pool_size, after_pooling
         if after_pooling == "convolution":
-            self.reduce = GridConv2d(width, width, 1)
-            self.norm = norm(width)
+            self.reduce = nn.Conv2d(width, width, 1)
+            self.norm = build_norm(norm, width)
 
     def pieces(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
         """Average each piece."""
@@ -62,7 +63,7 @@ class PooledReductionAttention(AttentionToPieces):
 
     def finish(self, pieces: Float[Tensor, "b m 1 c"]) -> Float[Tensor, "b m 1 c"]:
         """Convolve, normalise, activate."""
-        return pieces if self.after_pooling == "nothing" else gelu(self.norm(self.reduce(pieces)))
+        return pieces if self.after_pooling == "nothing" else gelu(normalise(self.norm, on_map(self.reduce, pieces)))
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count projections and the two products with the attention matrix."""

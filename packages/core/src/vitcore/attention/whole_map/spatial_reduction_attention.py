@@ -5,28 +5,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from vitcore.attention.whole_map.attention_to_pieces import AttentionToPieces
-from vitcore.convolution import GridConv2d
+from vitcore.convolution import on_map
+from vitcore.norm import build_norm, normalise
 from vitcore.op import NormFactory
-
-
-class PatchReduction(GridConv2d):
-    """Turn each patch of ``reduction`` x ``reduction`` tokens into one, by a convolution with a bias.
-
-    Args:
-        width: Channels of the grid.
-        reduction: Side of a patch in tokens.
-
-    Shapes:
-        grid (b, h, w, width) -> (b, max(1, h // reduction), max(1, w // reduction), width); a smaller map is padded with zeros
-    """
-
-    def __init__(self, width: int, reduction: int) -> None:
-        super().__init__(width, width, reduction, stride=reduction)
-
-    def forward(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
-        """Convolve each patch."""
-        below, right = (max(0, patch - side) for patch, side in zip(self.kernel_size, grid.shape[1:3], strict=True))
-        return super().forward(pad(grid, (0, 0, 0, right, 0, below)) if below or right else grid)
 
 
 class SpatialReductionAttention(AttentionToPieces):
@@ -63,16 +44,17 @@ class SpatialReductionAttention(AttentionToPieces):
         if reduction < 1:
             raise ValueError(f"SpatialReductionAttention: reduction must be at least 1, got reduction={reduction}.")
         self.reduction = reduction
-        self.reduce = PatchReduction(width, reduction) if reduction > 1 else nn.Identity()
-        self.norm = norm(width) if reduction > 1 else nn.Identity()
+        self.reduce = nn.Conv2d(width, width, reduction, stride=reduction) if reduction > 1 else nn.Identity()
+        self.norm = build_norm(norm, width) if reduction > 1 else nn.Identity()
 
     def pieces(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
         """Convolve each patch to one token."""
-        return self.reduce(grid)
+        below, right = (max(0, self.reduction - side) for side in grid.shape[1:3])
+        return on_map(self.reduce, pad(grid, (0, 0, 0, right, 0, below)) if below or right else grid)
 
     def finish(self, pieces: Float[Tensor, "b m 1 c"]) -> Float[Tensor, "b m 1 c"]:
         """Normalise."""
-        return self.norm(pieces)
+        return normalise(self.norm, pieces)
 
     def macs(self, h: int, w: int, prefix: int = 0) -> int:
         """Count projections, the strided convolution and the two products with the attention matrix."""

@@ -4,6 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vitcore.feed_forward.mlp import Mlp
+from vitcore.norm import build_norm, normalise
 from vitcore.op import ActivationFactory, FeatureOp, NormFactory, OpFactory
 
 
@@ -66,10 +67,11 @@ class NestedTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.side = _side("NestedTransformer", pixels)
-        self.mixer_norm, self.mixer = norm(pixel_width), mixer(pixel_width)
-        self.feed_forward_norm, self.feed_forward = norm(pixel_width), feed_forward(pixel_width)
+        self.mixer_norm, self.mixer = build_norm(norm, pixel_width), mixer(pixel_width)
+        self.feed_forward_norm, self.feed_forward = build_norm(norm, pixel_width), feed_forward(pixel_width)
         self.drop_path = drop_path()
-        self.summary_norm, self.summary = norm(pixel_width), nn.Linear(pixels * pixel_width, width)
+        self.summary_norm = build_norm(norm, pixel_width)
+        self.summary = nn.Linear(pixels * pixel_width, width)
 
     def forward(
         self, pixels: Float[Tensor, "b h w m d"], grid: Float[Tensor, "b h w c"]
@@ -77,8 +79,8 @@ class NestedTransformer(nn.Module):
         """Return the new pixel tokens and the new grid."""
         h, w = grid.shape[1:3]
         inner = pixels_to_grids(pixels)
-        inner = inner + self.drop_path(self.mixer(self.mixer_norm(inner)))
-        inner = inner + self.drop_path(self.feed_forward(self.feed_forward_norm(inner)))
+        inner = inner + self.drop_path(self.mixer(normalise(self.mixer_norm, inner)))
+        inner = inner + self.drop_path(self.feed_forward(normalise(self.feed_forward_norm, inner)))
         pixels = grids_to_pixels(inner, h, w)
         return pixels, grid + self.summary(self.summary_norm(pixels).flatten(3))
 

@@ -1,0 +1,99 @@
+"""What a user can mend is said in one sentence, also where it is found only while a run is under way."""
+
+import contextlib
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from vitcli.config.errors import ConfigError
+
+OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
+"""Packages whose ValueErrors are sentences about the user's input."""
+
+IN_WORKER = "in DataLoader worker process"
+
+
+@contextlib.contextmanager
+def tell_user_errors(place: str) -> Iterator[None]:
+    """Turn an error about the user's input into a ConfigError; any other keeps its traceback.
+
+    Raises:
+        ConfigError: The body raised a ValueError of these packages or of Lightning, here or in a process that loads data.
+    """
+    try:
+        yield
+    except (ValueError, MisconfigurationException) as error:
+        if isinstance(error, ConfigError) or not _is_about_input(error):
+            raise
+        raise ConfigError(f"{place}: {_sentence(error)}.") from error
+
+
+def check_checkpoint(path: str | None, model: LightningModule, place: str) -> None:
+    """Check that a checkpoint can be read and holds the tensors of the model.
+
+    Args:
+        path: The file; None and addresses of other machines are left to Lightning.
+        model: The model; its tensors may be without memory.
+        place: Where the path was set, for messages.
+
+    Raises:
+        ConfigError: It cannot, or does not.
+    """
+    if not path or "://" in path:
+        return
+    saved = _tensors(path, place)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    different = [
+        f"{name} is {saved.get(name, 'missing')} in it and {expected.get(name, 'missing')} in the model"
+        for name in (*expected, *(saved.keys() - expected.keys()))
+        if saved.get(name) != expected.get(name) and (model.strict_loading or (name in saved and name in expected))
+    ]
+    if different:
+        others = f", and {len(different) - 1} other tensors differ" if len(different) > 1 else ""
+        raise ConfigError(
+            f"{place}: ckpt_path {path} holds another model: {different[0]}{others}; set the model that was trained, whose "
+            f"config.yaml lies beside a checkpoint."
+        )
+
+
+def _tensors(path: str, place: str) -> dict[str, tuple[int, ...]]:
+    """Return name -> shape of the tensors in a Lightning checkpoint."""
+    try:
+        saved = torch.load(path, map_location="meta", weights_only=True, mmap=Path(path).is_file())
+        return {name: tuple(tensor.shape) for name, tensor in saved["state_dict"].items()}
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
+        if isinstance(error, KeyError):
+            why = "it has no state_dict"
+        else:
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        raise ConfigError(
+            f"{place}: ckpt_path {path} is not a checkpoint of a training ({why}); give a last.ckpt that vitcli fit wrote."
+        ) from error
+
+
+def _is_about_input(error: Exception) -> bool:
+    *_, (last, _) = walk_tb(error.__traceback__)
+    package = last.f_globals.get("__name__", "").split(".")[0]
+    return package in OURS or type(error).__module__.split(".")[0] in OURS or IN_WORKER in str(error)
+
+
+def _sentence(error: Exception) -> str:
+    text: Any = str(error).strip()
+    if IN_WORKER in text:  # the text is a traceback, whose last line is "type: sentence"
+        text = text.splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split()).rstrip(".")

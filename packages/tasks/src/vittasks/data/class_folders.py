@@ -1,0 +1,85 @@
+"""Folders of classes: which of them and which files in them count, and whether the splits of one data set agree."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+NOT_DATA = ("__MACOSX", "@eaDir")
+"""Folders that archives and file servers add, beside the hidden ones whose names begin with a dot."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name was put there by a program: ``.DS_Store``, ``._3.jpg``, ``.ipynb_checkpoints``."""
+    return name.startswith(".") or name in NOT_DATA
+
+
+def class_names(folder: Path) -> list[str]:
+    """The sorted class folders of one split.
+
+    Raises:
+        ValueError: The folder is missing or holds no class folder.
+    """
+    layout = f"expected {folder.parent}/train/<class>/*.JPEG and {folder.parent}/val/<class>/*.JPEG"
+    if not folder.parent.is_dir():
+        raise ValueError(f"ImageFolder: no folder {folder.parent}; {layout}.")
+    if not folder.is_dir():
+        raise ValueError(f"ImageFolder: no folder {folder}; {layout}.")
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
+    if not names:
+        loose = next(image_files(folder, IMG_EXTENSIONS), None)
+        unlabelled = ", and images that lie in it without one have no labels" if loose else ""
+        raise ValueError(f"ImageFolder: no class folder in {folder}{unlabelled}; {layout}.")
+    return names
+
+
+def image_files(folder: Path, extensions: Sequence[str]) -> Iterator[str]:
+    """The paths of all images in a folder and below it, without hidden ones."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in sorted(names):
+            if name.lower().endswith(tuple(extensions)) and not is_hidden(name):
+                yield os.path.join(place, name)
+
+
+def check_split(folder: Path, train: Path, extensions: Sequence[str]) -> None:
+    """Check that a split has the classes of the training, and an image of each; it looks at few of the files.
+
+    Raises:
+        ValueError: The folder is missing, has no class folders or others than ``train``, or a class holds no image.
+    """
+    names = class_names(folder)
+    different = sorted(set(names) ^ set(class_names(train)))
+    if different:
+        raise ValueError(
+            f"ImageFolder: {folder} must hold the class folders of {train}, "
+            f"but {len(different)} are in one only: {different[:5]}."
+        )
+    empty = [name for name in names if next(image_files(folder / name, extensions), None) is None]
+    if empty:
+        raise ValueError(
+            f"ImageFolder: every class folder in {folder} must hold images, "
+            f"but {len(empty)} hold none, such as {empty[0]}."
+        )
+
+
+def hash_files(folders: Sequence[Path]) -> str:
+    """SHA-256 of the names and sizes of all files below some folders of one parent; a missing folder holds none.
+
+    Hidden files do not count: they come and go without a change of the data.
+    """
+    sizes: dict[str, int] = {}
+    for folder in folders:
+        above = len(os.path.join(folder.parent, ""))
+        for place, below, names in os.walk(
+            folder, followlinks=True
+        ):  # a million files: pathlib takes several times as long
+            below[:] = [name for name in below if not is_hidden(name)]
+            for path in (os.path.join(place, name) for name in names if not is_hidden(name)):
+                with contextlib.suppress(OSError):  # a link that leads nowhere
+                    sizes[path[above:].replace(os.sep, "/")] = os.stat(path).st_size
+    listed = (f"{name}\0{size}\n".encode(errors="surrogateescape") for name, size in sorted(sizes.items()))
+    return hashlib.sha256(b"".join(listed)).hexdigest()

@@ -1,0 +1,79 @@
+"""Damaged images: found before the training, named with their class, refused or left out."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from vittasks.data.read_image import quick_reason_of_damage, reason_of_damage
+
+OnDamaged = Literal["refuse", "skip"]
+
+NAMED = 5
+"""Most damaged images that a message names."""
+
+
+class DamagedImageError(ValueError):
+    """An image that cannot be decoded. The text is one sentence that names it."""
+
+
+def refusal(damaged: Mapping[str, str], folder: Path) -> DamagedImageError:
+    """The error about damaged images, path -> reason, of a split whose class folders lie in ``folder``."""
+    named = [
+        f"{path} of class {Path(path).relative_to(folder).parts[0]} ({reason})"
+        for path, reason in list(damaged.items())[:NAMED]
+    ]
+    further = f" and {len(damaged) - NAMED} more" if len(damaged) > NAMED else ""
+    return DamagedImageError(
+        f"ImageFolder: cannot read {', '.join(named)}{further}; replace or remove what is damaged, or set data.on_damaged to "
+        f"skip, which leaves it out; vitcli data check {folder.parent} lists all damaged images."
+    )
+
+
+def find_damaged(paths: Sequence[str], channels: int, how: Literal["quick", "whole"]) -> dict[str, str]:
+    """Path -> reason of every file that cannot be decoded, in the order of ``paths``; one thread for each core.
+
+    Args:
+        paths: The files.
+        channels: That they are decoded to.
+        how: ``whole`` decodes every file. ``quick`` reads heads and ends, see ``quick_reason_of_damage``.
+    """
+    look = partial(quick_reason_of_damage if how == "quick" else reason_of_damage, channels=channels)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # PIL decodes without Python's lock
+        reasons = threads.map(look, paths)
+        return {path: reason for path, reason in zip(paths, reasons, strict=True) if reason}
+
+
+def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
+    """Like ``find_damaged(paths, channels, "whole")``, remembered for files of the same fingerprint.
+
+    What was found lies in the user's folder of caches, so that the trials of an ablation do not decode all images again. If
+    that folder cannot be written, they do.
+    """
+    listed = "\n".join((fingerprint, str(channels), *paths)).encode(errors="surrogateescape")
+    file = _caches() / f"{sha256(listed).hexdigest()}.json"
+    try:
+        found: dict[str, str] = json.loads(file.read_text())
+        return found
+    except (OSError, ValueError):
+        pass
+    rank_zero_info(f"ImageFolder: {len(paths)} images are decoded once, to find damaged ones.")
+    found = find_damaged(paths, channels, "whole")
+    draft = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(found))
+        draft.replace(file)
+    except OSError:
+        rank_zero_info(f"ImageFolder: {file.parent} cannot be written; the next run decodes all images again.")
+    return found
+
+
+def _caches() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vittasks"

@@ -59,6 +59,7 @@ COMMANDS = {
             *CONFIGURATION,
             ("--ablation.only ARM[,ARM]", "run these arms alone"),
             ("--retry failed", "run failed trials again as well"),
+            ("--quick", "leave out the rehearsal, which tries each new arm on one batch before the first trial"),
             ("--launcher NAME", "where trials run: local (default), slurm or ray"),
             ("--ckpt_path FILE", "for a single run: the checkpoint from which training continues"),
         ),
@@ -176,10 +177,11 @@ Every key of the configuration can be set on the command line by its dotted path
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """Run a command and return its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted, 141 output closed."""
     words = sys.argv[1:] if argv is None else argv
     name, rest = (words[0], words[1:]) if words else ("", [])
     if name in ("", "-h", "--help", "help"):
@@ -199,12 +201,19 @@ def main(argv: list[str] | None = None) -> int:
             raise ConfigError(f"command line: there is no command {name!r}{nearest(name, COMMANDS)}")
         function = "help:main" if key else COMMANDS[name].function
         code: int = pkgutil.resolve_name(f"vitcli.commands.{function}")(rest)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except ConfigError as error:
         print(f"vitcli: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # what reads the output has ended, as in vitcli list | head -1
+        from vitcli.console import discard_output
+
+        discard_output()
+        return OUTPUT_CLOSED
     except SystemExit as end:
         # During a run, Lightning turns Ctrl-C into an exit of its own.
         if isinstance(end.__context__, KeyboardInterrupt):

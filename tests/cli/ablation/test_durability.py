@@ -7,6 +7,7 @@ import fcntl
 import os
 import random
 import resource
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -207,6 +208,97 @@ def test_a_runner_that_is_killed_at_random_moments_loses_nothing(tmp_path, whole
     assert (code, errors) == (0, "")
     assert {trial: done(directory)[trial] for trial in before} == before
     assert_same(directory, whole)
+
+
+@pytest.mark.parametrize(
+    "processes", [2, pytest.param(4, marks=pytest.mark.slow)], ids=["while the server imports", "while a process plans"]
+)
+def test_a_runner_that_is_killed_while_it_plans_leaves_no_process(processes, tmp_path):
+    running = Running(*COMMAND, folder=prepared(tmp_path))
+    try:
+        running.wait_for(lambda: len(running.left()) >= processes)
+        running.kill()
+        until = time.monotonic() + 2  # less than the imports take
+        while running.left() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert running.left() == []
+    finally:
+        running.stop()
+
+
+@pytest.mark.slow  # two runs of the command for each signal
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_runner_that_is_asked_to_end_leaves_no_process_and_the_same_command_goes_on(number, tmp_path, whole):
+    directory = prepared(tmp_path) / "runs" / "arms"
+    running = Running(*COMMAND, folder=tmp_path)
+    try:
+        running.wait_for(lambda: list(directory.rglob("last.ckpt")))
+        running.process.send_signal(number)
+        assert running.process.wait(timeout=60) == (130 if number == signal.SIGINT else -number)
+        until = time.monotonic() + 20
+        while running.left() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert running.left() == []
+    finally:
+        running.stop()
+    code, _, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert_same(directory, whole)
+
+
+@pytest.mark.slow  # a run of the command
+def test_a_runner_and_trials_that_are_stopped_for_a_while_go_on(tmp_path, whole):
+    directory = prepared(tmp_path) / "runs" / "arms"
+    running = Running(*COMMAND, folder=tmp_path)
+    try:
+        running.wait_for(lambda: list(directory.rglob("last.ckpt")))
+        stopped = running.left()
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for process in stopped:
+                os.kill(process, number)
+            time.sleep(2)
+        code, _, errors = running.end()
+    finally:
+        running.stop()
+    assert (code, errors) == (0, "")
+    assert_same(directory, whole)
+
+
+@pytest.mark.slow  # a run of the command
+@pytest.mark.parametrize("damage", ["cut short", "emptied"])
+def test_files_of_a_finished_ablation_that_are_damaged_cost_their_trials_alone(damage, tmp_path, whole):
+    prepared(tmp_path)
+    shutil.copytree(whole.parents[1] / "runs", tmp_path / "runs")
+    directory = tmp_path / "runs" / "arms"
+    results_and_events = ("gelu/seed0/result.json", "plain/seed1/result.json", "plain/seed0/events.out.tfevents.*")
+    for path in (path for pattern in results_and_events for path in directory.glob(pattern)):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 if damage == "cut short" else 0])
+    checkpoint = directory / "plain" / "seed1" / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[: 1000 if damage == "cut short" else 0])
+    code, out, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert "2 of 4 trials are done already and are skipped." in out
+    assert_same(directory, whole)
+
+
+JUMPS = """
+import itertools
+import time
+
+now, steps = time.time, itertools.count()
+time.time = lambda: now() + (-1) ** next(steps) * 86_400.0
+"""
+
+
+@pytest.mark.slow  # a run of the command
+def test_a_clock_that_jumps_and_an_unset_home_change_no_result(tmp_path, whole, monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    (tmp_path / "sitecustomize.py").write_text(JUMPS)
+    directory = prepared(tmp_path) / "runs" / "arms"
+    code, _, errors = run(tmp_path)
+    assert (code, errors) == (0, "")
+    assert_same(directory, whole)
+    assert all(0 < result["train_seconds"] < 3600 for result in results(directory).values())
 
 
 def limited(size: int) -> Callable[[], None]:

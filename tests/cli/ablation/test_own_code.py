@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, results, write
 from vitcli.ablation.plan import make_plan
-from vitcli.ablation.state import CodeChangedError, cause_of, changed_code
+from vitcli.ablation.state import CodeChangedError, cause_of, what_changed
 from vitcli.ablation.trial import run_trial
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
@@ -72,16 +72,16 @@ def test_an_edit_changes_the_identity_of_the_arms_that_use_the_op_alone(op):
 def test_which_trials_run_again_is_said_in_a_sentence(op):
     plan = make_plan(parse_arguments(["--config", "arms.yaml"]))
     trials = [("plain", 0), ("roll", 0), ("roll", 1)]
-    assert changed_code(plan, trials) == ""
+    assert what_changed(plan, trials) == []
     for seed in (0, 1):
         place = plan.trial_directory("roll", seed)
         place.mkdir(parents=True)
         made_by = {"code": {"somebodys_op.Roll": "0"}}
         write_json(place / "result.json", {"format": 1, "id": "0", "status": "done", "provenance": made_by})
-    assert changed_code(plan, trials) == (
+    assert what_changed(plan, trials) == [
         "The code of somebodys_op.Roll has changed since 2 trials of roll ended: they run again, and their old directories are "
         "moved to runs/arms/.superseded."
-    )
+    ]
 
 
 def test_a_trial_does_not_train_code_that_was_edited_after_the_plan(op, tmp_path):

@@ -1,14 +1,17 @@
 """The speed of arms, measured side by side."""
 
 import json
+import os
 
 import pytest
 
-from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, PLAIN, TRAINER, write
+from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, MODEL, PLAIN, TRAINER, write
+from vitcli.ablation.arms_speed import measure_arms
 from vitcli.ablation.plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitcli.measure.speed import measure
+from vittasks import Classification
 
 pytestmark = LIGHTNING
 
@@ -35,11 +38,42 @@ def test_a_wider_model_takes_more_memory_and_the_same_model_the_same(tmp_path):
     arms = {"plain": {}, "same": {"model.label_smoothing": 0.1}, "wider": WIDER}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation={**ABLATION, "arms": arms})
     plan = make_plan(parse_arguments(["--config", path]))
-    found = measure({arm: plan.arms[arm].config for arm in arms}, {arm: plan.arms[arm].id for arm in arms}, rounds=1)
+    ids = {arm: plan.arms[arm].id for arm in arms}
+    found, problems = measure({arm: plan.arms[arm].config for arm in arms}, ids, rounds=1)
+    assert problems == {}
     memory = {arm: numbers["peak_memory_bytes"] for arm, numbers in found["arms"].items()}
     assert memory["plain"] == pytest.approx(memory["same"], rel=0.02)
     assert memory["wider"] > 1.3 * memory["plain"]
     assert {arm: numbers["id"] for arm, numbers in found["arms"].items()} == {arm: plan.arms[arm].id for arm in arms}
+
+
+def test_an_arm_that_cannot_be_measured_costs_the_others_nothing(tmp_path):
+    arms = {"plain": {}, "bad": {"model.optimizer.lr": -1}}
+    plan = make_plan(
+        parse_arguments(["--config", write(tmp_path / "tiny.yaml", PLAIN, ablation={**ABLATION, "arms": arms})])
+    )
+    found, problems = measure({arm: plan.arms[arm].config for arm in arms}, dict.fromkeys(arms, "id"), rounds=2)
+    assert list(found["arms"]) == ["plain"]
+    assert problems == {"bad": "ValueError: Invalid learning rate: -1.0"}
+
+
+class Leaves(Classification):
+    """Ends the process where it should make its optimizer."""
+
+    def configure_optimizers(self):
+        os._exit(3)
+
+
+@pytest.mark.slow  # two processes that measure
+def test_an_arm_that_ends_the_process_costs_the_others_nothing(tmp_path):
+    arms = {"plain": {}, "[bad]": {"model": {**MODEL, "class_path": f"{__name__}.Leaves"}}}
+    path = write(tmp_path / "tiny.yaml", PLAIN, ablation={**ABLATION, "arms": arms}, runs=str(tmp_path))
+    plan = make_plan(parse_arguments(["--config", path]))
+    plan.directory.mkdir()
+    assert measure_arms(plan) == (
+        f"[bad] could not be measured (the process ended with exit code 3); see {plan.directory / 'speed.log'}"
+    )
+    assert list(json.loads((plan.directory / "speed.json").read_text())["arms"]) == ["plain"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """speed.json: the speed and memory of every arm, measured side by side; an arm that has changed is measured again."""
 
-import sys
-import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,11 @@ COLUMNS = {
 """Key in speed.json -> heading, format and factor of a column."""
 
 
-def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any]]:
-    """Plan an ablation, measure its arms, and return its directory and the content of speed.json.
+def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any], str]:
+    """Plan an ablation, measure its arms, and return its directory, the content of speed.json, and what was not measured.
 
     Raises:
-        ConfigError: The input is bad, or an arm cannot be measured.
+        ConfigError: The input is bad, or no arm can be measured; for equal training time, an arm cannot be measured.
     """
     sections = [section for _, section in arguments.ablation_sections() if isinstance(section, dict)]
     budgets = [section["budget"] for section in sections if "budget" in section]
@@ -44,9 +43,11 @@ def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any]]:
         raise ConfigError(
             f"{plan.directory}: the directory cannot be created ({error.strerror}); use --runs DIR."
         ) from error
-    if problem := measure_arms(plan, timed):
-        raise ConfigError(f"{arguments.place}: the arms cannot be measured: {problem}.")
-    return plan.directory, read_json(plan.directory / SPEED) or {}
+    problem = measure_arms(plan, timed)
+    speed = read_json(plan.directory / SPEED) or {}
+    if problem and (timed or not speed):
+        raise ConfigError(f"{arguments.place}: {problem}.")
+    return plan.directory, speed, problem
 
 
 def speed_table(speed: dict[str, Any]) -> Table:
@@ -83,49 +84,68 @@ def measure_arms(plan: Plan, timed: str = "") -> str:
             measured before keep their numbers, so that their epochs do not change and their finished trials remain valid.
 
     Returns:
-        The reason if they could not be measured, else "".
+        Which arms could not be measured, and why; "" if all could.
     """
-    job = {
+    job: dict[str, Any] = {
         "configs": {arm: plan.trial_config(arm, 0) for arm in plan.spec.chosen},
         "ids": {arm: plan.arms[arm].id for arm in plan.spec.chosen},
         "baseline": plan.spec.baseline,
         "timed": timed,
         "known": measured_arms(plan.directory) or {},
     }
-    worker = Worker(_measure, job, plan.places[0], plan.directory / LOG)
+    log, found, problems = plan.directory / LOG, dict[str, Any](), dict[str, str]()
+    log.unlink(missing_ok=True)
+    while job["configs"]:
+        measured, failed, ended = _measure_in_process(job, plan.places[0], log)
+        problems |= failed
+        if not ended:
+            found = measured
+            break
+        del job["configs"][ended]  # the others are measured without the arm that ended the process
+    if found and not (timed and problems):
+        write_json(plan.directory / SPEED, found)
+    if not problems:
+        return ""
+    return f"{'; '.join(f'{arm} could not be measured ({why})' for arm, why in problems.items())}; see {log}"
+
+
+def _measure_in_process(
+    job: dict[str, Any], gpus: tuple[int, ...], log: Path
+) -> tuple[dict[str, Any], dict[str, str], str]:
+    """Return the content of speed.json, arm -> why it cannot be measured, and the arm that ended the process, "" for none."""
+    arm = next(iter(job["configs"]))
+    worker = Worker(_measure, job, gpus, log)
     try:
-        found: dict[str, Any] | str = worker.receive()
+        while isinstance(answer := worker.receive(), str):
+            arm = answer
     except EOFError:
         worker.process.join()
-        found = f"the process ended with exit code {worker.process.exitcode}"
+        return {}, {arm: f"the process ended with exit code {worker.process.exitcode}"}, arm
     finally:
         worker.stop()
-    if isinstance(found, str):
-        return f"{found}; see {plan.directory / LOG}"
-    if found:
-        write_json(plan.directory / SPEED, found)
-    return ""
+    found, problems = answer
+    return found, problems, ""
 
 
 def _measure(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...], log: Path) -> None:
-    """Measure and send the content of speed.json, or the reason why that is not possible."""
-    log.unlink(missing_ok=True)
+    """Send the name of each arm before its turn, then the content of speed.json and why arms cannot be measured."""
     set_gpus_and_log(gpus, log)
     from vitcli.measure.speed import measure
 
-    try:
-        connection.send(_measure_timed(**job) if job["timed"] else measure(job["configs"], job["ids"]))
-    except (
-        Exception
-    ) as error:  # an arm's own code may raise anything; the log gets the traceback, the user the sentence
-        traceback.print_exc()
-        sys.stderr.flush()
-        connection.send(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    if job["timed"]:
+        connection.send(_measure_timed(**job, tell=connection.send))
+    else:
+        connection.send(measure(job["configs"], job["ids"], tell=connection.send))
 
 
 def _measure_timed(
-    configs: dict[str, dict[str, Any]], ids: dict[str, str], baseline: str, timed: str, known: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
+    configs: dict[str, dict[str, Any]],
+    ids: dict[str, str],
+    baseline: str,
+    timed: str,
+    known: dict[str, dict[str, Any]],
+    tell: Callable[[str], object],
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Measure the arms that are new; return all arms with the identities that follow from their speeds, {} if none is new."""
     from vitcli.ablation.plan import timed_ids
     from vitcli.config.defaults import as_namespace
@@ -145,8 +165,10 @@ def _measure_timed(
     kept = kept if baseline in kept else {}
     new = [arm for arm in configs if arm not in kept]
     if not new:
-        return {}
-    found = measure({arm: configs[arm] for arm in new}, ids)
+        return {}, {}
+    found, problems = measure({arm: configs[arm] for arm in new}, ids, tell=tell)
+    if problems:
+        return {}, problems
     arms = {arm: kept.get(arm) or found["arms"][arm] for arm in configs}
     own = ids_by_speed(arms)
-    return {**found, "arms": {arm: {**one, "id": own[arm]} for arm, one in arms.items()}}
+    return {**found, "arms": {arm: {**one, "id": own[arm]} for arm, one in arms.items()}}, {}

@@ -64,7 +64,6 @@ def identity(config: dict[str, Any]) -> str:
     kept = {
         _hashed_key(key): HASHED_AS.get(value, value) if isinstance(value, str) else value
         for key, value in _computing(config).items()
-        if not _is_as_before(key, value)
     }
     if code := code_of(config):
         kept["code"] = code
@@ -77,7 +76,12 @@ def code_of(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _computing(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flat(config).items() if not is_below(key, NO_IDENTITY)}
+    """Return the entries of a resolved configuration that change what is computed."""
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if not is_below(key, NO_IDENTITY) and not _is_as_before(key, value)
+    }
 
 
 def _hashed_key(key: str) -> str:

@@ -25,6 +25,7 @@ class PlannedArm:
         steps: Training steps in an epoch; None if unknown, or if no estimate needs it.
         place: The file that sets it and its name, for messages.
         code: Import path -> hash of the code, for the classes of the user's own.
+        data: Fingerprint of the data; None if it is not known.
     """
 
     config: dict[str, Any]
@@ -35,6 +36,7 @@ class PlannedArm:
     steps: int | None = None
     place: str = ""
     code: Mapping[str, str] = field(default_factory=dict)
+    data: str | None = None
 
 
 def device_count(trainer: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.text import Text
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
@@ -15,10 +15,11 @@ from vitcli.ablation.planned import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
-from vitcli.ablation.state import changed_code, is_done, is_failed, make_room, now, record_end
+from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end, what_changed
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.console import Output
 from vitcli.records.ablation import ABLATION, Ablation, Arm, Metric, load, record_report, save
 from vitcli.records.conditions import Budget
 from vitcli.records.json_files import RecordError
@@ -74,10 +75,10 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
     Raises:
         ConfigError: The input is bad, and nothing has been written; or the directory has become unwritable.
     """
-    console = Console()
+    console = Output()
     start_server()
     with console.status("importing and planning ...") as status:
-        plan = plan_in_worker(arguments, planning, status.update)
+        plan = plan_in_worker(arguments, planning, lambda text: status.update(Text(text)))
     trials = _in_order(plan)
     launcher = make_launcher(plan)
     with directory_lock(plan.directory), explain_write_errors(plan.directory):
@@ -86,8 +87,8 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
         record = ablation_record(plan, command, min(launcher.places, max(1, len(work.to_run))))
         _save(record, race)
         _announce(work, len(trials), console)
-        if changed := changed_code(plan, work.to_run):
-            console.print(changed, highlight=False, soft_wrap=True)
+        for sentence in what_changed(plan, work.to_run):
+            console.print(sentence, soft_wrap=True)
         outcome = _run_trials(plan, work, launcher, console)
         race = race_so_far(plan)
         _save(record, race)
@@ -135,7 +136,7 @@ def _save(record: Ablation, race: Race) -> None:
     save(replace(record, dropped=race.stopped, reports=read_reports(record.directory / ABLATION)))
 
 
-def _announce(work: Work, trials: int, console: Console) -> None:
+def _announce(work: Work, trials: int, console: Output) -> None:
     """Print how many trials are not run again, and why."""
     if work.done:
         console.print(f"{len(work.done)} of {trials} trials are done already and are skipped.", highlight=False)
@@ -181,7 +182,7 @@ def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
     )
 
 
-def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Console) -> Outcome:
+def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Output) -> Outcome:
     """Run trials until none is left that may run, or Ctrl-C."""
     waiting, running, failed = list(work.to_run), set[Key](), 0
     epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
@@ -242,6 +243,7 @@ def _job(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "identity": plan.arms[arm].id,
         "code": dict(plan.arms[arm].code),
+        "data": plan.arms[arm].data,
     }
 
 
@@ -258,17 +260,17 @@ def _finish(plan: Plan, arm: str, seed: int, cause: str, progress: Progress) -> 
     return 0
 
 
-def _measure_speed(plan: Plan, console: Console) -> None:
+def _measure_speed(plan: Plan, console: Output) -> None:
     """Measure the arms side by side while the machine is idle, unless all have been measured."""
     if is_measured(plan):
         return
     with console.status("measuring speed and memory of the arms ..."):
         problem = measure_arms(plan)
     if problem:
-        console.print(f"The arms' speed could not be measured: {problem}.", highlight=False, soft_wrap=True)
+        console.print(f"Speed: {problem}.", highlight=False, soft_wrap=True)
 
 
-def _report(directory: Path, console: Console) -> None:
+def _report(directory: Path, console: Output) -> None:
     """Write the report and the TensorBoard view, and print the table; the results are read once."""
     from vitcli.report import summarise, to_terminal, write_figures, write_pages, write_summary_view
 

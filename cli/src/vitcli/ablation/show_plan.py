@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from vitcli.ablation.plan_summary import plan_summary
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
+from vitcli.console import Output
 from vitcli.report import short_keys, short_values
 
 FORMS = ("table", "json")
@@ -31,7 +31,7 @@ def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
     if form == "json":
         print(json.dumps(found, indent=2))
         return
-    console = Console()
+    console = Output()
     console.print(f"{found['name']}: {found['question']}", highlight=False)
     console.print(_arms_table(found))
     for line in (*_differences(found), *_totals(found)):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planned import Plan, PlannedArm
 from vitcli.records.json_files import drafts, read_json, write_json
 from vitcli.records.trial import RESULT, failed_result, read_result, result_end, result_head, result_status
 
@@ -30,55 +30,67 @@ MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errn
 
 
 def is_done(plan: Plan, arm: str, seed: int) -> bool:
-    """Whether a trial is done; see ``records.trial.result_status``."""
-    return result_status(read_result(plan.trial_directory(arm, seed)), plan.arms[arm].id)[0] == "done"
+    """Whether a trial is done, see ``records.trial.result_status``, and was made from the data as they are now."""
+    place = plan.trial_directory(arm, seed)
+    return result_status(read_result(place), plan.arms[arm].id)[0] == "done" and not _has_other_data(plan, arm, place)
 
 
 def is_failed(plan: Plan, arm: str, seed: int) -> bool:
     """Whether a trial of exactly this configuration failed by itself; an interruption by the machine is not a failure."""
-    status, cause = result_status(read_result(plan.trial_directory(arm, seed)), plan.arms[arm].id)
-    return status == "failed" and not cause.startswith(INTERRUPTED)
+    place = plan.trial_directory(arm, seed)
+    status, cause = result_status(read_result(place), plan.arms[arm].id)
+    return status == "failed" and not cause.startswith(INTERRUPTED) and not _has_other_data(plan, arm, place)
+
+
+def _has_other_data(plan: Plan, arm: str, place: Path) -> bool:
+    """Whether the data have changed since a trial began, as far as both fingerprints are known."""
+    then, now = (read_json(place / BEGUN) or {}).get("data"), plan.arms[arm].data
+    return then is not None and now is not None and then != now
 
 
 def is_begun(plan: Plan, arm: str) -> bool:
-    """Whether a trial of exactly this configuration of an arm has begun, by which the arm is known to train."""
-    places = (plan.trial_directory(arm, seed) for seed in plan.seeds_of(arm))
-    records = (read_json(place / name) or {} for place in places for name in (BEGUN, RESULT))
+    """Whether a trial of exactly this configuration and data of an arm has begun, by which the arm is known to train."""
+    places = [plan.trial_directory(arm, seed) for seed in plan.seeds_of(arm)]
+    same = [place for place in places if not _has_other_data(plan, arm, place)]
+    records = (read_json(place / name) or {} for place in same for name in (BEGUN, RESULT))
     return any(record.get("id") == plan.arms[arm].id for record in records)
 
 
-def changed_code(plan: Plan, trials: Iterable[tuple[str, int]]) -> str:
-    """Return a sentence about the trials that run again because the user's own code has changed; empty if there are none."""
-    classes: dict[str, None] = {}
-    arms: dict[str, int] = {}
+def what_changed(plan: Plan, trials: Iterable[tuple[str, int]]) -> list[str]:
+    """Return sentences about the trials that run again because the user's own code or the data have changed."""
+    changed: dict[str, list[str]] = {}
     for arm, seed in trials:
-        result = read_result(plan.trial_directory(arm, seed)) or {}
-        then, now = (result.get("provenance") or {}).get("code") or {}, plan.arms[arm].code
-        changed = [path for path in now if path in then and then[path] != now[path]]
-        if changed and result.get("id") != plan.arms[arm].id:
-            classes |= dict.fromkeys(changed)
-            arms[arm] = arms.get(arm, 0) + 1
-    if not arms:
-        return ""
-    count = sum(arms.values())
-    trials_of = f"{count} trial{'' if count == 1 else 's'} of {', '.join(arms)}"
-    return (
-        f"The code of {', '.join(classes)} has changed since {trials_of} ended: they run again, and their old directories are "
-        f"moved to {plan.directory / SUPERSEDED}."
-    )
+        place = plan.trial_directory(arm, seed)
+        result = read_result(place)
+        if result is not None and _has_other_data(plan, arm, place):
+            changed.setdefault("The data have", []).append(arm)
+        elif result is not None and (paths := _other_code(plan.arms[arm], result)):
+            changed.setdefault(f"The code of {', '.join(paths)} has", []).append(arm)
+    return [_run_again(what, arms, plan.directory / SUPERSEDED) for what, arms in changed.items()]
+
+
+def _other_code(arm: PlannedArm, result: dict[str, Any]) -> list[str]:
+    then = (result.get("provenance") or {}).get("code") or {}
+    return [path for path, now in arm.code.items() if path in then and then[path] != now]
+
+
+def _run_again(what: str, arms: list[str], aside: Path) -> str:
+    count = f"{len(arms)} trial{'' if len(arms) == 1 else 's'} of {', '.join(dict.fromkeys(arms))}"
+    return f"{what} changed since {count} ended: they run again, and their old directories are moved to {aside}."
 
 
 def make_room(plan: Plan, arm: str, seed: int) -> None:
     """Prepare a trial's directory. The files of an earlier try of the same trial stay, since the trial continues from them.
 
-    The directory is moved to ``.superseded`` if another configuration wrote it, or if the training diverged and would diverge
-    again. Nothing in it is deleted.
+    The directory is moved to ``.superseded`` if another configuration, other code or other data made it, or if the training
+    diverged and would diverge again. Nothing in it is deleted.
     """
     place = plan.trial_directory(arm, seed)
     if not place.exists() or not any(place.iterdir()):
         return
     begun, result = read_json(place / BEGUN) or {}, read_json(place / RESULT) or {}
-    if begun.get("id") == plan.arms[arm].id and not str(result.get("cause", "")).startswith(NOT_FINITE):
+    same = begun.get("id") == plan.arms[arm].id and not _has_other_data(plan, arm, place)
+    if same and not str(result.get("cause", "")).startswith(NOT_FINITE):
         # The trial is about to run: a result that stayed would be taken for the result of the new try.
         for left in (place / RESULT, *drafts(place / RESULT), *drafts(place / BEGUN)):
             left.unlink(missing_ok=True)

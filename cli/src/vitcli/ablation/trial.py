@@ -16,7 +16,7 @@ from vitcli.ablation.identity import code_of
 from vitcli.ablation.state import BEGUN, CodeChangedError, cause_of, failure, now, starts
 from vitcli.config.defaults import as_namespace
 from vitcli.config.lightning_cli import schema
-from vitcli.records.json_files import write_json
+from vitcli.records.json_files import read_json, write_json
 from vitcli.records.metrics import METRICS
 from vitcli.records.trial import RESULT, done_result, result_end, result_head
 from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
@@ -45,6 +45,7 @@ def run_trial(
     identity: str,
     tell: Callable[[int], None],
     code: Mapping[str, str] | None = None,
+    data: str | None = None,
 ) -> dict[str, Any]:
     """Train and test one trial and write its result.json: done with metrics, or failed with the cause.
 
@@ -59,6 +60,7 @@ def run_trial(
         identity: Identity (hash) of the arm's configuration.
         tell: Called with the number of epochs done, after each epoch.
         code: The user's own code when the ablation was planned, see ``identity.code_of``; None if that is not to be checked.
+        data: Fingerprint of the data when the ablation was planned; None if it is not known.
 
     Returns:
         The content of result.json.
@@ -69,7 +71,7 @@ def run_trial(
     head = result_head(arm, seed, identity)
     try:
         _refuse_other_code(config, code)
-        past = _start(directory, head)
+        past = _start(directory, head, data)
         found = fit_and_test(config, directory, (_Report(tell),), past)
         result = {**head, **done_result(**found), **result_end(starts(directory)[1:], now())}
     except Exception as error:
@@ -106,7 +108,7 @@ def _exit_unrecorded() -> NoReturn:
     raise SystemExit(os.EX_IOERR)
 
 
-def _start(directory: Path, head: dict[str, Any]) -> Saved | None:
+def _start(directory: Path, head: dict[str, Any], data: str | None) -> Saved | None:
     """Record that the trial starts, and return the checkpoint to continue from.
 
     If there is no complete checkpoint, return None and remove what an interrupted try left.
@@ -125,7 +127,9 @@ def _start(directory: Path, head: dict[str, Any]) -> Saved | None:
         for left in (directory / LAST, directory / METRICS, *directory.glob("events.out.tfevents.*")):
             left.unlink(missing_ok=True)
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / BEGUN, {**head, "starts": [*before, past.epochs if past else 0]})
+    begun = {**head, "starts": [*before, past.epochs if past else 0]}
+    data = data or (read_json(directory / BEGUN) or {}).get("data")
+    write_json(directory / BEGUN, {**begun, "data": data} if data else begun)
     sys.stdout.flush()
     return past
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PRELOAD = ["vitcli.ablation.preload"]
 
+RUNNER = "VITCLI_RUNNER"
+"""The variable that tells the server the runner's process, with which it ends; see ``vitcli.ablation.preload``."""
+
 ALIVE = ".alive"
 """A file in the ablation's directory: each trial of this machine holds a shared lock on it as long as it lives."""
 
@@ -68,9 +71,11 @@ def start_server() -> None:
 
     # The server inherits ignored signals: only the runner handles Ctrl-C.
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ[RUNNER] = str(os.getpid())
     try:
         forkserver.ensure_running()
     finally:
+        del os.environ[RUNNER]
         signal.signal(signal.SIGINT, handler)
 
 
@@ -112,6 +117,7 @@ def _died(rehearsing: str, exit_code: int) -> Exception:
 
 
 def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> None:
+    from vitcli.ablation.checks.data import with_fingerprints
     from vitcli.ablation.checks.rehearsal import rehearse
     from vitcli.ablation.plan import make_plan
 
@@ -119,6 +125,7 @@ def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> N
         plan = make_plan(arguments)
         if planning == "rehearsed":
             _silence()
+            plan = with_fingerprints(plan)
             rehearse(plan, [arm for arm in plan.spec.chosen if not is_begun(plan, arm)], connection.send)
         connection.send(plan)
     except ConfigError as error:

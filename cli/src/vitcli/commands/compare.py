@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     elif form == "markdown":
         print(to_markdown(two_runs_content(found)), end="")
     else:
-        from rich.console import Console
+        from vitcli.console import Output
 
-        Console().print(blocks_to_terminal(two_runs_content(found)))
+        Output().print(blocks_to_terminal(two_runs_content(found)))
     return 0

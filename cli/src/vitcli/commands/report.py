@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from vitcli.ablation.state import now
 from vitcli.config.command_line import take_format
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.console import Output
 from vitcli.records.ablation import load, record_report
 from vitcli.records.json_files import RecordError
 from vitcli.report import Picture, summarise, to_terminal, write_figures, write_pages
@@ -40,14 +41,12 @@ def main(argv: Sequence[str]) -> int:
         )
     if len(words) != 1:
         raise ConfigError(f"command line: report needs one directory, {_EXAMPLE}.")
-    from rich.console import Console
-
     try:
         ablation = load(words[0])
         with contextlib.suppress(OSError):  # a directory that cannot be written may still be read
             ablation = record_report(ablation, now())
         summary = summarise(ablation)
-        Console().print(to_terminal(summary))
+        Output().print(to_terminal(summary))
         if form == "all":
             pictures: list[Picture] = write_figures(ablation, summary) if figures else []
             print(f"Report: {write_pages(ablation, summary, pictures)}")

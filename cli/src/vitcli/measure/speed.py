@@ -4,6 +4,7 @@ import pydoc
 import statistics
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -49,7 +50,12 @@ BARE = {
 """Settings of the trainer while speed is measured: one device, a few steps, no validation, no logs, no checkpoints."""
 
 
-def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], rounds: int = ROUNDS) -> dict[str, Any]:
+def measure(
+    configs: Mapping[str, dict[str, Any]],
+    ids: Mapping[str, str],
+    rounds: int = ROUNDS,
+    tell: Callable[[str], object] = str,
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Time all arms in turn, several rounds long, so that a change of the machine's load affects all arms alike.
 
     Each round starts with another arm. A training step is forward, backward and optimizer as the trainer runs them, on batches of
@@ -60,19 +66,29 @@ def measure(configs: Mapping[str, dict[str, Any]], ids: Mapping[str, str], round
         configs: Arm -> complete configuration.
         ids: Arm -> identity of its configuration.
         rounds: Number of rounds.
+        tell: Called with each arm's name before its turn.
 
     Returns:
-        The content of speed.json.
+        The content of speed.json, without the arms that cannot be measured, {} if there is none; and arm -> why it cannot.
     """
     names, found = list(configs), {name: list[dict[str, float]]() for name in configs}
-    conditions: dict[str, Any] = {}
+    conditions, problems = dict[str, Any](), dict[str, str]()
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            numbers, conditions = _round(configs[name], _Stopwatch(memory_steps=0 if number else 1))
-            found[name].append(numbers)
-    arms = {name: {"id": ids[name], **_medians(found[name])} for name in names}
-    return speed_record(conditions, rounds, datetime.now(UTC).isoformat(timespec="seconds"), arms)
+            if name in problems:
+                continue
+            tell(name)
+            try:
+                numbers, conditions = _round(configs[name], _Stopwatch(memory_steps=0 if number else 1))
+            except Exception as error:  # an arm's own code may raise anything; the others are measured all the same
+                traceback.print_exc()
+                problems[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            else:
+                found[name].append(numbers)
+    arms = {name: {"id": ids[name], **_medians(found[name])} for name in names if name not in problems}
+    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    return speed_record(conditions, rounds, measured_at, arms) if arms else {}, problems
 
 
 def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float], dict[str, Any]]:

@@ -53,13 +53,12 @@ class OpToShow:
 def show_op(shown: OpToShow, tokens: TokenMap, picture: Path | None) -> None:
     """Print what an op sees, and write it as a picture if a path is given."""
     sight = shown.sight(tokens)
-    from rich.console import Console
-
+    from vitcli.console import Output
     from vitcli.show.terminal import print_sight
 
     name = shown.op.__name__
     details = Example(name, shown.arguments).details
-    print_sight(sight, f"{name}({', '.join(details)}) on {tokens.height} x {tokens.width} tokens", Console())
+    print_sight(sight, f"{name}({', '.join(details)}) on {tokens.height} x {tokens.width} tokens", Output())
     if picture is not None:
         from vitcli.show.draw import draw_one
 

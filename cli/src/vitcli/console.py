@@ -1,0 +1,32 @@
+"""The output of a command: text that comes from outside is never read as markup, and a run outlives a closed output."""
+
+import os
+import sys
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+
+class Output(Console):
+    """A console that prints every text as it is: names, paths and messages of errors may hold ``[brackets]`` and ``:colons:``."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False)
+
+    def status(self, status: object, **given: object) -> Status:  # type: ignore[override]
+        """Return a line about what is being done, which disappears when it is done."""
+        return super().status(Text(str(status)), **given)  # type: ignore[arg-type]
+
+    def on_broken_pipe(self) -> None:
+        """Go on without output, where rich would end the process: what reads it has ended, as in ``vitcli fit ... | head -1``."""
+        self.quiet = True
+        discard_output()
+        print("vitcli: the output was closed; the command goes on without it.", file=sys.stderr)
+
+
+def discard_output() -> None:
+    """Send what is still printed nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -139,5 +139,5 @@ def test_the_commands_name_the_damaged_file(command, runs, capsys):
     finally:
         path.write_text(good)
     said = capsys.readouterr().err
-    assert f'{path}: epochs must be a whole number of at least 0, got "many".' in said
+    assert f"{path}: epochs must be a whole number of at least 0, got 'many'." in said
     assert said.count("\n") == 1

@@ -162,5 +162,5 @@ def number(value: Any) -> float:
 
 def _short(value: Any) -> str:
     """Return how a value is written, cut off where it is long."""
-    text = json.dumps(value)
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]} ..."

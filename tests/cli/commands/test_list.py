@@ -83,7 +83,7 @@ def test_sizes_are_those_published_or_a_remark_says_why_not(capsys):
         (["list", "a", "b"], "list takes one pattern and a format"),
         (["convert", "pvt_tiny"], "convert needs a model, a file and a target"),
         (["convert", "pvt_tniy", "a.pth", "b.safetensors"], "there is no model 'pvt_tniy'; did you mean pvt_tiny?"),
-        (["convert", "pvt_tiny", "a.pth", "b.safetensors"], "there is no file 'a.pth'."),
+        (["convert", "pvt_tiny", "a.pth", "b.safetensors"], "There is no file 'a.pth', seen from "),
     ],
 )
 def test_bad_words_are_named(words, message, capsys):
@@ -104,7 +104,9 @@ def test_a_public_checkpoint_is_written_under_our_names(tmp_path, capsys):
     assert main(["convert", "pvtv2_b0", str(public), str(ours)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert main(["convert", "pvt_tiny", str(public), str(tmp_path / "other.safetensors")]) == 2
-    assert "does not fit Pyramid" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"vitcli: {public} does not fit pvt_tiny:\n")
+    assert said.count("\n") == 10
     assert not (tmp_path / "other.safetensors").exists()
     assert main(["convert", "pvtv2_b0", str(public), str(tmp_path / "nowhere" / "ours.safetensors")]) == 2
     assert "lies in a directory that does not exist" in capsys.readouterr().err
@@ -120,6 +122,26 @@ def test_a_file_cut_short_is_refused_in_one_sentence(name, kept, tmp_path, capsy
     assert main(["convert", "pvtv2_b0", str(cut), str(target)]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"vitcli: {cut} ")
-    assert "the file is cut short or no checkpoint" in said
+    assert ("the file is cut short or no checkpoint" if kept else "is empty") in said
     assert said.count("\n") == 1
     assert not target.exists()
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our names", "public names"])
+def test_a_file_with_another_head_is_not_written_with_a_random_one(own, tmp_path, capsys):
+    state = goldenfill.make_state_dict(model_record("pvt_v2", "pvt_v2_b0"))
+    if own:
+        state = vitmodels.translate(state, vitmodels.PRESETS["pvtv2_b0"].rules, vitmodels.pvtv2_b0())
+    torch.save(state | {"head.weight": torch.ones(10, 256), "head.bias": torch.ones(10)}, tmp_path / "ten.pth")
+    assert main(["convert", "pvtv2_b0", str(tmp_path / "ten.pth"), str(tmp_path / "ours.safetensors")]) == 2
+    assert capsys.readouterr().err.split("\n  ")[1:] == [
+        "head.weight, shape (10, 256), expected (1000, 256)",
+        "head.bias, shape (10,), expected (1000,)\n",
+    ]
+    assert not (tmp_path / "ours.safetensors").exists()
+
+
+def test_a_page_instead_of_a_checkpoint_is_named(tmp_path, capsys):
+    (tmp_path / "page.pth").write_text("<!DOCTYPE html><html>Google Drive - Virus scan warning</html>")
+    assert main(["convert", "pvtv2_b0", str(tmp_path / "page.pth"), str(tmp_path / "ours.safetensors")]) == 2
+    assert capsys.readouterr().err.startswith(f"vitcli: {tmp_path / 'page.pth'} is no checkpoint but an HTML page; ")

@@ -1,6 +1,7 @@
 """``vitcli convert``: write a public checkpoint as safetensors with this project's parameter names."""
 
 from pathlib import Path
+from typing import Any
 
 from vitcli.config.errors import ConfigError, nearest
 
@@ -24,8 +25,6 @@ def main(words: list[str]) -> int:
 
     if name not in vitmodels.MODELS:
         raise ConfigError(f"command line: there is no model {name!r}{nearest(name, vitmodels.MODELS)}")
-    if not Path(source).is_file():
-        raise ConfigError(f"command line: there is no file {source!r}.")
     if Path(target).suffix != ".safetensors":
         raise ConfigError(f"command line: the target is {target!r}; expected a name that ends in .safetensors.")
     if Path(target).exists():
@@ -34,10 +33,27 @@ def main(words: list[str]) -> int:
         raise ConfigError(f"command line: {target!r} lies in a directory that does not exist; create it first.")
     from safetensors.torch import save_file
 
-    try:
-        model = vitmodels.load_checkpoint(name, source)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, target)
-    print(f"Wrote {target}: {sum(p.numel() for p in model.parameters()):,} parameters of {name}.")
+    state = _translated(name, source)
+    save_file({key: value.contiguous() for key, value in state.items()}, target)
+    counted = sum(value.numel() for value in vitmodels.PRESETS[name].builder().parameters())
+    print(f"Wrote {target}: {counted:,} parameters of {name}.")
     return 0
+
+
+def _translated(name: str, source: str) -> dict[str, Any]:
+    """Return a file's state dict under the names of a model, which it fits to the last tensor.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it does not fit, such as the head of another number of classes.
+    """
+    import vitmodels
+
+    preset = vitmodels.PRESETS[name]
+    try:
+        return vitmodels.translate(
+            vitmodels.read_checkpoint(source), preset.rules or vitmodels.KeyRules(()), preset.builder()
+        )
+    except vitmodels.MisfitError as error:
+        raise ConfigError(f"{source} does not fit {name}:", error.lines) from error
+    except (ValueError, OSError) as error:
+        raise ConfigError(str(error)) from error

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LONGEST = 800
@@ -10,11 +10,20 @@ LONGEST = 800
 
 
 class ConfigError(ValueError):
-    """Bad input. The text is one sentence for the user, on one line; commands print it and end with exit code 2."""
+    """Bad input. The text is one sentence for the user, on one line; commands print it and end with exit code 2.
 
-    def __init__(self, text: str) -> None:
-        line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-        super().__init__(line if len(line) <= LONGEST else f"{line[: LONGEST * 2 // 3]} ... {line[-LONGEST // 3 :]}")
+    Args:
+        text: The sentence.
+        details: A few lines below it, such as what of a file does not fit.
+    """
+
+    def __init__(self, text: str, details: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join(_one_line(line) for line in (text, *details)))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST * 2 // 3]} ... {line[-LONGEST // 3 :]}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

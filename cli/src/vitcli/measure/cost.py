@@ -15,6 +15,7 @@ from vitcli.config.entries import Origin, parameters, wanted_class
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.example_input import ExampleInput, example_input
+from vitmodels import MisfitError
 from vitmodels.skeletons.parts import walk
 
 MEMORYLESS = ("meta tensor", "Meta tensor", "meta device", "data-dependent", "DataDependent")
@@ -87,6 +88,9 @@ class CostCounter:
         try:
             return self.count(config)
         except Exception as error:
+            first = _original_error(error)
+            if isinstance(first, MisfitError):
+                raise ConfigError(f"{place}: {first.head}", first.lines) from error
             raise ConfigError(f"{place}: {error_text(error)}.") from error
 
     def count(self, config: dict[str, Any]) -> dict[str, int]:

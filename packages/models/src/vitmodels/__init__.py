@@ -109,7 +109,7 @@ from vitmodels.presets.t2t_vit import (
 from vitmodels.presets.tnt import localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
 from vitmodels.presets.tokens_to_token import TokensToToken
 from vitmodels.published import PAPERS, Published, read_published
-from vitmodels.skeletons.checkpoint import KeyRules, read_checkpoint, translate
+from vitmodels.skeletons.checkpoint import KeyRules, MisfitError, translate
 from vitmodels.skeletons.column import Column, column
 from vitmodels.skeletons.distilled_column import DistilledColumn
 from vitmodels.skeletons.initial import fan_out_weights, torch_weights, vision_transformer_weights
@@ -119,6 +119,7 @@ from vitmodels.skeletons.parts import BlockSpec, Branch, part
 from vitmodels.skeletons.pyramid import Pyramid, pyramid
 from vitmodels.skeletons.stage import Alternate, NoAbsolutePosition, StageSpec
 from vitmodels.skeletons.timm_interface import PRESETS
+from vitmodels.skeletons.weights_file import read_checkpoint
 
 MODELS = tuple(PRESETS)
 """Names of the models that this package registers with timm."""
@@ -127,6 +128,7 @@ __all__ = [
     *MODELS,
     "MODELS",
     "PAPERS",
+    "PRESETS",
     "Alternate",
     "BlockSpec",
     "Branch",
@@ -135,6 +137,7 @@ __all__ = [
     "IdleLayerNorm",
     "KeyRules",
     "MessengerPyramid",
+    "MisfitError",
     "NestedColumn",
     "NoAbsolutePosition",
     "PairedImageAttention",

@@ -6,27 +6,27 @@ from typing import Any
 import timm
 from torch import nn
 
-from vitmodels.skeletons.checkpoint import KeyRules, read_checkpoint, translate
 from vitmodels.skeletons.timm_interface import PRESETS
 
 
 def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
-    """Build a model with the weights of a file; every weight of the file is used and every weight of the model is filled.
+    """Build a model with the weights of a file: the head may be new, everything else must fit.
+
+    The head is new if it has another size than the file's or the file has none. Tables of positions are interpolated to another
+    image or window, with a warning. The first convolution is adapted to other input channels. A part that is swapped for one of
+    another class, which the file does not have, is new. What is new is logged.
 
     Args:
         name: A model of this package.
-        path: A .pth file or one of safetensors, under the names of the public implementation or ours.
-        **arguments: Arguments of the model's builder, such as ``img_size``, to which tables of positions are interpolated.
+        path: A file of PyTorch or safetensors under the names of the public implementation, of timm or of this package, whatever
+            mappings and prefixes wrap them; a trial's directory, such as runs/act/relu6/seed0; or a ``local-dir:`` of timm.
+        **arguments: Arguments of the model's builder, such as ``num_classes`` and ``img_size``, or of ``timm.create_model``.
 
     Raises:
-        ValueError: There is no such model, or the file does not fit it; the message lists what is missing and left over.
+        FileNotFoundError: There is nothing at this path.
+        ValueError: There is no such model, or the file holds no state dict.
+        MisfitError: The file does not fit the model; the message counts what does not fit. It is a ValueError, too.
     """
     if name not in PRESETS:
         raise ValueError(f"load_checkpoint: there is no model {name!r}; vitmodels.MODELS lists them.")
-    model = timm.create_model(name, **arguments)
-    state = read_checkpoint(path)
-    try:
-        model.load_state_dict(translate(state, PRESETS[name].rules or KeyRules(()), model))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return model
+    return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **arguments)

@@ -22,36 +22,11 @@ from vitcore import ClusterAttention
 from vitcore.attention.content.cluster_attention import attend_clusters
 from vitcore.attention.heads import merge_heads, split_qkv
 from vitcore.convolution import on_map
-from vitmodels.presets import cswin, swin
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets import cswin, key_rules, swin
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
 
-SWIN_RULES = KeyRules(
-    (
-        *swin.STEM_AND_HEAD,
-        *swin.ATTENTION,
-        *swin.MLP,
-        (r"layers\.(\d)\.blocks\.(\d+)\.norm4\.(.+)", r"stages.\1.blocks.\2.content.norm.\3"),
-        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.qkv\.(.+)", r"stages.\1.blocks.\2.content.op.qkv.\3"),
-        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.proj\.(.+)", r"stages.\1.blocks.\2.content.op.projection.\3"),
-        (r"layers\.(\d)\.blocks\.(\d+)\.attnC\.get_v\.(.+)", r"stages.\1.blocks.\2.content.op.position.\3"),
-    ),
-    swin.STRUCTURAL,
-)
-_CONTENT, _OURS = r"stage(?P<stage>\d)\.(\d+)\.content_attn\.", r"stages.{stage}.blocks.\2.content.op."
-CSWIN_RULES = KeyRules(
-    (
-        *cswin.STEM_AND_HEAD,
-        *cswin.BLOCKS,
-        (r"stage(?P<stage>\d)\.(\d+)\.norm3\.(.+)", r"stages.{stage}.blocks.\2.content.norm.\3"),
-        (_CONTENT + r"qkv\.(.+)", _OURS + r"qkv.\3"),
-        (_CONTENT + r"proj\.(.+)", _OURS + r"projection.\3"),
-        (_CONTENT + r"get_v\.(.+)", _OURS + r"position.\3"),
-    ),
-    first_stage=1,
-)
 NOTHING: Any = {"op": "vitcore.Nothing", "norm": "torch.nn.Identity", "drop_path_scale": 1.0}
 
 
@@ -95,7 +70,7 @@ def _on_swin(size: str, width: int, depths: tuple[int, ...], top1: str) -> Any:
     for name in ("stage1", "stage2", "stage3"):
         stages[name]["alternate"]["content_mixer"] = cluster_branch(32, drop_path_scale=0.0)
     description = f"BOAT-Swin-{size[0].upper()} ({top1} % top-1, recalled)."
-    return preset(f"boat_swin_{size}", pyramid, description, SWIN_RULES, norm=swin.LAYER_NORM, **stages)
+    return preset(f"boat_swin_{size}", pyramid, description, key_rules.SWIN, norm=swin.LAYER_NORM, **stages)
 
 
 boat_swin_tiny = _on_swin("tiny", 96, swin.TINY, "82.3")
@@ -118,7 +93,7 @@ def boat_cswin_stages(size: str) -> dict[str, Any]:
 def _on_cswin(size: str, top1: str) -> Any:
     description = f"BOAT-CSWin-{size[0].upper()} ({top1} % top-1, recalled)."
     return preset(
-        f"boat_cswin_{size}", pyramid, description, CSWIN_RULES, norm=swin.LAYER_NORM, **boat_cswin_stages(size)
+        f"boat_cswin_{size}", pyramid, description, key_rules.CSWIN, norm=swin.LAYER_NORM, **boat_cswin_stages(size)
     )
 
 
@@ -129,7 +104,7 @@ def _on_cswin_compat(size: str) -> Any:
         op = "vitmodels.PairedImageAttention" if name == "stage4" else "vitcore.ClusterAttention"
         stage["content_mixer"] = cluster_branch(head_dim, drop_path_scale=1.0, op=op, scale=1.0)
     description = f"BOAT-CSWin-{size[0].upper()} as the public code computes it: unscaled, images of a batch overlap."
-    return preset(f"boat_cswin_{size}_compat", pyramid, description, CSWIN_RULES, norm=swin.LAYER_NORM, **stages)
+    return preset(f"boat_cswin_{size}_compat", pyramid, description, key_rules.CSWIN, norm=swin.LAYER_NORM, **stages)
 
 
 boat_cswin_tiny = _on_cswin("tiny", "83.7")

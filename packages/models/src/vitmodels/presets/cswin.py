@@ -11,30 +11,11 @@ Source: Dong et al., CSWin Transformer: A General Vision Transformer Backbone wi
 
 from typing import Any
 
+from vitmodels.presets.key_rules import CSWIN
 from vitmodels.presets.swin import LAYER_NORM, MLP_BRANCH
-from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
-
-STEM_AND_HEAD = (
-    (r"stage1_conv_embed\.0\.(.+)", r"stages.0.downsample.projection.\1"),
-    (r"stage1_conv_embed\.2\.(.+)", r"stages.0.downsample.norm.\1"),
-    (r"merge(?P<stage>\d)\.conv\.(.+)", r"stages.{next}.downsample.projection.\2"),
-    (r"merge(?P<stage>\d)\.norm\.(.+)", r"stages.{next}.downsample.norm.\2"),
-    (r"(norm\..+)", r"\1"),
-    (r"(head\..+)", r"\1"),
-)
-BLOCKS = (
-    (r"stage(?P<stage>\d)\.(\d+)\.qkv\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.qkv.\3"),
-    (r"stage(?P<stage>\d)\.(\d+)\.norm1\.(.+)", r"stages.{stage}.blocks.\2.mixer.norm.\3"),
-    (r"stage(?P<stage>\d)\.(\d+)\.proj\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.projection.\3"),
-    (r"stage(?P<stage>\d)\.(\d+)\.attns\.(\d)\.get_v\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.lepe.\3.\4"),
-    (r"stage(?P<stage>\d)\.(\d+)\.norm2\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.norm.\3"),
-    (r"stage(?P<stage>\d)\.(\d+)\.mlp\.fc1\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.op.expand.\3"),
-    (r"stage(?P<stage>\d)\.(\d+)\.mlp\.fc2\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.op.contract.\3"),
-)
-RULES = KeyRules((*STEM_AND_HEAD, *BLOCKS), first_stage=1)
 
 SIZES = {
     "tiny": (64, (1, 2, 21, 1), (2, 4, 8, 16)),
@@ -76,7 +57,7 @@ def cswin_stages(size: str, stripes: tuple[int | str, ...] = (1, 2, 7, "map")) -
 
 def _cswin(name: str, description: str, size: str, img_size: int = 224) -> Any:
     stages = cswin_stages(size, (1, 2, img_size // 32, "map"))
-    return preset(name, pyramid, description, RULES, img_size=img_size, norm=LAYER_NORM, **stages)
+    return preset(name, pyramid, description, CSWIN, img_size=img_size, norm=LAYER_NORM, **stages)
 
 
 cswin_tiny = _cswin("cswin_tiny", "CSWin-T (82.7 % top-1 published).", "tiny")

@@ -8,17 +8,13 @@ kept, as in the public code. ``stage1`` to ``stage3`` choose the thirds of the l
 Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Tables 1-4.
 """
 
-import re
 from typing import Any
 
-from vitmodels.presets.deit import STEM_AND_HEAD, attention_branch, every_stage
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets.deit import attention_branch, every_stage
+from vitmodels.presets.key_rules import COLUMN
 from vitmodels.skeletons.column import column
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.timm_interface import preset
-
-SQUEEZE = ((r"fc\.0\.", "squeeze."), (r"fc\.2\.", "excite."))
-EFFICIENT = ((r"conv\.", "mix."),)
 
 
 def locality_branch(**arguments: Any) -> dict[str, Any]:
@@ -32,86 +28,50 @@ def squeeze_excite(reduction: int) -> dict[str, Any]:
     return part("vitcore.SqueezeExcite", reduction=reduction)
 
 
-def locality_renames(block: str, ours: str, gate: tuple[tuple[str, str], ...] = ()) -> list[tuple[str, str]]:
-    """Return the renames of the feed-forward's layers, which the public code numbers, a gate included, from 0.
-
-    Args:
-        block: A regular expression for the name of the feed-forward in the public code, without its dot.
-        ours: The replacement for it.
-        gate: Renames inside the gate.
-    """
-    layers = ["expand.0", "expand.1", None, "middle.0", "middle.1", None]
-    layers += [*(["gate"] if gate else []), "contract.0", "contract.1"]
-    last = re.compile(block).groups + 1
-    inside: list[tuple[str, str]] = []
-    for number, layer in enumerate(layers):
-        here = rf"{block}\.{number}\."
-        if layer == "gate":
-            inside += [(rf"{here}{old}(.+)", rf"{ours}.channel_attention.{new}\{last}") for old, new in gate]
-        elif layer:
-            inside.append((rf"{here}(.+)", rf"{ours}.{layer}.\{last}"))
-    return inside
-
-
-def rules(gate: tuple[tuple[str, str], ...] = ()) -> KeyRules:
-    """Return the key rules of LocalViT on DeiT with the given gate."""
-    return KeyRules((*STEM_AND_HEAD, *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", gate)))
-
-
-def _tiny(name: str, description: str, key_rules: KeyRules, **feed_forward: Any) -> Any:
+def _tiny(name: str, description: str, **feed_forward: Any) -> Any:
     parts = every_stage(mixer=attention_branch(48), feed_forward=locality_branch(**feed_forward))
-    return preset(name, column, description, key_rules, width=192, **parts)
+    return preset(name, column, description, COLUMN, width=192, **parts)
 
 
 localvit_tiny = _tiny(
     "localvit_tiny",
     "LocalViT-T: h-swish and SE that keeps 4 channels (SE-192; 74.8 % top-1 published).",
-    rules(SQUEEZE),
     channel_attention=squeeze_excite(192),
 )
 localvit_tiny_se4 = _tiny(
     "localvit_tiny_se4",
     "LocalViT-T with h-swish and SE by 4 (75.7 % top-1 published).",
-    rules(SQUEEZE),
     channel_attention=squeeze_excite(4),
 )
 localvit_tiny_se48 = _tiny(
     "localvit_tiny_se48",
     "LocalViT-T with h-swish and SE by 48 (Table 2).",
-    rules(SQUEEZE),
     channel_attention=squeeze_excite(48),
 )
 localvit_tiny_se96 = _tiny(
     "localvit_tiny_se96",
     "LocalViT-T with h-swish and SE by 96 (Table 2).",
-    rules(SQUEEZE),
     channel_attention=squeeze_excite(96),
 )
 localvit_tiny_eca = _tiny(
     "localvit_tiny_eca",
     "LocalViT-T with h-swish and ECA (Table 2).",
-    rules(EFFICIENT),
     channel_attention="vitcore.EfficientChannel",
 )
 localvit_tiny_eca_hard = _tiny(
     "localvit_tiny_eca_hard",
     "LocalViT-T with h-swish and ECA gated by a hard sigmoid (an option of the public code).",
-    rules(EFFICIENT),
     channel_attention=part("vitcore.EfficientChannel", gate="torch.nn.Hardsigmoid"),
 )
-localvit_tiny_h_swish = _tiny(
-    "localvit_tiny_h_swish", "LocalViT-T with h-swish, no channel attention (Table 2).", rules()
-)
+localvit_tiny_h_swish = _tiny("localvit_tiny_h_swish", "LocalViT-T with h-swish, no channel attention (Table 2).")
 localvit_tiny_relu6 = _tiny(
     "localvit_tiny_relu6",
     "LocalViT-T with ReLU6, no channel attention (Table 1).",
-    rules(),
     activation="torch.nn.ReLU6",
 )
 localvit_tiny_ratio6_relu6 = _tiny(
     "localvit_tiny_ratio6_relu6",
     "LocalViT-T with expansion 6 and ReLU6 (Table 1).",
-    rules(),
     ratio=6.0,
     activation="torch.nn.ReLU6",
 )
@@ -119,7 +79,7 @@ localvit_small = preset(
     "localvit_small",
     column,
     "LocalViT-S: width 384, 8 heads, h-swish and SE that keeps 4 channels (SE-384; 80.8 % top-1 published).",
-    rules(SQUEEZE),
+    COLUMN,
     width=384,
     **every_stage(
         mixer=attention_branch(48),

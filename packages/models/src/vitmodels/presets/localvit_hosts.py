@@ -10,30 +10,10 @@ Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Tab
 
 from typing import Any
 
-from vitmodels.presets import pvt, swin
-from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets import key_rules, pvt, swin
+from vitmodels.presets.localvit import locality_branch, squeeze_excite
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
-
-PVT_RULES = KeyRules(
-    (
-        *pvt.STEM_AND_HEAD,
-        *pvt.ATTENTION,
-        *locality_renames(
-            r"block(?P<stage>\d)\.(\d+)\.conv\.conv", r"stages.{stage}.blocks.\2.feed_forward.op", SQUEEZE
-        ),
-    ),
-    first_stage=1,
-)
-SWIN_RULES = KeyRules(
-    (
-        *swin.STEM_AND_HEAD,
-        *swin.ATTENTION,
-        *locality_renames(r"layers\.(\d)\.blocks\.(\d+)\.conv\.conv", r"stages.\1.blocks.\2.feed_forward.op", SQUEEZE),
-    ),
-    swin.STRUCTURAL,
-)
 
 
 def _with_locality(stages: dict[str, Any], ratios: tuple[float, ...], kept: int) -> dict[str, Any]:
@@ -49,7 +29,7 @@ localvit_pvt_tiny = preset(
     "localvit_pvt_tiny",
     pyramid,
     "LocalViT on PVT-Tiny (78.2 % top-1 published).",
-    PVT_RULES,
+    key_rules.PVT,
     global_pool="token",
     **_with_locality(pvt.pvt_stages((2, 2, 2, 2)), pvt.RATIOS, kept=1),
 )
@@ -57,7 +37,7 @@ localvit_swin_tiny = preset(
     "localvit_swin_tiny",
     pyramid,
     "LocalViT on Swin-T (81.9 % top-1 published).",
-    SWIN_RULES,
+    key_rules.SWIN,
     norm=swin.LAYER_NORM,
     **_with_locality(swin.swin_stages(96, swin.TINY), (4.0, 4.0, 4.0, 4.0), kept=4),
 )

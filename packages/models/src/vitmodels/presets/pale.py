@@ -17,6 +17,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vitmodels.presets.key_rules import blocks
 from vitmodels.presets.swin import LAYER_NORM, MLP_BRANCH
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.parts import part
@@ -65,24 +66,22 @@ def as_linear(name: str, value: Tensor, model: nn.Module) -> Tensor:
     return value.flatten(1) if value.ndim == 4 and value.shape[2:] == (1, 1) else value
 
 
-_INSIDE = ((f"qkv.{number}", letter) for number, letter in enumerate("qkv"))
+_PALE_QKV = tuple(
+    (f"attn.qkv.{number}.{old}.", f"mixer.op.qkv.{letter}.{new}.")
+    for number, letter in enumerate("qkv")
+    for old, new in (("dw", "depthwise"), ("bn", "norm"), ("pw", "pointwise"))
+)
+_PALE = (
+    ("cpe.", "position.op.convolution."),
+    ("norm1.ln.", "mixer.norm."),
+    ("norm2.ln.", "feed_forward.norm."),
+    ("attn.proj.", "mixer.op.projection."),
+    *_PALE_QKV,
+)
 RULES = KeyRules(
     (
         (r"patch_merg_convs\.(\d)\.(.+)", r"stages.\1.downsample.projection.\2"),
-        (r"ps_blocks\.(\d)\.(\d+)\.cpe\.(.+)", r"stages.\1.blocks.\2.position.op.convolution.\3"),
-        (r"ps_blocks\.(\d)\.(\d+)\.norm1\.ln\.(.+)", r"stages.\1.blocks.\2.mixer.norm.\3"),
-        (r"ps_blocks\.(\d)\.(\d+)\.norm2\.ln\.(.+)", r"stages.\1.blocks.\2.feed_forward.norm.\3"),
-        (r"ps_blocks\.(\d)\.(\d+)\.attn\.proj\.(.+)", r"stages.\1.blocks.\2.mixer.op.projection.\3"),
-        *(
-            (
-                rf"ps_blocks\.(\d)\.(\d+)\.attn\.{theirs}\.{theirs_inside}\.(.+)",
-                rf"stages.\1.blocks.\2.mixer.op.qkv.{ours}.{ours_inside}.\3",
-            )
-            for theirs, ours in _INSIDE
-            for theirs_inside, ours_inside in (("dw", "depthwise"), ("bn", "norm"), ("pw", "pointwise"))
-        ),
-        (r"ps_blocks\.(\d)\.(\d+)\.mlp\.fc1\.(.+)", r"stages.\1.blocks.\2.feed_forward.op.expand.\3"),
-        (r"ps_blocks\.(\d)\.(\d+)\.mlp\.fc2\.(.+)", r"stages.\1.blocks.\2.feed_forward.op.contract.\3"),
+        *blocks(r"ps_blocks\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", _PALE),
         (r"proj\.(.+)", r"head.\1"),
     ),
     transform=as_linear,

@@ -13,34 +13,13 @@ Source: Wang et al., Pyramid Vision Transformer: A Versatile Backbone for Dense 
 
 from typing import Any
 
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets.key_rules import PVT
 from vitmodels.skeletons.column import LAYER_NORM
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
 
 WIDTHS, REDUCTIONS, RATIOS = (64, 128, 320, 512), (8, 4, 2, 1), (8.0, 8.0, 4.0, 4.0)
-
-STEM_AND_HEAD = (
-    (r"cls_token", r"stages.3.prefix"),
-    (r"pos_embed(?P<stage>\d)", r"stages.{stage}.position.table"),
-    (r"patch_embed(?P<stage>\d)\.proj\.(.+)", r"stages.{stage}.downsample.projection.\2"),
-    (r"patch_embed(?P<stage>\d)\.norm\.(.+)", r"stages.{stage}.downsample.norm.\2"),
-    (r"(norm\..+)", r"\1"),
-    (r"(head\..+)", r"\1"),
-)
-ATTENTION = (
-    (r"block(?P<stage>\d)\.(\d+)\.norm1\.(.+)", r"stages.{stage}.blocks.\2.mixer.norm.\3"),
-    (r"block(?P<stage>\d)\.(\d+)\.attn\.proj\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.projection.\3"),
-    (r"block(?P<stage>\d)\.(\d+)\.attn\.sr\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.reduce.\3"),
-    (r"block(?P<stage>\d)\.(\d+)\.attn\.(.+)", r"stages.{stage}.blocks.\2.mixer.op.\3"),
-)
-MLP = (
-    (r"block(?P<stage>\d)\.(\d+)\.norm2\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.norm.\3"),
-    (r"block(?P<stage>\d)\.(\d+)\.mlp\.fc1\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.op.expand.\3"),
-    (r"block(?P<stage>\d)\.(\d+)\.mlp\.fc2\.(.+)", r"stages.{stage}.blocks.\2.feed_forward.op.contract.\3"),
-)
-RULES = KeyRules((*STEM_AND_HEAD, *ATTENTION, *MLP), first_stage=1)
 
 
 def reduction_branch(reduction: int) -> dict[str, Any]:
@@ -79,7 +58,7 @@ def pvt_stages(depths: tuple[int, int, int, int]) -> dict[str, Any]:
 
 
 def _pvt(name: str, description: str, *depths: int) -> Any:
-    return preset(name, pyramid, description, RULES, global_pool="token", **pvt_stages(depths))  # type: ignore[arg-type]
+    return preset(name, pyramid, description, PVT, global_pool="token", **pvt_stages(depths))  # type: ignore[arg-type]
 
 
 pvt_tiny = _pvt("pvt_tiny", "PVT-Tiny (75.1 % top-1 published).", 2, 2, 2, 2)

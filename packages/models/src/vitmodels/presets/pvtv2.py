@@ -13,29 +13,14 @@ Source: Wang et al., PVT v2: Improved Baselines with Pyramid Vision Transformer,
 
 from typing import Any
 
-from vitmodels.presets.pvt import ATTENTION, MLP, REDUCTIONS
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets.key_rules import PVT
+from vitmodels.presets.pvt import REDUCTIONS
 from vitmodels.skeletons.column import LAYER_NORM
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
 
 HEADS = (1, 2, 5, 8)
-RULES = KeyRules(
-    (
-        (r"patch_embed(?P<stage>\d)\.proj\.(.+)", r"stages.{stage}.downsample.projection.\2"),
-        (r"patch_embed(?P<stage>\d)\.norm\.(.+)", r"stages.{stage}.downsample.norm.\2"),
-        (r"norm(?P<stage>\d)\.(.+)", r"stages.{stage}.norm.\2"),
-        (
-            r"block(?P<stage>\d)\.(\d+)\.mlp\.dwconv\.dwconv\.(.+)",
-            r"stages.{stage}.blocks.\2.feed_forward.op.middle.\3",
-        ),
-        (r"(head\..+)", r"\1"),
-        *ATTENTION,
-        *MLP,
-    ),
-    first_stage=1,
-)
 
 
 def overlapping_patches(stage: int) -> dict[str, Any]:
@@ -88,7 +73,7 @@ def _pvtv2(name: str, description: str, stages: dict[str, Any]) -> Any:
         name,
         pyramid,
         description,
-        RULES,
+        PVT,
         norm="torch.nn.Identity",
         initial_weights="vitmodels.fan_out_weights",
         **stages,

@@ -6,18 +6,15 @@ and PVTv2 follows from the published parameters.
 
 The public configurations of Slide-Swin set a window of 56, which makes stages 3 and 4 attend globally; the published MACs
 are those of windows of 7 x 7, shifted in every second block, which is what the plain names have.
-``slide_swin_tiny_compat`` ... have the public code's global attention. The rules below read either kind.
+``slide_swin_tiny_compat`` ... have the public code's global attention.
 
 Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023.
 """
 
 from typing import Any
 
-from torch import Tensor, nn
-
-from vitcore import SlideAttention
 from vitmodels.presets import cswin, nat, pvt, pvtv2, swin
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets.key_rules import SWIN
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
@@ -41,33 +38,7 @@ def slide_stages(stages: dict[str, Any]) -> dict[str, Any]:
     return stages | changed
 
 
-def in_our_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
-    """Return what the public code orders [head][q | k | v][channel] as [q | k | v][head][channel], and its bias table flat."""
-    owner, _, leaf = name.rpartition(".")
-    if leaf == "position_bias":
-        return value.reshape(value.shape[1], -1)
-    op = model.get_submodule(owner.rpartition(".")[0]) if owner.endswith(".qkv") else None
-    if not isinstance(op, SlideAttention):
-        return value
-    return value.unflatten(0, (op.width // op.head_dim, 3, -1)).transpose(0, 1).flatten(0, 2)
-
-
-_BLOCK, _OURS = r"layers\.(\d)\.blocks\.(\d+)\.attn\.", r"stages.\1.blocks.\2.mixer.op."
-SWIN_RULES = KeyRules(
-    (
-        *swin.STEM_AND_HEAD,
-        (_BLOCK + r"relative_position_bias_table", _OURS + r"position_bias"),
-        (_BLOCK + r"dep_conv\.bias", _OURS + r"shift.fixed_bias"),
-        (_BLOCK + r"dep_conv1\.(.+)", _OURS + r"shift.\3"),
-        *swin.ATTENTION,
-        *swin.MLP,
-    ),
-    (*swin.STRUCTURAL, "*.dep_conv.weight"),
-    transform=in_our_order,
-)
-
-
-def _slide(name: str, description: str, stages: dict[str, Any], rules: KeyRules | None = None, **defaults: Any) -> Any:
+def _slide(name: str, description: str, stages: dict[str, Any], rules: Any = None, **defaults: Any) -> Any:
     return preset(name, pyramid, description, rules, **defaults, **slide_stages(stages))
 
 
@@ -99,7 +70,7 @@ slide_pvtv2_b4 = _on_pvtv2("b4", "84.1 % top-1, read off a figure")
 def _on_swin(size: str, width: int, depths: tuple[int, ...], top1: str) -> Any:
     description = f"Slide-Swin-{size[0].upper()}, windows of 7 x 7 in stages 3 and 4 ({top1} % top-1 published)."
     stages = swin.swin_stages(width, depths)
-    return _slide(f"slide_swin_{size}", description, stages, SWIN_RULES, norm=swin.LAYER_NORM)
+    return _slide(f"slide_swin_{size}", description, stages, SWIN, norm=swin.LAYER_NORM)
 
 
 def _on_swin_compat(size: str, width: int, depths: tuple[int, ...]) -> Any:
@@ -110,7 +81,7 @@ def _on_swin_compat(size: str, width: int, depths: tuple[int, ...]) -> Any:
     description = (
         f"Slide-Swin-{size[0].upper()} as the public code runs it at 224 px: global attention in stages 3 and 4."
     )
-    return _slide(f"slide_swin_{size}_compat", description, stages, SWIN_RULES, norm=swin.LAYER_NORM)
+    return _slide(f"slide_swin_{size}_compat", description, stages, SWIN, norm=swin.LAYER_NORM)
 
 
 slide_swin_tiny = _on_swin("tiny", 96, swin.TINY, "82.3")

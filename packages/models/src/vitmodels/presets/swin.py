@@ -10,38 +10,13 @@ Source: Liu et al., Swin Transformer: Hierarchical Vision Transformer using Shif
 
 from typing import Any
 
-from vitmodels.skeletons.checkpoint import KeyRules
+from vitmodels.presets.key_rules import SWIN
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
 
 LAYER_NORM: Any = part("torch.nn.LayerNorm", eps=1e-5)
 MLP_BRANCH: Any = {"op": part("vitcore.Mlp", ratio=4.0), "norm": LAYER_NORM, "drop_path_scale": 1.0}
-
-STEM_AND_HEAD = (
-    (r"patch_embed\.proj\.(.+)", r"stages.0.downsample.projection.\1"),
-    (r"patch_embed\.norm\.(.+)", r"stages.0.downsample.norm.\1"),
-    (r"layers\.(?P<stage>\d)\.downsample\.reduction\.(.+)", r"stages.{next}.downsample.projection.\2"),
-    (r"layers\.(?P<stage>\d)\.downsample\.norm\.(.+)", r"stages.{next}.downsample.norm.\2"),
-    (r"(norm\..+)", r"\1"),
-    (r"(head\..+)", r"\1"),
-)
-ATTENTION = (
-    (r"layers\.(\d)\.blocks\.(\d+)\.norm1\.(.+)", r"stages.\1.blocks.\2.mixer.norm.\3"),
-    (r"layers\.(\d)\.blocks\.(\d+)\.attn\.qkv\.(.+)", r"stages.\1.blocks.\2.mixer.op.qkv.\3"),
-    (r"layers\.(\d)\.blocks\.(\d+)\.attn\.proj\.(.+)", r"stages.\1.blocks.\2.mixer.op.projection.\3"),
-    (
-        r"layers\.(\d)\.blocks\.(\d+)\.attn\.relative_position_bias_table",
-        r"stages.\1.blocks.\2.mixer.op.position.table",
-    ),
-)
-MLP = (
-    (r"layers\.(\d)\.blocks\.(\d+)\.norm2\.(.+)", r"stages.\1.blocks.\2.feed_forward.norm.\3"),
-    (r"layers\.(\d)\.blocks\.(\d+)\.mlp\.fc1\.(.+)", r"stages.\1.blocks.\2.feed_forward.op.expand.\3"),
-    (r"layers\.(\d)\.blocks\.(\d+)\.mlp\.fc2\.(.+)", r"stages.\1.blocks.\2.feed_forward.op.contract.\3"),
-)
-STRUCTURAL = ("*.attn_mask", "*.relative_position_index", "*.relative_coords_table")
-RULES = KeyRules((*STEM_AND_HEAD, *ATTENTION, *MLP), STRUCTURAL)
 
 
 def window_branch(window: int = 7, shift: int = 0) -> dict[str, Any]:
@@ -77,7 +52,7 @@ TINY, DEEP = (2, 2, 6, 2), (2, 2, 18, 2)
 
 def _swin(name: str, description: str, width: int, depths: tuple[int, ...], img_size: int = 224) -> Any:
     stages = swin_stages(width, depths, window=img_size // 32)
-    return preset(name, pyramid, description, RULES, img_size=img_size, norm=LAYER_NORM, **stages)
+    return preset(name, pyramid, description, SWIN, img_size=img_size, norm=LAYER_NORM, **stages)
 
 
 swin_tiny = _swin("swin_tiny", "Swin-T, windows of 7 x 7 (81.3 % top-1 published).", 96, TINY)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from vitcore import SinusoidalPosition
 from vitmodels.presets.deit import every_stage
-from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
+from vitmodels.presets.key_rules import COLUMN, locality, renames
+from vitmodels.presets.localvit import locality_branch, squeeze_excite
 from vitmodels.presets.swin import LAYER_NORM
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.column import column
@@ -28,37 +29,34 @@ from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.timm_interface import preset
 
 PERFORMER, ATTENTION = "vitcore.PerformerAttention", "vitcore.TokenAttention"
-STRUCTURAL = ("pos_embed",)
 
-STEM_AND_HEAD = (
-    (r"cls_token", r"prefix"),
-    (r"tokens_to_token\.attention(?P<stage>\d)\.norm1\.(.+)", r"stem.layers.{stage}.norm.\2"),
-    (r"tokens_to_token\.project\.(.+)", r"stem.projection.\1"),
-    (r"(blocks\.\d+)\.norm1\.(.+)", r"\1.mixer.norm.\2"),
-    (r"(blocks\.\d+)\.attn\.qkv\.(.+)", r"\1.mixer.op.qkv.\2"),
-    (r"(blocks\.\d+)\.attn\.proj\.(.+)", r"\1.mixer.op.projection.\2"),
-    (r"(norm\..+)", r"\1"),
-    (r"(head\..+)", r"\1"),
+
+_LAYER, _OUR_LAYER = r"tokens_to_token\.attention(?P<stage>\d)\.", "stem.layers.{stage}."
+_TOKEN_LAYER = (
+    ("norm1.", "norm."),
+    ("w", "mixer.directions"),
+    ("kqv.", "mixer.kqv."),
+    ("proj.", "mixer.projection."),
+    ("attn.qkv.", "mixer.qkv."),
+    ("attn.proj.", "mixer.projection."),
+    ("norm2.", "feed_forward_norm."),
+    *((f"mlp.{old}.", f"feed_forward.{new}.") for old, new in (("0", "expand"), ("2", "contract"))),
+    *((f"mlp.{old}.", f"feed_forward.{new}.") for old, new in (("fc1", "expand"), ("fc2", "contract"))),
 )
-PERFORMER_MIXER = (
-    (r"tokens_to_token\.attention(?P<stage>\d)\.w", r"stem.layers.{stage}.mixer.directions"),
-    (r"tokens_to_token\.attention(?P<stage>\d)\.kqv\.(.+)", r"stem.layers.{stage}.mixer.kqv.\2"),
-    (r"tokens_to_token\.attention(?P<stage>\d)\.proj\.(.+)", r"stem.layers.{stage}.mixer.projection.\2"),
+RULES = KeyRules(
+    (
+        *renames(_LAYER, _OUR_LAYER, _TOKEN_LAYER),
+        *locality(_LAYER, f"{_OUR_LAYER}feed_forward"),
+        (r"tokens_to_token\.project\.(.+)", r"stem.projection.\1"),
+        *COLUMN.renames,
+    ),
+    ("pos_embed",),
+    first_stage=1,
 )
-ATTENTION_MIXER = (
-    (r"tokens_to_token\.attention(?P<stage>\d)\.attn\.qkv\.(.+)", r"stem.layers.{stage}.mixer.qkv.\2"),
-    (r"tokens_to_token\.attention(?P<stage>\d)\.attn\.proj\.(.+)", r"stem.layers.{stage}.mixer.projection.\2"),
-)
-STEM_NORM = ((r"tokens_to_token\.attention(?P<stage>\d)\.norm2\.(.+)", r"stem.layers.{stage}.feed_forward_norm.\2"),)
-BLOCK_MLP = (
-    (r"(blocks\.\d+)\.norm2\.(.+)", r"\1.feed_forward.norm.\2"),
-    (r"(blocks\.\d+)\.mlp\.fc1\.(.+)", r"\1.feed_forward.op.expand.\2"),
-    (r"(blocks\.\d+)\.mlp\.fc2\.(.+)", r"\1.feed_forward.op.contract.\2"),
-)
-LOCALITY = (
-    *locality_renames(r"tokens_to_token\.attention(?P<stage>\d)\.conv\.conv", r"stem.layers.{stage}.feed_forward"),
-    *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", SQUEEZE),
-)
+"""T2T-ViT and LocalViT on it; the positions of the public code are a frozen sinusoid."""
+
+LOCALVIT_RULES = KeyRules(RULES.renames, (*RULES.structural, "tokens_to_token.attention?.norm2.*"), first_stage=1)
+"""As ``RULES``; the public code of LocalViT has norms in the stem that nothing uses."""
 
 
 class RasterPosition(SinusoidalPosition):
@@ -98,22 +96,6 @@ class IdleLayerNorm(nn.LayerNorm):
         return grid
 
 
-def _stem_mlp(first: str, second: str) -> tuple[tuple[str, str], ...]:
-    names = ((first, "expand"), (second, "contract"))
-    return tuple(
-        (rf"tokens_to_token\.attention(?P<stage>\d)\.mlp\.{old}\.(.+)", rf"stem.layers.{{stage}}.feed_forward.{new}.\2")
-        for old, new in names
-    )
-
-
-def _rules(*renames: tuple[str, str], structural: tuple[str, ...] = STRUCTURAL) -> KeyRules:
-    return KeyRules((*STEM_AND_HEAD, *renames), structural, first_stage=1)
-
-
-PERFORMER_RULES = _rules(*PERFORMER_MIXER, *STEM_NORM, *_stem_mlp("0", "2"), *BLOCK_MLP)
-ATTENTION_RULES = _rules(*ATTENTION_MIXER, *STEM_NORM, *_stem_mlp("fc1", "fc2"), *BLOCK_MLP)
-
-
 def t2t_stem(mixer: str, feed_forward: Any, feed_forward_norm: Any) -> dict[str, Any]:
     """Return the data of the stem with a performer or with attention."""
     return part(
@@ -126,7 +108,13 @@ def t2t_stem(mixer: str, feed_forward: Any, feed_forward_norm: Any) -> dict[str,
 
 
 def _on_column(
-    name: str, description: str, rules: KeyRules, stem: dict[str, Any], width: int, depth: int, feed_forward: Any
+    name: str,
+    description: str,
+    stem: dict[str, Any],
+    width: int,
+    depth: int,
+    feed_forward: Any,
+    rules: KeyRules = RULES,
 ) -> Any:
     attention = part("vitcore.GlobalAttention", head_dim=64, bias="projection")
     mixer = {"op": attention, "norm": LAYER_NORM, "drop_path_scale": 1.0}
@@ -148,9 +136,9 @@ def _on_column(
 def _t2t(name: str, mixer: str, width: int, depth: int, ratio: float, top1: str) -> Any:
     stem = t2t_stem(mixer, part("vitcore.Mlp", ratio=1.0), LAYER_NORM)
     mlp = {"op": part("vitcore.Mlp", ratio=ratio), "norm": LAYER_NORM, "drop_path_scale": 1.0}
-    kind, rules = ("performer", PERFORMER_RULES) if mixer == PERFORMER else ("token attention", ATTENTION_RULES)
+    kind = "performer" if mixer == PERFORMER else "token attention"
     description = f"T2T-ViT-{depth} with {kind}: width {width} ({top1} % top-1 published)."
-    return _on_column(name, description, rules, stem, width, depth, mlp)
+    return _on_column(name, description, stem, width, depth, mlp)
 
 
 t2t_vit_7 = _t2t("t2t_vit_7", PERFORMER, 256, 7, 2.0, "71.7")
@@ -164,28 +152,26 @@ t2t_vit_t_19 = _t2t("t2t_vit_t_19", ATTENTION, 448, 19, 3.0, "82.4")
 t2t_vit_t_24 = _t2t("t2t_vit_t_24", ATTENTION, 512, 24, 3.0, "82.6")
 
 
-def _localvit(name: str, description: str, rules: KeyRules, mixer: str, norm: Any = "torch.nn.Identity") -> Any:
+def _localvit(name: str, description: str, mixer: str, norm: Any = "torch.nn.Identity") -> Any:
     stem = t2t_stem(mixer, locality_branch(ratio=1.0)["op"], norm)
     branch = locality_branch(ratio=2.0, channel_attention=squeeze_excite(128))
-    return _on_column(name, description, rules, stem, 256, 7, branch)
+    rules = LOCALVIT_RULES if norm == "torch.nn.Identity" else RULES
+    return _on_column(name, description, stem, 256, 7, branch, rules)
 
 
 localvit_t2t = _localvit(
     "localvit_t2t",
     "LocalViT on T2T-ViT-7 with performer (72.5 % top-1 published).",
-    _rules(*PERFORMER_MIXER, *LOCALITY, structural=(*STRUCTURAL, "tokens_to_token.attention?.norm2.*")),
     PERFORMER,
 )
 localvit_t2t_compat = _localvit(
     "localvit_t2t_compat",
     "LocalViT on T2T-ViT-7 with performer and the public code's norms that nothing uses.",
-    _rules(*PERFORMER_MIXER, *STEM_NORM, *LOCALITY),
     PERFORMER,
     part("vitmodels.IdleLayerNorm", eps=1e-5),
 )
 localvit_t2t_t = _localvit(
     "localvit_t2t_t",
     "LocalViT on T2T-ViT-7 with token attention.",
-    _rules(*ATTENTION_MIXER, *LOCALITY),
     ATTENTION,
 )

@@ -18,52 +18,62 @@ from typing import Any
 from torch import Tensor, nn
 
 from vitmodels.presets.deit import every_stage
-from vitmodels.presets.localvit import SQUEEZE, locality_branch, locality_renames, squeeze_excite
+from vitmodels.presets.key_rules import HEAD, blocks, renames
+from vitmodels.presets.localvit import locality_branch, squeeze_excite
 from vitmodels.presets.swin import LAYER_NORM, MLP_BRANCH
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.nested_column import nested_column
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.timm_interface import preset
 
-SHARED = (
-    (r"cls_token", r"prefix"),
-    (r"patch_pos", r"position.table"),
-    (r"pixel_pos", r"pixels.position"),
-    (r"pixel_embed\.proj\.(.+)", r"pixels.projection.\1"),
-    (r"norm1_proj\.(.+)", r"stem.norm.\1"),
-    (r"proj\.(.+)", r"stem.projection.\1"),
-    (r"norm2_proj\.(.+)", r"stem.projected_norm.\1"),
-    (r"blocks\.(\d+)\.norm_in\.(.+)", r"inner.\1.mixer_norm.\2"),
-    (r"blocks\.(\d+)\.attn_in\.(qk|v)\.(.+)", r"inner.\1.mixer.\2.\3"),
-    (r"blocks\.(\d+)\.attn_in\.proj\.(.+)", r"inner.\1.mixer.projection.\2"),
-    (r"blocks\.(\d+)\.norm_mlp_in\.(.+)", r"inner.\1.feed_forward_norm.\2"),
-    (r"blocks\.(\d+)\.mlp_in\.fc1\.(.+)", r"inner.\1.feed_forward.expand.\2"),
-    (r"blocks\.(\d+)\.mlp_in\.fc2\.(.+)", r"inner.\1.feed_forward.contract.\2"),
-    (r"blocks\.(\d+)\.norm1_proj\.(.+)", r"inner.\1.summary_norm.\2"),
-    (r"blocks\.(\d+)\.proj\.(.+)", r"inner.\1.summary.\2"),
-    (r"(blocks\.\d+)\.norm_out\.(.+)", r"\1.mixer.norm.\2"),
-    (r"(blocks\.\d+)\.attn_out\.(qk|v)\.(.+)", r"\1.mixer.op.\2.\3"),
-    (r"(blocks\.\d+)\.attn_out\.proj\.(.+)", r"\1.mixer.op.projection.\2"),
-    (r"(norm\..+)", r"\1"),
-    (r"(head\..+)", r"\1"),
-)
-"""Names that TNT and LocalViT share."""
-MLP = (
-    (r"(blocks\.\d+)\.norm_mlp\.(.+)", r"\1.feed_forward.norm.\2"),
-    (r"(blocks\.\d+)\.mlp\.fc1\.(.+)", r"\1.feed_forward.op.expand.\2"),
-    (r"(blocks\.\d+)\.mlp\.fc2\.(.+)", r"\1.feed_forward.op.contract.\2"),
-)
-
 
 def in_our_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
-    """Return the positions in a patch, which the public code keeps as a map (1, c, 4, 4), as a table (16, c)."""
+    """Return the positions in a patch, which the public code keeps as a map (1, c, 4, 4), as a table (16, c).
+
+    Raises:
+        ValueError: The weights are of timm's later TNT, another network.
+    """
+    if name == "inner.0.summary_norm.weight" and len(value) == 16 * len(model.get_parameter(name)):
+        raise ValueError(
+            "The checkpoint is of another network with TNT's names, such as timm's tnt_s_patch16_224, which cuts patches before "
+            "its first convolution; timm's tnt_s_legacy_patch16_224 is the TNT of the paper."
+        )
     return value[0].flatten(1).T.contiguous() if name == "pixels.position" else value
 
 
-RULES = KeyRules((*SHARED, *MLP), transform=in_our_order)
-LOCALVIT_RULES = KeyRules(
-    (*SHARED, *locality_renames(r"(blocks\.\d+)\.conv\.conv", r"\1.feed_forward.op", SQUEEZE)), transform=in_our_order
+_INNER = (
+    ("norm_in.", "mixer_norm."),
+    ("attn_in.qk.", "mixer.qk."),
+    ("attn_in.v.", "mixer.v."),
+    ("attn_in.proj.", "mixer.projection."),
+    ("norm_mlp_in.", "feed_forward_norm."),
+    ("mlp_in.fc1.", "feed_forward.expand."),
+    ("mlp_in.fc2.", "feed_forward.contract."),
+    ("norm1_proj.", "summary_norm."),
+    ("proj.", "summary."),
 )
+_OUTER = (
+    ("norm_out.", "mixer.norm."),
+    ("attn_out.proj.", "mixer.op.projection."),
+    ("attn_out.", "mixer.op."),
+    ("norm_mlp.", "feed_forward.norm."),
+)
+RULES = KeyRules(
+    (
+        (r"cls_token", r"prefix"),
+        (r"patch_pos", r"position.table"),
+        (r"pixel_pos", r"pixels.position"),
+        (r"pixel_embed\.proj\.(.+)", r"pixels.projection.\1"),
+        (r"norm1_proj\.(.+)", r"stem.norm.\1"),
+        (r"proj\.(.+)", r"stem.projection.\1"),
+        (r"norm2_proj\.(.+)", r"stem.projected_norm.\1"),
+        *renames(r"blocks\.(\d+)\.", r"inner.\1.", _INNER),
+        *blocks(r"(blocks\.\d+)\.", r"\1.", _OUTER),
+        *HEAD,
+    ),
+    transform=in_our_order,
+)
+"""TNT and LocalViT on it."""
 
 
 def _tnt(
@@ -72,7 +82,6 @@ def _tnt(
     width: int,
     pixel_width: int,
     inner_heads: int,
-    rules: KeyRules = RULES,
     feed_forward: Any = MLP_BRANCH,
 ) -> Any:
     inner = {
@@ -86,7 +95,7 @@ def _tnt(
         name,
         nested_column,
         description,
-        rules,
+        RULES,
         first_conv="pixels.projection",
         width=width,
         pixel_width=pixel_width,
@@ -105,6 +114,5 @@ localvit_tnt_tiny = _tnt(
     192,
     12,
     3,
-    LOCALVIT_RULES,
     locality_branch(channel_attention=squeeze_excite(192)),
 )

@@ -1,25 +1,44 @@
-"""Public checkpoints: ordered rules turn their names into ours, and no name may be left over on either side."""
+"""Names of public checkpoints become ours, and every name on both sides is accounted for.
 
+``fit`` says what a state dict is for a model and what does not fit; ``translate`` refuses whatever does not fit.
+"""
+
+import contextlib
 import fnmatch
-import pickle
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 COUNTERS = ("*.num_batches_tracked",)
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+
+MOST_LINES = 10
+"""Most lines of a refusal."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A replacement for layers that the public code numbers: what a number is depends on the layers that the model has.
+
+    The expression that it belongs to has groups ``number`` and ``rest``, the name of a tensor inside of the layer.
+
+    Args:
+        owner: The replacement for the name of the module that holds the layers.
+        inside: Returns the name below the module, for (our name of the module, number, rest, the names of the model).
+    """
+
+    owner: str
+    inside: Callable[[str, int, str, Container[str]], str]
 
 
 @dataclass(frozen=True)
 class KeyRules:
     """How the names of a public implementation become ours.
+
+    Rules may speak of parts that a model does not have: they are for all models of a system, whatever parts are swapped in.
 
     Args:
         renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement
@@ -28,12 +47,14 @@ class KeyRules:
         structural: Patterns of their names that carry no weights (masks, index tables): present or not, they are dropped.
         transform: Changes the values where a rename is not enough, given our name, the value and the model.
         first_stage: The number of their first stage; ours is 0.
+        others: Rules for the names of other implementations of the same model, such as timm's.
     """
 
-    renames: tuple[tuple[str, str], ...]
+    renames: tuple[tuple[str, str | Numbered], ...]
     structural: tuple[str, ...] = ()
     transform: Callable[[str, Tensor, nn.Module], Tensor] | None = None
     first_stage: int = 0
+    others: "tuple[KeyRules, ...]" = ()
 
     def rename(self, name: str, own: Container[str]) -> tuple[str, str] | None:
         """Return our name for one of theirs, and the expression that matched; None if none does.
@@ -45,102 +66,183 @@ class KeyRules:
         found = []
         for pattern, replacement in self.renames:
             if match := re.fullmatch(pattern, name):
-                new = match.expand(replacement)
-                if "stage" in match.groupdict():
-                    stage = int(match["stage"]) - self.first_stage
-                    new = new.replace("{stage}", str(stage)).replace("{next}", str(stage + 1))
-                found.append((new, pattern))
-        return next((pair for pair in found if pair[0] in own), found[0] if found else None)
+                found.append((self._replaced(match, replacement, own), pattern))
+                if found[-1][0] in own:
+                    return found[-1]
+        return found[0] if found else None
+
+    def _replaced(self, match: re.Match[str], replacement: str | Numbered, own: Container[str]) -> str:
+        new = match.expand(replacement if isinstance(replacement, str) else replacement.owner)
+        if "stage" in match.groupdict():
+            stage = int(match["stage"]) - self.first_stage
+            new = new.replace("{stage}", str(stage)).replace("{next}", str(stage + 1))
+        if isinstance(replacement, str):
+            return new
+        return f"{new}.{replacement.inside(new, int(match['number']), match['rest'], own)}"
 
 
-def translate(
-    state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module, adapted: tuple[str, ...] = ()
-) -> dict[str, Tensor]:
-    """Return a public implementation's state dict under our names; a dict that has our names already keeps them.
-
-    Tables of positions for another image size are interpolated by the modules that own them.
+class MisfitError(ValueError):
+    """A state dict that does not fit a model.
 
     Args:
-        state: The public state dict.
+        head: What does not fit what.
+        lines: A line for each kind of tensors.
+
+    Attributes:
+        head, lines: As above.
+    """
+
+    def __init__(self, head: str, lines: Sequence[str]) -> None:
+        self.head, self.lines = head, tuple(lines)
+        super().__init__("\n  ".join((head, *lines)))
+
+
+@dataclass
+class Fit:
+    """What a state dict is for a model.
+
+    Attributes:
+        rules: The rules that were applied.
+        own: The model's state dict.
+        values: Our name -> value, for all names of the model that the state dict fills.
+        left_over: Their name -> (our name, value), of what is no name of the model or was filled already.
+        empty: Our names that nothing fills.
+        shapes: Our name -> (their name, value), of what has another shape.
+        resized: Our name -> their shape, of tables of positions that were interpolated.
+    """
+
+    rules: KeyRules
+    own: Mapping[str, Tensor]
+    values: dict[str, Tensor] = field(default_factory=dict)
+    left_over: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    shapes: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
+    resized: dict[str, torch.Size] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> int:
+        """How many names are not accounted for."""
+        return len(self.left_over) + len(self.empty) + len(self.shapes)
+
+    def draw_new(self, names: Iterable[str]) -> None:
+        """Let names of the model keep what was drawn for them, whatever the state dict has for them."""
+        for name in names:
+            self.values.pop(name, None)
+            self.shapes.pop(name, None)
+            self.resized.pop(name, None)
+            if name in self.empty:
+                self.empty.remove(name)
+
+    def refusal(self, model: str, source: str = "The checkpoint") -> MisfitError:
+        """Return an error that says what does not fit, in at most ten lines: alike tensors are counted, not listed."""
+        kinds = [
+            (theirs, f"shape {tuple(value.shape)}, expected {tuple(self.own[name].shape)}")
+            for name, (theirs, value) in self.shapes.items()
+        ]
+        kinds += [(name, f"shape {tuple(value.shape)}, left over") for name, (_, value) in self.left_over.items()]
+        kinds += [(name, f"shape {tuple(self.own[name].shape)}, missing in the file") for name in self.empty]
+        lines = grouped(kinds)
+        if len(lines) > MOST_LINES - 1:
+            lines = [*lines[: MOST_LINES - 2], f"and {len(lines) - MOST_LINES + 2} further kinds of tensors."]
+        return MisfitError(f"{source} does not fit {model}:", lines)
+
+
+def fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
+    """Return what a state dict is for a model, under the rules that leave least over.
+
+    Names of ours pass as they are. Tables of positions for another size are interpolated by the modules that own them.
+
+    Args:
+        state: The public state dict, or one of ours.
         rules: How its names become ours.
         model: The model that the result is for.
-        adapted: Patterns of our names whose values the caller adapts to the model afterwards, such as a head for other classes or
-            a stem for other channels. The model may lack these names or have them in another shape.
+    """
+    best = _fit(state, rules, model)
+    for other in rules.others:
+        if best.problems and (found := _fit(state, other, model)).problems < best.problems:
+            best = found
+    return best
+
+
+def translate(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> dict[str, Tensor]:
+    """Return a public implementation's state dict under our names; see ``fit`` for the arguments.
 
     Raises:
-        ValueError: A rule was never used, a name of theirs matches no rule, a name of ours stays empty, two names become
-            one, or a shape differs. The message lists all of them.
+        MisfitError: A name of theirs becomes none of ours, a name of ours stays empty, or a shape differs. The message counts
+            what does not fit.
     """
+    found = fit(state, rules, model)
+    if found.problems:
+        raise found.refusal(type(model).__name__)
+    return found.values
+
+
+def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
     own = model.state_dict()
-    counters = _matches(own, COUNTERS)
-    free = _matches(own, adapted)
-    if set(own) - counters - free <= set(state) and set(state) <= set(own) | _matches(state, adapted):
-        return {name: _at_own_size(name, value, own, model) for name, value in state.items()}
-    translated: dict[str, Tensor] = {}
-    used, problems = set(), []
-    structural = _matches(state, rules.structural)
+    result, structural = Fit(rules, own), matches(state, rules.structural)
     for name, value in state.items():
-        if name in structural:
+        if name in own:
+            _place(result, name, name, value, model)
             continue
-        if (renamed := rules.rename(name, own)) is None:
-            problems.append(f"no rule for {name}")
+        renamed = rules.rename(name, own)
+        new = renamed[0] if renamed else name
+        if new not in own and name in structural:
             continue
-        new, pattern = renamed
-        used.add(pattern)
-        if new in translated:
-            problems.append(f"{name} and another become {new}")
-        translated[new] = rules.transform(new, value, model) if rules.transform else value
-    translated = {name: _at_own_size(name, value, own, model) for name, value in translated.items()}
-    problems += [f"rule never used: {pattern}" for pattern, _ in rules.renames if pattern not in used]
-    free |= _matches(translated, adapted)
-    problems += [f"nothing becomes {name}" for name in own if name not in translated and name not in counters | free]
-    problems += [f"{name} is no name of ours" for name in translated if name not in own and name not in free]
-    problems += [
-        f"{name} has shape {tuple(value.shape)}, ours {tuple(own[name].shape)}"
-        for name, value in translated.items()
-        if name in own and name not in free and value.shape != own[name].shape
-    ]
-    if problems:
-        raise ValueError(f"The checkpoint does not fit {type(model).__name__}: {'; '.join(problems)}.")
-    return {name: own[name] for name in counters} | translated
+        if new in own and rules.transform:
+            with contextlib.suppress(RuntimeError, IndexError):  # what has another form is refused for its shape
+                value = rules.transform(new, value, model)
+        _place(result, name, new, value, model)
+    taken = result.values.keys() | result.shapes.keys()
+    counters = matches(own, COUNTERS) - taken
+    result.empty = [name for name in own if name not in taken | counters]
+    result.values |= {name: own[name] for name in counters}
+    return result
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict from a .pth or .safetensors file, out of the usual wrappers (EMA first) and without ``module.``.
-
-    Raises:
-        ValueError: The file cannot be read, holds no state dict, or objects that only running its code would restore.
-    """
-    try:
-        state: Any = (
-            load_file(path) if Path(path).suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        )
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors and plain values, and reading it would run code from the file; "
-            "save its state dict alone."
-        ) from error
-    except (RuntimeError, EOFError, SafetensorError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(
-            f"{path} cannot be read as a checkpoint: the file is cut short or no checkpoint ({text})."
-        ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path} holds no state dict: expected names and tensors, also under {', '.join(WRAPPERS)}.")
-    return {name.removeprefix("module."): value for name, value in state.items()}
+def _place(result: Fit, theirs: str, name: str, value: Tensor, model: nn.Module) -> None:
+    """Note the value of one of their names, which becomes ``name``."""
+    if name not in result.own or name in result.values or name in result.shapes:
+        result.left_over[theirs] = (name, value)
+        return
+    found, expected = value.shape, result.own[name].shape
+    sized = _at_own_size(name, value, model) if found != expected and len(found) == len(expected) else value
+    if sized.shape != expected:
+        result.shapes[name] = (theirs, value)
+    else:
+        result.values[name] = sized
+        if found != expected:
+            result.resized[name] = found
 
 
-def _at_own_size(name: str, value: Tensor, own: Mapping[str, Tensor], model: nn.Module) -> Tensor:
+def _at_own_size(name: str, value: Tensor, model: nn.Module) -> Tensor:
     """Return a table of another size at the model's; anything else as it is."""
-    if name not in own or value.shape == own[name].shape:
-        return value
     module, _, leaf = name.rpartition(".")
-    resize = getattr(model.get_submodule(module), "resized", None)
+    resize: Any = getattr(model.get_submodule(module), "resized", None)
     return value if resize is None else resize(leaf, value)
 
 
-def _matches(names: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
+def grouped(kinds: Iterable[tuple[str, str]], noun: str = "tensors") -> list[str]:
+    """Return a line for each kind of names: those that differ in numbers alone and of which the same is said count as one kind.
+
+    Args:
+        kinds: Pairs (name, what is said of it).
+        noun: What is counted.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, said in kinds:
+        groups.setdefault((re.sub(r"(?<![^.])\d+(?![^.])", "*", name), said), []).append(name)
+    return [
+        f"{_pattern(names)}, {f'{len(names)} {noun}, ' if len(names) > 1 else ''}{said}"
+        for (_, said), names in groups.items()
+    ]
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return what names have in common, with ``*`` where their numbers differ."""
+    columns = zip(*(name.split(".") for name in names), strict=True)
+    return ".".join(column[0] if len(set(column)) == 1 else "*" for column in columns)
+
+
+def matches(names: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
+    """Return the names that match a pattern."""
     return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}

@@ -1,17 +1,25 @@
 """Presets: a builder with other defaults becomes a timm model."""
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, register_notrace_module
+from timm.models import (
+    build_model_with_cfg,
+    generate_default_cfgs,
+    register_model,
+    register_notrace_module,
+    resolve_pretrained_cfg,
+)
 from torch import Tensor, nn
 
 from vitcore import Embedding, FeatureOp
-from vitmodels.skeletons.checkpoint import KeyRules, translate
+from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.entries import Origin, callable_entries
 from vitmodels.skeletons.overlay import Overlay
+from vitmodels.skeletons.pretrained import Network, fitted, load_file
 from vitmodels.skeletons.signature import with_parameters
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -42,6 +50,10 @@ class Preset(NamedTuple):
     rules: KeyRules | None
 
 
+PRETRAINED = """
+    pretrained: A file that the weights start from: a public checkpoint, a trial's directory, or a ``local-dir:`` of timm; a head
+        of another size is new, everything else must fit."""
+
 PRESETS: dict[str, Preset] = {}
 """The models of this package by name, in the order in which they were registered."""
 
@@ -69,13 +81,16 @@ def preset(
     Raises:
         ValueError: A default names no argument of the builder.
     """
-    typed = _with_defaults(name, builder, defaults)
-    typed.__doc__ = description + "\n\n" + inspect.cleandoc(builder.__doc__ or "").split("\n\n", 1)[1]
-    values = {key: value.default for key, value in inspect.signature(typed).parameters.items()}
+    plain = _with_defaults(name, builder, defaults)
+    values = {key: value.default for key, value in inspect.signature(plain).parameters.items()}
     if first_conv is None:
         first_conv = "stem.projection" if "stem" in values else "stages.0.downsample.projection"
+    heads = (classifier,) if isinstance(classifier, str) else classifier
+    network = Network(name, rules or KeyRules(()), heads, first_conv or None, plain)
+    typed = _with_weights(plain, network)
+    typed.__doc__ = f"{description}\n\n{_documented(builder)}"
     PRESETS[name] = Preset(typed, rules)
-    _register(name, typed, values, rules, {"first_conv": first_conv or None, "classifier": classifier})
+    _register(typed, values, network, {"first_conv": first_conv or None, "classifier": classifier})
     return typed
 
 
@@ -93,18 +108,39 @@ def _with_defaults(name: str, builder: Callable[..., Model], defaults: Mapping[s
         )
     parameters = {key: one.replace(default=defaults.get(key, one.default)) for key, one in signature.parameters.items()}
 
-    typed = with_parameters(builder, parameters)
+    return _named(name, with_parameters(builder, parameters))
+
+
+def _with_weights(builder: Callable[..., Model], network: Network) -> Callable[..., Model]:
+    """Return a function that also takes a file of weights, to which everything but the head must fit."""
+
+    def loaded(pretrained: str | None = None, **arguments: Any) -> Model:
+        model = builder(**arguments)
+        if pretrained is not None:
+            load_file(model, pretrained, network)
+        return model
+
+    signature = inspect.signature(builder)
+    file = inspect.Parameter("pretrained", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=str | None)
+    loaded.__signature__ = signature  # type: ignore[attr-defined]
+    return _named(network.name, with_parameters(loaded, {**signature.parameters, "pretrained": file}))
+
+
+def _named(name: str, typed: Callable[..., Model]) -> Callable[..., Model]:
     typed.__name__, typed.__qualname__, typed.__module__ = name, name, PACKAGE
     return typed
 
 
+def _documented(builder: Callable[..., Any]) -> str:
+    """Return a builder's docstring from its second paragraph on, with the file of weights among the arguments."""
+    text = inspect.cleandoc(builder.__doc__ or "").split("\n\n", 1)[1]
+    return text.replace("\n\nRaises:\n", f"{PRETRAINED}\n\nRaises:\n", 1)
+
+
 def _register(
-    name: str,
-    builder: Callable[..., nn.Module],
-    values: Mapping[str, Any],
-    rules: KeyRules | None,
-    places: dict[str, Any],
+    builder: Callable[..., nn.Module], values: Mapping[str, Any], network: Network, places: dict[str, Any]
 ) -> None:
+    name = network.name
     size = values["img_size"] if isinstance(values["img_size"], tuple) else (values["img_size"],) * 2
     cfg = {
         "url": "",
@@ -121,23 +157,20 @@ def _register(
     configurations = sys.modules[PACKAGE].__dict__.setdefault("default_cfgs", {})
     configurations.update(generate_default_cfgs({name: cfg}))
 
-    heads = places["classifier"]
-    outer = (places["first_conv"], *([heads] if isinstance(heads, str) else heads))
-    adapted = tuple(f"{place}.*" for place in outer if place)  # timm fits these to in_chans and num_classes itself
-
     def rename(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
-        return state if rules is None else translate(state, rules, model, adapted)
+        return fitted(model, state, network, "The checkpoint")[0]
 
-    def build(device: Any = None, dtype: Any = None, **arguments: Any) -> nn.Module:
+    def build(device: Any = None, dtype: Any = None, file: str | None = None, **arguments: Any) -> nn.Module:
         data: dict[str, Any] = {}
         Overlay().lay(data, callable_entries(builder), arguments, Origin(name, ""))
-        return builder(**data).to(device=device, dtype=dtype)
+        return builder(pretrained=file, **data).to(device=device, dtype=dtype)
 
     def entry(pretrained: bool = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
+        file = _file_of(name, arguments) if pretrained else None
         return build_model_with_cfg(
-            build,
+            functools.partial(build, file=file),
             name,
-            pretrained,
+            pretrained and not file,
             pretrained_filter_fn=rename,
             feature_cfg={"out_indices": levels, "feature_cls": "getter"},
             **arguments,
@@ -145,3 +178,11 @@ def _register(
 
     entry.__name__, entry.__qualname__, entry.__module__, entry.__doc__ = name, name, PACKAGE, builder.__doc__
     register_model(entry)
+
+
+def _file_of(name: str, arguments: Mapping[str, Any]) -> str | None:
+    """Return the file or ``local-dir:`` that timm's arguments name; None if the weights are from elsewhere."""
+    configuration = resolve_pretrained_cfg(
+        name, arguments.get("pretrained_cfg"), arguments.get("pretrained_cfg_overlay")
+    )
+    return None if configuration.state_dict else configuration.file

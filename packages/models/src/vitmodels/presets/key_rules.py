@@ -1,0 +1,210 @@
+"""Key rules: how the names in public checkpoints become ours, for each host and whatever parts stand in its blocks.
+
+The rules of a host speak of all parts that public code puts into its blocks: the MLP, PVTv2's convolution, LocalViT's locality
+feed-forward, BOAT's cluster attention, slide attention. So a model loads whichever of these its blocks hold, in whichever stage.
+``others`` are the names of timm, where they are different.
+"""
+
+import re
+from collections.abc import Container, Iterable
+
+from torch import Tensor, nn
+
+from vitcore import SlideAttention
+from vitmodels.skeletons.checkpoint import KeyRules, Numbered
+
+Renames = tuple[tuple[str, str | Numbered], ...]
+
+GATE = (("fc.0.", "squeeze."), ("fc.2.", "excite."), ("conv.", "mix."))
+"""Inside of the gate of a locality feed-forward: squeeze-and-excitation, or the convolution of ECA."""
+ATTENTION = (
+    ("norm1.", "mixer.norm."),
+    ("attn.qkv.", "mixer.op.qkv."),
+    ("attn.proj.", "mixer.op.projection."),
+)
+MLP = (
+    ("norm2.", "feed_forward.norm."),
+    ("mlp.fc1.", "feed_forward.op.expand."),
+    ("mlp.fc2.", "feed_forward.op.contract."),
+)
+REDUCTION = (
+    ("norm1.", "mixer.norm."),
+    ("attn.proj.", "mixer.op.projection."),
+    ("attn.sr.", "mixer.op.reduce."),
+    ("attn.", "mixer.op."),
+)
+SLIDE = (
+    ("attn.relative_position_bias_table", "mixer.op.position_bias"),
+    ("attn.dep_conv.bias", "mixer.op.shift.fixed_bias"),
+    ("attn.dep_conv1.", "mixer.op.shift."),
+)
+HEAD: Renames = ((r"(norm\..+)", r"\1"), (r"(head\..+)", r"\1"))
+
+
+def renames(theirs: str, ours: str, names: Iterable[tuple[str, str]]) -> Renames:
+    """Return the renames of what lies in a module; a name that ends in a dot stands for all below it.
+
+    Args:
+        theirs: A regular expression for the name of their module, its last dot included.
+        ours: The replacement for it.
+        names: Pairs (their name inside, our name inside).
+    """
+    rest = re.compile(theirs).groups + 1
+    return tuple(
+        (f"{theirs}{re.escape(old)}(.+)", rf"{ours}{new}\{rest}")
+        if old.endswith(".")
+        else (f"{theirs}{re.escape(old)}", f"{ours}{new}")
+        for old, new in names
+    )
+
+
+def locality(theirs: str, ours: str) -> Renames:
+    """Return the rename of a locality feed-forward, whose layers the public code numbers from 0.
+
+    Args:
+        theirs: A regular expression for the name of their feed-forward, its last dot included.
+        ours: The replacement for it, without a dot at its end.
+    """
+    return ((theirs + r"conv\.conv\.(?P<number>\d+)\.(?P<rest>.+)", Numbered(ours, locality_layer)),)
+
+
+def locality_layer(op: str, number: int, rest: str, own: Container[str]) -> str:
+    """Return the name below our locality feed-forward of a tensor in a numbered layer of the public code.
+
+    The public code counts convolution, norm and activation of each place that has a convolution, and the gate if there is one.
+
+    Args:
+        op: Our name of the feed-forward.
+        number: The number of the layer.
+        rest: The name of the tensor in the layer.
+        own: The names of the model, by which it is told where the feed-forward has a convolution and whether it has a gate.
+    """
+    layers = ["expand.0.", "expand.1.", ""]
+    if f"{op}.first.0.weight" in own:
+        layers = ["first.0.", "first.1.", "", *layers]
+    if f"{op}.middle.0.weight" in own:
+        layers += ["middle.0.", "middle.1.", ""]
+    if any(f"{op}.channel_attention.{name}weight" in own for _, name in GATE):
+        layers += ["channel_attention."]
+    layers += ["contract.0.", "contract.1."]
+    layer = layers[number] if number < len(layers) else ""
+    for old, new in GATE if layer == "channel_attention." else ():
+        if rest.startswith(old):
+            return layer + new + rest.removeprefix(old)
+    return layer + rest
+
+
+def blocks(theirs: str, ours: str, *names: Iterable[tuple[str, str]]) -> Renames:
+    """Return the renames of a host's blocks: what is named, and either of the feed-forwards; see ``renames``."""
+    named = [pair for group in names for pair in renames(theirs, ours, group)]
+    return (*named, *renames(theirs, ours, MLP), *locality(theirs, f"{ours}feed_forward.op"))
+
+
+def content(norm: str, attention: str) -> tuple[tuple[str, str], ...]:
+    """Return the names of BOAT's branch of cluster attention, which its two hosts call differently."""
+    inside = (("qkv.", "qkv."), ("proj.", "projection."), ("get_v.", "position."))
+    return ((norm, "content.norm."), *((attention + old, f"content.op.{new}") for old, new in inside))
+
+
+COLUMN = KeyRules(
+    (
+        (r"cls_token", r"prefix"),
+        (r"dist_token", r"distillation_prefix"),
+        (r"pos_embed", r"position.table"),
+        (r"patch_embed\.proj\.(.+)", r"stem.projection.\1"),
+        *blocks(r"(blocks\.\d+)\.", r"\1.", ATTENTION),
+        (r"head_dist\.(.+)", r"distillation_head.\1"),
+        *HEAD,
+    )
+)
+"""DeiT and LocalViT on it."""
+
+_PATCHES = (
+    (r"patch_embed(?P<stage>\d)\.proj\.(.+)", r"stages.{stage}.downsample.projection.\2"),
+    (r"patch_embed(?P<stage>\d)\.norm\.(.+)", r"stages.{stage}.downsample.norm.\2"),
+)
+_CONVOLUTION = (("mlp.dwconv.dwconv.", "feed_forward.op.middle."), ("mlp.dwconv.", "feed_forward.op.middle."))
+_PVT_TIMM = KeyRules(
+    (
+        *renames(r"patch_embed\.", "stages.0.downsample.", (("proj.", "projection."), ("norm.", "norm."))),
+        *renames(r"stages\.(\d)\.downsample\.", r"stages.\1.downsample.", (("proj.", "projection."),)),
+        *blocks(r"(stages\.\d\.blocks\.\d+)\.", r"\1.", REDUCTION, _CONVOLUTION),
+        *HEAD,
+    )
+)
+PVT = KeyRules(
+    (
+        (r"cls_token", r"stages.3.prefix"),
+        (r"pos_embed(?P<stage>\d)", r"stages.{stage}.position.table"),
+        *_PATCHES,
+        (r"norm(?P<stage>\d)\.(.+)", r"stages.{stage}.norm.\2"),
+        *blocks(r"block(?P<stage>\d)\.(\d+)\.", r"stages.{stage}.blocks.\2.", REDUCTION, _CONVOLUTION),
+        *HEAD,
+    ),
+    first_stage=1,
+    others=(_PVT_TIMM,),
+)
+"""PVT, LocalViT on it, and PVTv2."""
+
+
+def slide_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
+    """Return what slide attention's public code orders [head][q | k | v][channel] as [q | k | v][head][channel].
+
+    Its bias table becomes flat; the order of any other attention is ours already.
+    """
+    owner, _, leaf = name.rpartition(".")
+    if leaf == "position_bias":
+        return value.reshape(value.shape[1], -1)
+    op = model.get_submodule(owner.rpartition(".")[0]) if owner.endswith(".qkv") else None
+    if not isinstance(op, SlideAttention):
+        return value
+    return value.unflatten(0, (op.width // op.head_dim, 3, -1)).transpose(0, 1).flatten(0, 2)
+
+
+def _swin(downsample: str, head: str) -> Renames:
+    """Return the renames of Swin, given the stage that a numbered downsampling makes and the name of the head."""
+    table = (("attn.relative_position_bias_table", "mixer.op.position.table"),)
+    parts = (SLIDE, ATTENTION, table, content("norm4.", "attnC."))
+    return (
+        (r"absolute_pos_embed", r"stages.0.position.table"),
+        *renames(r"patch_embed\.", "stages.0.downsample.", (("proj.", "projection."), ("norm.", "norm."))),
+        (r"layers\.(?P<stage>\d)\.downsample\.reduction\.(.+)", rf"stages.{downsample}.downsample.projection.\2"),
+        (r"layers\.(?P<stage>\d)\.downsample\.norm\.(.+)", rf"stages.{downsample}.downsample.norm.\2"),
+        *blocks(r"layers\.(\d)\.blocks\.(\d+)\.", r"stages.\1.blocks.\2.", *parts),
+        (r"(norm\..+)", r"\1"),
+        (rf"{head}\.(weight|bias)", r"head.\1"),
+    )
+
+
+_SWIN_STRUCTURAL = ("*.attn_mask", "*.relative_position_index", "*.relative_coords_table", "*.dep_conv.weight")
+SWIN = KeyRules(
+    _swin("{next}", "head"),
+    _SWIN_STRUCTURAL,
+    transform=slide_order,
+    others=(KeyRules(_swin("{stage}", r"head\.fc"), _SWIN_STRUCTURAL, transform=slide_order),),
+)
+"""Swin, LocalViT, BOAT and slide attention on it; timm counts a downsampling with the stage behind it."""
+
+_STRIPES = (
+    ("norm1.", "mixer.norm."),
+    ("qkv.", "mixer.op.qkv."),
+    ("proj.", "mixer.op.projection."),
+    *((f"attns.{branch}.get_v.", f"mixer.op.lepe.{branch}.") for branch in (0, 1)),
+)
+CSWIN = KeyRules(
+    (
+        (r"stage1_conv_embed\.0\.(.+)", r"stages.0.downsample.projection.\1"),
+        (r"stage1_conv_embed\.2\.(.+)", r"stages.0.downsample.norm.\1"),
+        (r"merge(?P<stage>\d)\.conv\.(.+)", r"stages.{next}.downsample.projection.\2"),
+        (r"merge(?P<stage>\d)\.norm\.(.+)", r"stages.{next}.downsample.norm.\2"),
+        *blocks(
+            r"stage(?P<stage>\d)\.(\d+)\.",
+            r"stages.{stage}.blocks.\2.",
+            _STRIPES,
+            content("norm3.", "content_attn."),
+        ),
+        *HEAD,
+    ),
+    first_stage=1,
+)
+"""CSWin and BOAT on it."""

@@ -1,0 +1,175 @@
+"""A model starts from the weights of a file: the head may be new, everything else must fit.
+
+What may differ is what the user asked for: another number of classes, other input channels, a part that was swapped for one of
+another class. It is named when the weights are loaded; anything else that does not fit is refused. No weight stays random in
+silence.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
+
+from vitmodels.skeletons.checkpoint import Fit, KeyRules, fit, grouped
+from vitmodels.skeletons.weights_file import locate, read_checkpoint
+
+logger = logging.getLogger("vitmodels")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is known of a model before its weights are loaded.
+
+    Args:
+        name: The model's name.
+        rules: How the names of its public checkpoint become ours.
+        heads: Names of the head, or of both heads.
+        first_conv: Name of the first convolution; None if there is none.
+        default: Builds the model with its default arguments.
+    """
+
+    name: str
+    rules: KeyRules
+    heads: tuple[str, ...]
+    first_conv: str | None
+    default: Callable[[], nn.Module]
+
+
+def load_file(model: nn.Module, path: str | Path, network: Network) -> None:
+    """Load the weights of a file into a model. A model on the meta device is checked against the file and stays empty.
+
+    Args:
+        model: The model, as ``network.default`` with other arguments builds it.
+        path: A file, a trial's directory or a ``local-dir:``; see ``vitmodels.skeletons.weights_file``.
+        network: What the model is.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: The file holds no state dict.
+        MisfitError: The state dict does not fit the model.
+    """
+    file = locate(path)
+    values, notes = fitted(model, read_checkpoint(file), network, str(file))
+    if next(model.parameters()).is_meta:
+        return
+    model.load_state_dict(values)
+    if notes:
+        logger.warning("%s: weights from %s; %s.", network.name, file, "; ".join(notes))
+    else:
+        logger.info("%s: all weights from %s.", network.name, file)
+
+
+def fitted(
+    model: nn.Module, state: Mapping[str, Tensor], network: Network, source: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return a value for each name of the model, from a state dict or as it was drawn, and what is new or adapted.
+
+    Args:
+        model: The model.
+        state: A state dict under public names or ours.
+        network: What the model is.
+        source: Where the state dict is from, for messages.
+
+    Raises:
+        MisfitError: Something does not fit that the user did not ask for.
+        ValueError: It is known what else the state dict is of.
+    """
+    try:
+        found = fit(state, network.rules, model)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    notes = [*_adapt_input(found, network), *_renew_heads(found, network)]
+    if found.problems:
+        notes += _renew_parts(found, network, model)
+    if found.problems or not found.values:
+        raise found.refusal(network.name, source)
+    if found.resized:
+        _warn_interpolated(found, network)
+    return {name: found.values.get(name, value) for name, value in found.own.items()}, notes
+
+
+def _warn_interpolated(found: Fit, network: Network) -> None:
+    kinds = [
+        (name, f"shape {tuple(theirs)}, here {tuple(found.own[name].shape)}") for name, theirs in found.resized.items()
+    ]
+    warnings.warn(
+        f"{network.name}: tables of positions were interpolated to the windows or the image of this model; only at the sizes of "
+        f"the file does it compute what the file's model computes. {'; '.join(grouped(kinds))}.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _adapt_input(found: Fit, network: Network) -> list[str]:
+    """Fit the weights of the first convolution, which are for RGB, to other channels: summed for one, else repeated."""
+    weight = f"{network.first_conv}.weight"
+    if weight not in found.shapes:
+        return []
+    value, own = found.shapes[weight][1], found.own[weight]
+    if value.ndim != 4 or value.shape[1] != 3 or (value.shape[0], value.shape[2:]) != (own.shape[0], own.shape[2:]):
+        return []
+    found.values[weight] = adapt_input_conv(own.shape[1], value)
+    del found.shapes[weight]
+    return [f"the first convolution is adapted from 3 channels to {own.shape[1]}"]
+
+
+def _renew_heads(found: Fit, network: Network) -> list[str]:
+    """Leave the heads as they were drawn if the file has none or one of another size; drop the file's if the model has none."""
+    prefixes = tuple(f"{head}." for head in network.heads)
+    names = [name for name in found.own if name.startswith(prefixes)]
+    others = [name for name in names if name in found.shapes]
+    absent = all(name in found.empty for name in names)
+    narrow = [name for name in others if found.shapes[name][1].shape[1:] != found.own[name].shape[1:]]
+    if narrow or not (absent or others):
+        return []
+    sizes = {len(found.shapes[name][1]) for name in others}
+    found.left_over = {name: one for name, one in found.left_over.items() if not one[0].startswith(prefixes)}
+    found.draw_new(names)
+    theirs = f"has {' and '.join(map(str, sizes))}" if sizes else "has no such head"
+    return [f"the head is new ({len(found.own[names[0]])} classes; the file {theirs})"] if names else []
+
+
+def _renew_parts(found: Fit, network: Network, model: nn.Module) -> list[str]:
+    """Leave parts as they were drawn that the user swapped for another class and the file does not fit, and drop the file's.
+
+    A part is taken whole or not at all: alike names in parts of two classes need not mean the same.
+    """
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        default = network.default()
+    theirs = default.state_dict()
+    wanted = {name: _renamed(found, name, theirs) for name in found.left_over}
+    swapped = {name: _swapped_part(name, model, default) for name in (*found.empty, *found.shapes, *wanted.values())}
+    parts = {part for part in swapped.values() if part}
+    for name, ours in wanted.items():
+        if swapped[ours]:
+            del found.left_over[name]
+    renewed = {part: [name for name in found.own if name.startswith(f"{part}.")] for part in sorted(parts)}
+    for names in renewed.values():
+        found.draw_new(names)
+    new = [(part, "new") for part, names in renewed.items() if names]
+    gone = [(part, "left out") for part, names in renewed.items() if not names]
+    return grouped([*new, *gone], "parts")
+
+
+def _renamed(found: Fit, name: str, own: Mapping[str, Tensor]) -> str:
+    """Return what a name of theirs would be in a model with these names."""
+    renamed = found.rules.rename(name, own)
+    return renamed[0] if renamed and name not in own else name
+
+
+def _swapped_part(name: str, model: nn.Module, default: nn.Module) -> str | None:
+    """Return the outermost part of a model around a name that the user swapped, added or took out; None if there is none."""
+    names = name.split(".")
+    modules, defaults = dict(model.named_modules()), dict(default.named_modules())
+    for count in range(1, len(names)):
+        part = ".".join(names[:count])
+        ours, theirs = modules.get(part), defaults.get(part)
+        if type(ours) is not type(theirs):
+            lacking = ours is None or theirs is None
+            return None if lacking and names[count - 1].isdigit() else part
+    return None

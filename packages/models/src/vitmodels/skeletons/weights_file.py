@@ -1,0 +1,211 @@
+"""Reading a file of weights: which file a path means, the state dict in it, and what a file is that holds none.
+
+Whatever wraps the state dict comes off: mappings around it, and a prefix that all names share. Averaged weights are preferred.
+Nothing in a file is run: only tensors and plain values are read.
+"""
+
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "teacher")
+"""Names of averaged weights beside those of the last step; they come first."""
+
+WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "network", "module", "params")
+"""Names that a state dict is usually stored under."""
+
+AVERAGING_COUNTER = "n_averaged"
+"""What ``torch.optim.swa_utils`` stores beside the averaged weights."""
+
+TASK_PREFIX, LIGHTNING = "backbone.", "pytorch-lightning_version"
+"""The network's attribute in the tasks of this project, and what marks a checkpoint of Lightning."""
+
+IN_FOLDER = ("best.ckpt", "last.ckpt", "model.safetensors", "pytorch_model.bin")
+"""Files that are looked for in a directory, in this order: a trial's checkpoints, then a folder of the Hugging Face hub."""
+
+UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, SafetensorError, zipfile.BadZipFile),
+    *(
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        struct.error,
+    ),  # the old form, where bytes are damaged
+)
+"""What reading a file raises that is damaged or no checkpoint."""
+
+LOCAL_DIR = "local-dir:"
+
+STARTS = (
+    (rb"version https://git-lfs", "a Git LFS pointer; fetch the file itself with git lfs pull"),
+    (rb"(?i)<!doctype html|<html|<head", "an HTML page; the download gave a page instead of the file"),
+    (rb"<\?xml|<", "an XML page, such as the answer of a server that refused the download"),
+    (rb"[{\[]\s*[\"{\[\]}]", "JSON text"),
+    (rb"\x1f\x8b", "a gzip archive; unpack it first"),
+    (rb"\x89HDF", "an HDF5 file; only PyTorch's and safetensors files are read"),
+    (rb"\x93NUMPY", "a NumPy array; only PyTorch's and safetensors files are read"),
+    (rb"(?s).{257}ustar", "a tar archive; unpack it first"),
+)
+"""How files begin that are no checkpoints, and what they are."""
+
+
+def locate(path: str | Path) -> Path:
+    """Return the file that a path means: the file itself, or the checkpoint in a trial's directory or a ``local-dir:`` of timm.
+
+    A path is relative to the working directory; ``~`` is the user's home.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: It is a directory in which no single checkpoint can be found.
+    """
+    place = Path(str(path).removeprefix(LOCAL_DIR)).expanduser()
+    if not place.exists():
+        raise FileNotFoundError(f"There is no file {str(place)!r}, seen from {str(Path.cwd())!r}.")
+    if not place.is_dir():
+        return place
+    found = next((place / name for name in IN_FOLDER if (place / name).exists()), None)
+    if found is not None and found.is_dir():
+        raise ValueError(
+            f"{found} is a checkpoint in pieces, as FSDP and DeepSpeed write it; save its state dict alone."
+        )
+    if found is not None:
+        return found
+    others = sorted(one for one in place.iterdir() if one.suffix in (".ckpt", ".pth", ".pt", ".bin", ".safetensors"))
+    if len(others) == 1:
+        return others[0]
+    several = f"several checkpoints ({', '.join(one.name for one in others[:4])}); name one of them"
+    raise ValueError(
+        f"{place} is a directory with {several if others else f'no checkpoint; {IN_FOLDER[1]} or {IN_FOLDER[2]} was expected'}."
+    )
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict from a PyTorch or safetensors file, out of whatever wraps it, averaged weights first.
+
+    Args:
+        path: A file, a trial's directory or a ``local-dir:``, see ``locate``.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: The file cannot be read, holds no state dict or several, or objects that only running its code would restore.
+    """
+    path = locate(path)
+    content = _content(path)
+    state = _state_dict(content, path)
+    state = {name: value for name, value in state.items() if name != AVERAGING_COUNTER}
+    network = {name: value for name, value in state.items() if name.startswith(TASK_PREFIX)}
+    if network and isinstance(content, Mapping) and LIGHTNING in content:
+        state = network  # a task may have further modules, such as a teacher
+    return _without_prefix({name.replace("_orig_mod.", ""): value for name, value in state.items()})
+
+
+def _content(path: Path) -> Any:
+    """Return what a file holds."""
+    _refuse_other_files(path)
+    try:
+        return load_file(path) if _is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(_more_than_tensors(path, str(error))) from error
+    except PermissionError as error:
+        raise ValueError(f"{path} cannot be read: permission denied.") from error
+    except UNREADABLE as error:
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path} cannot be read as a checkpoint: the file is cut short or no checkpoint ({text})."
+        ) from error
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Refuse what is known not to be a checkpoint by how it begins, whatever its name."""
+    start = _start(path)
+    if not start:
+        raise ValueError(f"{path} is empty; the download or the copy has failed.")
+    shown = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for pattern, what in STARTS:
+        if re.match(pattern, start) or re.match(pattern, shown):
+            raise ValueError(f"{path} is no checkpoint but {what}.")
+    if start[:2] == b"PK" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = {one.rpartition("/")[2] for one in archive.namelist()}
+        if "constants.pkl" in names:
+            raise ValueError(f"{path} is no checkpoint but a TorchScript module; save its state dict alone.")
+        if "data.pkl" not in names:
+            raise ValueError(f"{path} is no checkpoint but a zip archive that PyTorch did not write; unpack it first.")
+    if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
+        raise ValueError(f"{path} is no checkpoint but text, which begins with {shown[:40].decode().strip()!r}.")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is of the form safetensors, told by its beginning: the length of a header, then JSON."""
+    return path.suffix == ".safetensors" or _start(path)[8:9] == b"{"
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)
+
+
+def _more_than_tensors(path: Path, error: str) -> str:
+    """Return the sentence about a file that reading without running its code refuses."""
+    if not re.search(r"GLOBAL|[Uu]nsupported (global|class)", error):
+        return f"{path} cannot be read as a checkpoint: the file is damaged or no checkpoint."
+    found = re.search(r"GLOBAL (\S+)", error)
+    what = f"an object of the class {found.group(1)}" if found else "objects"
+    return (
+        f"{path} holds more than tensors and plain values: {what}, such as a whole module or the settings of a training; reading "
+        "it would run code from the file. Load it where it was written and save its state dict alone."
+    )
+
+
+def _state_dict(content: Any, path: Path) -> Mapping[str, Tensor]:
+    """Return the state dict among all that a file holds.
+
+    Raises:
+        ValueError: There is none, or there are several and no name says which is meant.
+    """
+    found = dict(_state_dicts(content, ""))
+    if not found:
+        raise ValueError(f"{path} holds no state dict: expected names and tensors, also inside of other mappings.")
+    largest = max(len(state) for state in found.values())
+    large = {place: state for place, state in found.items() if 2 * len(state) > largest}  # the others are bookkeeping
+    for name in (*AVERAGED, *WRAPPERS):
+        for place, state in large.items():
+            if name in place.split("."):
+                return state
+    if len(large) > 1:
+        raise ValueError(f"{path} holds several state dicts ({', '.join(large)}); save the one that is meant alone.")
+    return next(iter(large.values()))
+
+
+def _state_dicts(content: Any, place: str) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+    """Yield (place, names and tensors) of each mapping that has tensors, the outermost first."""
+    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
+        return
+    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield place, tensors
+    for name, value in content.items():
+        yield from _state_dicts(value, f"{place}.{name}" if place else name)
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what all names begin with, such as ``module.`` or ``backbone.``; a list of modules, as ``stages.0``, is kept."""
+    while len(state) > 1:
+        prefix = next(iter(state)).partition(".")[0] + "."
+        if not all(name.startswith(prefix) for name in state):
+            break
+        if all(name[len(prefix) :].partition(".")[0].isdigit() for name in state):
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from vitcli.config.entries import (
     REQUIRED,
     Entry,
+    OpenEntries,
     Origin,
     expects_part,
     import_part,
@@ -55,7 +56,8 @@ def _group(given: dict[str, Any], entries: dict[str, Entry], origin: Origin, own
         value = _value(start, entry, here)
         if name in given or _is_data(value):  # a default that is an object is left to its class
             filled[name] = value
-    return filled
+    others = [name for name in given if name not in entries] if isinstance(entries, OpenEntries) else []
+    return filled | {name: _value(given[name], entries[name], origin.at(name)) for name in others}
 
 
 def _value(value: Any, entry: Entry, origin: Origin) -> Any:
@@ -111,9 +113,10 @@ def _object(value: Any, entry: Entry, origin: Origin) -> Any:
         if inspect.isfunction(found) and takes_call(entry.annotation) and not value.get("init_args"):
             return found  # the parser would call it at once, as it does with a function that makes a class's argument
         entries = parameters(value["class_path"], entry.annotation, origin)
-        return Namespace(
-            class_path=value["class_path"], init_args=_namespace(value.get("init_args", {}), entries, origin)
-        )
+        arguments = _namespace(value.get("init_args", {}), entries, origin)
+        others = {name: arguments.pop(name) for name in value.get("init_args", {}) if name not in entries}
+        made = Namespace(class_path=value["class_path"], init_args=arguments)
+        return Namespace(**vars(made), dict_kwargs=others) if others else made
     fields = entry.entries()
     if fields is not None and isinstance(value, dict):
         return _namespace(value, fields, origin)

@@ -12,6 +12,7 @@ from vitmodels.skeletons import entries
 from vitmodels.skeletons.entries import (
     REQUIRED,
     Entry,
+    OpenEntries,
     callable_entries,
     dataclass_entries,
     expects_part,
@@ -30,6 +31,7 @@ from vitmodels.skeletons.parts import renamed_notice
 __all__ = [
     "REQUIRED",
     "Entry",
+    "OpenEntries",
     "Origin",
     "callable_entries",
     "dataclass_entries",

@@ -19,7 +19,8 @@ class Classification(pl.LightningModule):
     """Train a classifier with cross-entropy.
 
     Args:
-        backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any timm model.
+        backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any model of vitmodels, timm or torchvision. It may
+            give them as the attribute ``logits`` of its output, as models of transformers do.
         optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
         schedule: Makes the learning-rate schedule, stepped once an optimizer step.
         label_smoothing: Share of the label that is spread over all classes.
@@ -42,7 +43,7 @@ class Classification(pl.LightningModule):
         self.schedule = schedule
         self.label_smoothing = label_smoothing
         self.mixing = mixing
-        self.num_classes: int = backbone.num_classes  # type: ignore[assignment]
+        self.num_classes = count_classes(backbone)
         accuracy = {
             f"acc{k}": MulticlassAccuracy(self.num_classes, top_k=k, average="micro")
             for k in (1, 5)
@@ -79,7 +80,8 @@ class Classification(pl.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        return self.backbone(image)
+        output = self.backbone(image)
+        return output if isinstance(output, Tensor) else output.logits
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a training batch, mixed if asked for."""
@@ -120,3 +122,21 @@ class Classification(pl.LightningModule):
         metrics.update(logits, label)
         self.log(f"{split}/loss", cross_entropy(logits, label), batch_size=len(image), sync_dist=True)
         self.log_dict(metrics, batch_size=len(image))
+
+
+def count_classes(backbone: nn.Module) -> int:
+    """Return the number of logits that a network gives: what it says itself, or the outputs of its last linear map.
+
+    Raises:
+        ValueError: The network does neither say it nor have a linear map.
+    """
+    stated = getattr(backbone, "num_classes", None)
+    if isinstance(stated, int):
+        return stated
+    outputs = [module.out_features for module in backbone.modules() if isinstance(module, nn.Linear)]
+    if not outputs:
+        raise ValueError(
+            f"Classification: the number of classes of {type(backbone).__name__} is unknown: it has no attribute num_classes "
+            "and no linear map; choose a network with a classifier."
+        )
+    return outputs[-1]

@@ -16,14 +16,18 @@ import typing
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
+from torch import nn
+
 from vitmodels.skeletons.kinds import (
     ANYWHERE,
     PLAIN,
     call_of,
     is_kind,
     is_standard,
+    makes,
     may_stand,
     options,
+    says_what_is_made,
     stated_kinds,
     takes_call,
     wanted_class,
@@ -33,6 +37,7 @@ from vitmodels.skeletons.parts import public_name, warn_renamed
 __all__ = [
     "REQUIRED",
     "Entry",
+    "OpenEntries",
     "Origin",
     "as_data",
     "callable_entries",
@@ -116,15 +121,27 @@ class Entry:
     def start(self) -> Any:
         """Return the default as data, or None without a default. A class that is itself the value is given by its import path.
 
-        A function that no file could name, such as a class's own ``collate_fn``, stays what it is.
+        A function that no file could name, such as a class's own ``collate_fn``, stays what it is; so does a class where the
+        type does not say whether it is called, and with what: that is its owner's business.
         """
         if self.default is REQUIRED:
             return None
+        if not (inspect.isclass(self.default) or inspect.isfunction(self.default)):
+            return as_data(self.default)
+        if not says_what_is_made(self.annotation):
+            return self.default
         itself = any(typing.get_origin(one) is type for one in options(self.annotation))
         if itself and inspect.isclass(self.default):
             return public_path(self.default)
-        code = inspect.isclass(self.default) or inspect.isfunction(self.default)
-        return self.default if code and not may_stand(self.default, self.annotation) else as_data(self.default)
+        return as_data(self.default) if may_stand(self.default, self.annotation) else self.default
+
+
+class OpenEntries(dict[str, Entry]):
+    """The arguments of a class or function that takes any others beside them, in its ``**kwargs``."""
+
+    def __missing__(self, name: str) -> Entry:
+        """Return the entry of another argument, of which nothing is known."""
+        return Entry(Any)
 
 
 def expects_part(annotation: Any) -> bool:
@@ -159,7 +176,7 @@ def parameters(class_path: str, slot: Any, origin: Origin) -> dict[str, Entry]:
         entries = list(callable_entries(found).items())
     except ValueError as error:  # a class in C need not have a signature
         raise origin.error(f"is {class_path!r}, which does not state its arguments.") from error
-    return dict(entries[_supplied(slot) :])
+    return (OpenEntries if _takes_more(found) else dict)(entries[_supplied(slot) :])
 
 
 def callable_entries(found: Any) -> dict[str, Entry]:
@@ -177,6 +194,12 @@ def callable_entries(found: Any) -> dict[str, Entry]:
         for name, parameter in inspect.signature(found).parameters.items()
         if parameter.kind not in starred
     }
+
+
+def _takes_more(found: Any) -> bool:
+    """Whether a class or function makes a module and passes on arguments that it does not name, as makers of timm models do."""
+    kinds = {parameter.kind for parameter in inspect.signature(found).parameters.values()}
+    return inspect.Parameter.VAR_KEYWORD in kinds and makes(found, (nn.Module,))
 
 
 def import_part(path: str, annotation: Any, origin: Origin) -> Any:

@@ -17,6 +17,7 @@ import types
 import typing
 from typing import Any
 
+import timm
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -72,6 +73,15 @@ def call_of(option: Any) -> tuple[Any, ...] | None:
     return None
 
 
+def says_what_is_made(annotation: Any) -> bool:
+    """Whether a type says what is made of a class that stands there, or that the class itself is the value.
+
+    Neither ``Callable`` alone does, nor a type that takes names as well.
+    """
+    told = any(call_of(one) or is_kind(one) or typing.get_origin(one) is type for one in options(annotation))
+    return told and str not in options(annotation)
+
+
 def may_stand(found: Any, annotation: Any) -> bool:
     """Whether a class or function may stand in a slot of this type."""
     if any(found is one for one in PLAIN):
@@ -91,8 +101,8 @@ def stated_kinds(annotation: Any) -> tuple[type, ...]:
 
 
 def makes(found: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether ``found`` is a class of one of these kinds, or a function that states that it returns one."""
-    made = _hints(found).get("return") if inspect.isfunction(found) else found
+    """Whether ``found`` is a class of one of these kinds, or a function that states that it returns one, or a model of timm's."""
+    made = _returned(found) if inspect.isfunction(found) else found
     return inspect.isclass(made) and issubclass(made, kinds)
 
 
@@ -118,6 +128,14 @@ def _acts_on_an_argument(found: Any, annotation: Any) -> bool:
         and not is_standard(first)
         and hints.get("return") in (returned, type(returned))  # None is written for its type
     )
+
+
+def _returned(function: Any) -> Any:
+    """Return what a function says that it returns; of timm's makers of models some do not say it."""
+    returned = _hints(function).get("return")
+    name = function.__name__
+    is_model = returned is None and timm.is_model(name) and timm.model_entrypoint(name) is function
+    return nn.Module if is_model else returned
 
 
 def _hints(found: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from vitmodels.skeletons.alternate import changes_of_alternate
 from vitmodels.skeletons.entries import (
     Entry,
+    OpenEntries,
     Origin,
     expects_part,
     import_part,
@@ -30,6 +31,9 @@ from vitmodels.skeletons.entries import (
 from vitmodels.skeletons.parts import current_name
 
 Data = dict[str, Any]
+
+ARGUMENTS = ("init_args", "dict_kwargs")
+"""The keys of a part's arguments; LightningCLI writes those that a class takes as ``**kwargs`` under the second."""
 
 
 def check_kind(annotation: Any, value: Any, origin: Origin) -> Any:
@@ -123,10 +127,10 @@ class Overlay:
         node = data[name]
         if rest == ["class_path"]:
             self._replace(data, name, entry, {"class_path": value}, origin, here)
-        elif rest == ["init_args"]:
+        elif len(rest) == 1 and rest[0] in ARGUMENTS:
             self._replace(data, name, entry, {"class_path": node["class_path"], "init_args": value}, origin, here)
         else:
-            below = rest[1:] if rest[0] == "init_args" else rest
+            below = rest[1:] if rest[0] in ARGUMENTS else rest
             arguments = parameters(node["class_path"], entry.annotation, origin)
             self._put(node.setdefault("init_args", {}), arguments, below, value, origin, here)
 
@@ -156,11 +160,12 @@ class Overlay:
     def _replace_part(
         self, data: Data, name: str, entry: Entry, value: Mapping[str, Any], origin: Origin, here: str
     ) -> None:
-        class_path, given = value["class_path"], value.get("init_args") or {}
+        class_path, (given, more) = value["class_path"], (value.get(key) or {} for key in ARGUMENTS)
         if not isinstance(class_path, str):
             raise origin.error(f"has class_path {class_path!r}; expected an import path such as torch.nn.GELU.")
-        if not isinstance(given, Mapping):
-            raise origin.error(f"has init_args {given!r}; expected keys and values.")
+        for key, one in zip(ARGUMENTS, (given, more), strict=True):
+            if not isinstance(one, Mapping):
+                raise origin.error(f"has {key} {one!r}; expected keys and values.")
         found, old = import_part(class_path, entry.annotation, origin), data.get(name)
         same = (
             isinstance(old, dict)
@@ -169,8 +174,8 @@ class Overlay:
         )
         kept = (old.get("init_args") or {}) if same else {}  # type: ignore[union-attr]
         data[name] = {"class_path": public_path(found), "init_args": kept}
-        beside = {key: inner for key, inner in value.items() if key not in ("class_path", "init_args")}
-        for key, inner in {**beside, **given}.items():
+        beside = {key: inner for key, inner in value.items() if key not in ("class_path", *ARGUMENTS)}
+        for key, inner in {**beside, **more, **given}.items():
             self._descend(data, name, entry, str(key).split("."), inner, origin.at(str(key)), here)
 
     def _item(self, annotation: Any, value: Any, origin: Origin, here: str) -> Any:
@@ -188,7 +193,7 @@ def _targets(name: str, entries: Mapping[str, Entry], origin: Origin, above: str
     """Return the entries that a name stands for: all stages for ``every``, else the one of this or of an earlier name."""
     stages = [stage for stage in entries if re.fullmatch(r"stage\d+", stage)] if name == "every" else []
     target = current_name(name, entries)
-    if not stages and target not in entries:
+    if not stages and target not in entries and not isinstance(entries, OpenEntries):
         raise origin.error(f"has no entry {name!r}{' in ' + above if above else ''}{origin.nearest(name, entries)}")
     if target != name:
         origin.tell_renamed(name, target)

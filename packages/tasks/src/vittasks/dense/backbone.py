@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from vitcore import NormFactory
+from vitcore.norm import build_norm, normalise
 
 
 class DenseBackbone(nn.Module):
@@ -53,7 +54,7 @@ class DenseBackbone(nn.Module):
             pyramid.drop_class_tokens()  # type: ignore[operator]
         pyramid.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)  # type: ignore[operator]
         self.pyramid = pyramid
-        self.norms = nn.ModuleList(norm(width) for width in self.widths)
+        self.norms = nn.ModuleList(build_norm(norm, width) for width in self.widths)
 
     def no_weight_decay(self) -> set[str]:
         """Names of the parameters that the pyramid exempts from weight decay."""
@@ -65,4 +66,7 @@ class DenseBackbone(nn.Module):
         maps = self.pyramid.forward_intermediates(  # type: ignore[operator]
             image, indices=self.levels, intermediates_only=True, stop_early=True
         )
-        return [norm(one.permute(0, 2, 3, 1)).permute(0, 3, 1, 2) for norm, one in zip(self.norms, maps, strict=True)]
+        return [
+            normalise(norm, one.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            for norm, one in zip(self.norms, maps, strict=True)
+        ]

@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from vittasks import SegmentationFolder
-from vittasks.data.segmentation_folder import FittingCrop, RandomSize
+from vittasks.data.paired_transforms import FittingCrop, RandomSize
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import functools
 import math
-import warnings
 
 import lightning.pytorch as pl
 import pytest
@@ -30,18 +29,6 @@ def trainer(tmp_path, **arguments):
     return pl.Trainer(
         accelerator="cpu", default_root_dir=tmp_path, enable_progress_bar=False, enable_model_summary=False, **arguments
     )
-
-
-@pytest.fixture(autouse=True)
-def _lightning_is_talkative():
-    with warnings.catch_warnings():
-        # Facts about the machine and the tiny runs of these tests, not about the code under test.
-        warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
-        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.* is deprecated")
-        warnings.filterwarnings("ignore", message="GPU available but not used")
-        warnings.filterwarnings("ignore", message="The dirpath has changed from")
-        yield
 
 
 def test_training_lowers_the_loss_and_logs_top_1_and_top_5(tmp_path):

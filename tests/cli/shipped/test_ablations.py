@@ -25,7 +25,9 @@ from vitmodels.skeletons.column import third
 pytestmark = LIGHTNING
 
 FOLDER = Path(__file__).parents[3] / "ablations"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+DENSE = ("dense_backbones",)
+"""Questions about segmentation, which tests/cli/shipped/test_dense.py checks."""
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem not in DENSE)
 QUICK = ("localvit_act", "localvit_hosts", "pvt_reduction", "slide_stages", "boat_branches", "pale_attention")
 
 # Parameters and multiply-adds in millions and billions, LocalViT's Tables 1 to 4 as its public code gives them.

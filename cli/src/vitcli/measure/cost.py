@@ -168,10 +168,8 @@ def _needs_memory(error: Exception) -> bool:
 def _compare_classes(model: LightningModule, data: LightningDataModule) -> None:
     outputs, classes = getattr(model, "num_classes", None), getattr(data, "num_classes", None)
     if outputs is not None and classes is not None and outputs != classes:
-        raise ValueError(
-            f"model.backbone.num_classes is {outputs}, but {type(data).__name__} has {classes} classes: "
-            f"set model.backbone.num_classes={classes}."
-        )
+        key = getattr(model, "classes_key", "model.backbone.num_classes")
+        raise ValueError(f"{key} is {outputs}, but {type(data).__name__} has {classes} classes: set {key}={classes}.")
 
 
 def _compare_channels(config: dict[str, Any], data: LightningDataModule) -> None:

@@ -2,9 +2,37 @@
 
 from vittasks.classification import Classification
 from vittasks.data.digit_scenes import DigitScenes
+from vittasks.data.digit_segmentation import DigitSegmentation
 from vittasks.data.image_folder import ImageFolder
+from vittasks.data.segmentation_folder import SegmentationFolder
+from vittasks.data.written_scenes import SceneRecipe
+from vittasks.dense.backbone import DenseBackbone
+from vittasks.dense.feature_pyramid import FeaturePyramid
 from vittasks.mixing import Mixing
 from vittasks.optim import weight_decay_groups
 from vittasks.schedule import WarmupCosine
+from vittasks.segmentation.fcn import FCN
+from vittasks.segmentation.inference import SlidingWindow, WholeImage
+from vittasks.segmentation.segmentation import Segmentation
+from vittasks.segmentation.semantic_fpn import SemanticFPN
+from vittasks.segmentation.upernet import UPerNet
 
-__all__ = ["Classification", "DigitScenes", "ImageFolder", "Mixing", "WarmupCosine", "weight_decay_groups"]
+__all__ = [
+    "FCN",
+    "Classification",
+    "DenseBackbone",
+    "DigitScenes",
+    "DigitSegmentation",
+    "FeaturePyramid",
+    "ImageFolder",
+    "Mixing",
+    "SceneRecipe",
+    "Segmentation",
+    "SegmentationFolder",
+    "SemanticFPN",
+    "SlidingWindow",
+    "UPerNet",
+    "WarmupCosine",
+    "WholeImage",
+    "weight_decay_groups",
+]

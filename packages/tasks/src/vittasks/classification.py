@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
@@ -11,11 +10,12 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from vittasks.mixing import Mixing, refuse_odd_batch
-from vittasks.optim import OptimizerFactory, weight_decay_groups
+from vittasks.optim import OptimizerFactory
 from vittasks.schedule import ScheduleFactory, WarmupCosine
+from vittasks.task import SupervisedTask
 
 
-class Classification(pl.LightningModule):
+class Classification(SupervisedTask):
     """Train a classifier with cross-entropy.
 
     Args:
@@ -29,6 +29,8 @@ class Classification(pl.LightningModule):
     Logs ``train/loss``; ``val/loss``, ``val/acc1``, ``val/acc5`` and the same under ``test/``. Accuracies are fractions.
     """
 
+    classes_key = "model.backbone.num_classes"
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -37,13 +39,10 @@ class Classification(pl.LightningModule):
         label_smoothing: float = 0.0,
         mixing: Mixing = Mixing(),  # noqa: B008 (never changed)
     ) -> None:
-        super().__init__()
+        super().__init__(count_classes(backbone), optimizer, schedule)
         self.backbone = backbone
-        self.optimizer = optimizer
-        self.schedule = schedule
         self.label_smoothing = label_smoothing
         self.mixing = mixing
-        self.num_classes = count_classes(backbone)
         accuracy = {
             f"acc{k}": MulticlassAccuracy(self.num_classes, top_k=k, average="micro")
             for k in (1, 5)
@@ -51,14 +50,6 @@ class Classification(pl.LightningModule):
         }
         self.val_metrics = MetricCollection(dict(accuracy), prefix="val/")
         self.test_metrics = MetricCollection(dict(accuracy), prefix="test/").clone()
-
-    def setup(self, stage: str) -> None:
-        """Check that the head and the mixing fit the data.
-
-        Raises:
-            ValueError: They do not.
-        """
-        self.check_against(getattr(self.trainer, "datamodule", None))
 
     def check_against(self, data: LightningDataModule | None) -> None:
         """Check that the head and the mixing fit the data, before anything is trained.
@@ -69,12 +60,7 @@ class Classification(pl.LightningModule):
         Raises:
             ValueError: The data has another number of classes, or batches that are mixed are odd.
         """
-        classes = getattr(data, "num_classes", self.num_classes)
-        if classes != self.num_classes:
-            raise ValueError(
-                f"model.backbone.num_classes is {self.num_classes}, but {type(data).__name__} has {classes} classes: "
-                f"set model.backbone.num_classes={classes}."
-            )
+        super().check_against(data)
         if self.mixing.active:
             refuse_odd_batch(getattr(data, "batch_size", None) or 0)
 
@@ -105,16 +91,6 @@ class Classification(pl.LightningModule):
         """Return the probabilities (b, num_classes)."""
         image = batch[0] if isinstance(batch, list | tuple) else batch
         return self(image).softmax(dim=-1)
-
-    def configure_optimizers(self) -> Any:
-        """Make optimizer and schedule for the whole training's number of steps."""
-        undecayed: Any = getattr(self.backbone, "no_weight_decay", set)
-        optimizer = self.optimizer(weight_decay_groups(self.backbone, undecayed()))
-        steps = int(self.trainer.estimated_stepping_batches)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.schedule(optimizer, steps), "interval": "step"},
-        }
 
     def _score(self, batch: tuple[Tensor, Tensor], split: str, metrics: MetricCollection) -> None:
         image, label = batch

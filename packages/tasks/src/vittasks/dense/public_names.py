@@ -51,9 +51,31 @@ AUXILIARY_FCN: Renames = (
     (r"auxiliary_head\.convs\.0\.bn\.(.+)", r"auxiliary.convolution.1.\1"),
     (r"auxiliary_head\.conv_seg\.(.+)", r"auxiliary.classifier.1.\1"),
 )
+_DETECTOR_PYRAMID: Renames = tuple((theirs, f"backbone.{ours}") for theirs, ours in FEATURE_PYRAMID)
+RETINANET: Renames = (
+    *((theirs, f"backbone.{ours}") for theirs, ours in CONVOLVED_LEVELS),
+    *_DETECTOR_PYRAMID,
+    (r"bbox_head\.cls_convs\.(\d)\.conv\.(.+)", r"head.classification_head.conv.\1.0.\2"),
+    (r"bbox_head\.reg_convs\.(\d)\.conv\.(.+)", r"head.regression_head.conv.\1.0.\2"),
+    (r"bbox_head\.retina_cls\.(.+)", r"head.classification_head.cls_logits.\1"),
+    (r"bbox_head\.retina_reg\.(.+)", r"head.regression_head.bbox_reg.\1"),
+)
+MASK_RCNN: Renames = (
+    *_DETECTOR_PYRAMID,
+    (r"rpn_head\.rpn_conv\.(.+)", r"rpn.head.conv.0.0.\1"),
+    (r"rpn_head\.rpn_cls\.(.+)", r"rpn.head.cls_logits.\1"),
+    (r"rpn_head\.rpn_reg\.(.+)", r"rpn.head.bbox_pred.\1"),
+    (r"roi_head\.bbox_head\.shared_fcs\.0\.(.+)", r"roi_heads.box_head.fc6.\1"),
+    (r"roi_head\.bbox_head\.shared_fcs\.1\.(.+)", r"roi_heads.box_head.fc7.\1"),
+    (r"roi_head\.bbox_head\.fc_cls\.(.+)", r"roi_heads.box_predictor.cls_score.\1"),
+    (r"roi_head\.bbox_head\.fc_reg\.(.+)", r"roi_heads.box_predictor.bbox_pred.\1"),
+    (r"roi_head\.mask_head\.convs\.(\d)\.conv\.(.+)", r"roi_heads.mask_head.\1.0.\2"),
+    (r"roi_head\.mask_head\.upsample\.(.+)", r"roi_heads.mask_predictor.conv5_mask.\1"),
+    (r"roi_head\.mask_head\.conv_logits\.(.+)", r"roi_heads.mask_predictor.mask_fcn_logits.\1"),
+)
 
 
-def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = ()) -> KeyRules:
+def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = (), place: str = "backbone") -> KeyRules:
     """Return the rules for public checkpoints of a backbone with its heads.
 
     A table of positions with an entry for a class token, which the public detectors keep and do not read, loses that entry.
@@ -62,15 +84,17 @@ def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = ()) 
         classifier: The rules of the classifier that the backbone comes from.
         norms: How the norms of the maps are called; ``MAP_NORMS`` or none.
         heads: The rules of the heads.
+        place: Where the network holds its ``DenseBackbone``; ``backbone.maps`` in a detector.
     """
+    norms = tuple((theirs, ours.replace("backbone", place, 1)) for theirs, ours in norms)
     backbone = [
-        (rf"backbone\.{theirs}", f"backbone.pyramid.{ours}")
+        (rf"backbone\.{theirs}", f"{place}.pyramid.{ours}")
         for theirs, ours in classifier.renames
         if ours not in NOT_IN_A_BACKBONE
     ]
 
     def transform(name: str, value: Tensor, model: nn.Module) -> Tensor:
-        if name.startswith("backbone.") and classifier.transform:
+        if name.startswith(place) and classifier.transform:
             value = classifier.transform(name, value, model)
         has_class_token = name.endswith(".position.table") and value.ndim == 3 and not _is_square(value.shape[1])
         return value[:, 1:] if has_class_token else value

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import batch_norm, interpolate
 from torchvision.ops import Conv2dNormActivation
 
 from vitmodels.skeletons.initial import draw_seed, initialise
@@ -14,9 +14,22 @@ HeadFactory: TypeAlias = Callable[[Sequence[int], int], nn.Module]
 """Makes a head from the widths of the maps and the number of classes: maps (b, width, h, w), finest first, to logits."""
 
 
+class HeadBatchNorm(nn.BatchNorm2d):
+    """BatchNorm that keeps to its running statistics where a batch has one value a channel, which have no variance.
+
+    That is so for one image whose map is pooled to one place; ``torch.nn.BatchNorm2d`` refuses it in training.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise a map (b, c, h, w)."""
+        if self.training and input.numel() == input.shape[1]:
+            return batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(input)
+
+
 def convolution(width: int, channels: int, kernel_size: int) -> Conv2dNormActivation:
     """Return a convolution without bias, a BatchNorm and a ReLU; the map keeps its size."""
-    return Conv2dNormActivation(width, channels, kernel_size, inplace=False)
+    return Conv2dNormActivation(width, channels, kernel_size, norm_layer=HeadBatchNorm, inplace=False)
 
 
 def resize(grid: Tensor, size: Sequence[int]) -> Tensor:

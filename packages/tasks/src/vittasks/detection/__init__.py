@@ -1,0 +1,1 @@
+"""Detection: torchvision's detectors on any pyramid, with the rules of the papers' recipes."""

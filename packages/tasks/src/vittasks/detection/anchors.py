@@ -1,0 +1,69 @@
+"""Anchors as the recipes have them: exact sides, and a lattice of the level's own stride; and how objects take anchors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.models.detection._utils import Matcher
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+
+
+class ExactAnchors(AnchorGenerator):
+    """Anchors whose sides are not rounded, on places that are a level's stride apart.
+
+    torchvision rounds corners to whole pixels, and divides the image's size by the map's to find the stride, which is not the
+    level's where a map is rounded up.
+
+    Args:
+        strides: Pixels between two places of each level.
+        sizes: Sides of the square anchors of each level, in pixels.
+        ratios: Heights over widths; every size comes in every ratio, at equal area.
+
+    Source: mmdetection's ``AnchorGenerator``.
+    """
+
+    def __init__(self, strides: Sequence[int], sizes: Sequence[Sequence[float]], ratios: Sequence[float]) -> None:
+        super().__init__(tuple(tuple(one) for one in sizes), (tuple(ratios),) * len(sizes))
+        self.strides = list(strides)
+        self.cell_anchors = [exact_cell(one, ratios) for one in sizes]
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """Return the anchors (n, 4) of each image, level by level: left, top, right, bottom."""
+        first = feature_maps[0]
+        self.set_cell_anchors(first.dtype, first.device)
+        steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in self.strides]
+        anchors = self.grid_anchors([list(one.shape[-2:]) for one in feature_maps], steps)
+        return [torch.cat(anchors) for _ in image_list.image_sizes]
+
+
+def exact_cell(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
+    """Return the anchors (n, 4) around a place, for each ratio in turn those of all sizes."""
+    side, ratio = torch.tensor(sizes, dtype=torch.float64), torch.tensor(ratios, dtype=torch.float64).sqrt()
+    widths, heights = (side / ratio[:, None]).flatten(), (side * ratio[:, None]).flatten()
+    return torch.stack([-widths, -heights, widths, heights], dim=1) / 2
+
+
+class GreedyMatcher(Matcher):
+    """Each object takes all anchors that overlap it best, even those that overlap another object more; later objects win.
+
+    torchvision gives such an anchor to the object that it overlaps most, and has no lower limit.
+
+    Args:
+        positive: Anchors that overlap an object at least that much, as intersection over union, are its own.
+        negative: Anchors that overlap no object that much are background.
+        lowest: An object whose best overlap is less takes no anchor.
+
+    Source: mmdetection's ``MaxIoUAssigner``.
+    """
+
+    def __init__(self, positive: float, negative: float, lowest: float = 0.0) -> None:
+        super().__init__(positive, negative, allow_low_quality_matches=True)
+        self.lowest = lowest
+
+    def set_low_quality_matches_(self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor) -> None:
+        """Change ``matches`` in place, given the overlaps (objects, anchors)."""
+        for number, overlaps in enumerate(match_quality_matrix):
+            best = overlaps.max()
+            if best >= self.lowest:
+                matches[overlaps == best] = number

@@ -1,0 +1,35 @@
+"""The backbone of a detector: a pyramid of vitmodels or timm, and the feature pyramid on its maps."""
+
+from torch import Tensor, nn
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
+
+from vittasks.dense.backbone import DenseBackbone
+from vittasks.dense.feature_pyramid import FeaturePyramid
+
+
+class DetectorBackbone(nn.Module):
+    """What torchvision's detectors read: levels of one width by name, "0" for the finest.
+
+    Args:
+        maps: The pyramid as a dense backbone.
+        channels: Channels of every level.
+        extra_levels: Adds coarser levels.
+
+    Shapes:
+        image (b, c, H, W) -> name -> level (b, channels, h, w)
+    """
+
+    def __init__(self, maps: DenseBackbone, channels: int, extra_levels: ExtraFPNBlock | None) -> None:
+        super().__init__()
+        self.maps = maps
+        self.pyramid = FeaturePyramid(maps.widths, channels, extra_levels)
+        self.out_channels = channels
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that the pyramid exempts from weight decay."""
+        return {f"maps.{name}" for name in self.maps.no_weight_decay()}
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Return the levels."""
+        levels = self.pyramid.levels(self.maps(image))
+        return {str(number): level for number, level in enumerate(levels)}

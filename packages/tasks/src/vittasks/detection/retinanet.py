@@ -1,0 +1,109 @@
+"""RetinaNet on any pyramid: torchvision's, or with the rules of the papers' recipes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from torch import Tensor, nn
+from torchvision.models import detection
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from vitcore import NormFactory
+from vittasks.dense.backbone import DenseBackbone
+from vittasks.dense.feature_pyramid import ConvolvedLevels
+from vittasks.detection.anchors import ExactAnchors, GreedyMatcher
+from vittasks.detection.backbone import DetectorBackbone
+
+RATIOS = (0.5, 1.0, 2.0)
+
+
+class BatchMeanHead(RetinaNetHead):
+    """RetinaNet's head whose losses are divided by the positive anchors of the whole batch.
+
+    torchvision divides by those of each image and averages over the images. An image without a positive anchor counts as one.
+    """
+
+    def compute_loss(
+        self,
+        targets: list[dict[str, Tensor]],
+        head_outputs: dict[str, Tensor],
+        anchors: list[Tensor],
+        matched_idxs: list[Tensor],
+    ) -> dict[str, Tensor]:
+        """Return the loss of classes and of boxes, given what each anchor was matched to."""
+        counts = [max(1, int((matched >= 0).sum())) for matched in matched_idxs]
+        total: dict[str, Any] = {}
+        for number, (target, own, matched) in enumerate(zip(targets, anchors, matched_idxs, strict=True)):
+            outputs = {name: one[number : number + 1] for name, one in head_outputs.items()}
+            for name, loss in super().compute_loss([target], outputs, [own], [matched]).items():
+                total[name] = total.get(name, 0) + loss * (counts[number] / sum(counts))
+        return total
+
+
+class RetinaNet(detection.RetinaNet):
+    """torchvision's RetinaNet on a pyramid.
+
+    Args:
+        pyramid: A pyramid, image (b, c, H, W) to maps.
+        num_classes: Number of classes, the background not counted.
+        levels: The maps that are read, 0 for the finest; two coarser levels are added.
+        channels: Channels of the levels.
+        map_norm: Makes a normalisation of each map, see ``vittasks.DenseBackbone``.
+        tower_norm: Makes a normalisation behind each convolution of the towers, for (channels); None for none.
+        anchor_scale: Side of the smallest anchors, in strides of their level.
+        recipe: ``mmdet``: the fourth level reads the backbone and no ReLU stands before the fifth; losses are divided by the
+            positive anchors of the batch; objects take anchors as ``GreedyMatcher`` says; anchors are exact; 100 boxes are kept.
+            ``torchvision``: that library's defaults.
+        short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
+        long_side: Largest longer side, in pixels.
+        mean: Of each channel of an image from 0 to 1, taken off.
+        std: Standard deviation of each channel, divided by.
+
+    Shapes:
+        [image (c, H, W), ...] and targets -> losses in training; else boxes, scores and labels of each image
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017; ``mmdet`` is RetinaNet 1x of PVT.
+    """
+
+    def __init__(
+        self,
+        pyramid: nn.Module,
+        num_classes: int,
+        levels: tuple[int, ...] = (1, 2, 3),
+        channels: int = 256,
+        map_norm: NormFactory = nn.Identity,
+        tower_norm: Callable[[int], nn.Module] | None = None,
+        anchor_scale: float = 4.0,
+        recipe: Literal["mmdet", "torchvision"] = "mmdet",
+        short_side: tuple[int, ...] = (800,),
+        long_side: int = 1333,
+        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        std: tuple[float, ...] = (0.229, 0.224, 0.225),
+    ) -> None:
+        maps = DenseBackbone(pyramid, levels, map_norm)
+        strides = with_two_more(maps.strides)
+        sizes = [[anchor_scale * stride * 2 ** (octave / 3) for octave in range(3)] for stride in strides]
+        as_recipe = recipe == "mmdet"
+        extra = (ConvolvedLevels if as_recipe else LastLevelP6P7)(maps.widths[-1], channels)
+        head = (BatchMeanHead if as_recipe else RetinaNetHead)(
+            channels, 3 * len(RATIOS), num_classes, norm_layer=tower_norm
+        )
+        rounded = AnchorGenerator(tuple(tuple(int(one) for one in level) for level in sizes), (RATIOS,) * len(sizes))
+        super().__init__(
+            DetectorBackbone(maps, channels, extra),
+            num_classes,
+            short_side,
+            long_side,
+            list(mean),
+            list(std),
+            anchor_generator=ExactAnchors(strides, sizes, RATIOS) if as_recipe else rounded,
+            head=head,
+            proposal_matcher=GreedyMatcher(0.5, 0.4) if as_recipe else None,
+            detections_per_img=100 if as_recipe else 300,
+        )
+
+
+def with_two_more(strides: Sequence[int]) -> list[int]:
+    """Return the strides of levels with those of two coarser ones."""
+    return [*strides, 2 * strides[-1], 4 * strides[-1]]

@@ -1,0 +1,128 @@
+"""Segmentation: a class for every pixel, by a pyramid and a head, and mIoU."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from vitcore import NormFactory
+from vittasks.dense.backbone import DenseBackbone
+from vittasks.optim import OptimizerFactory
+from vittasks.schedule import ScheduleFactory, WarmupCosine
+from vittasks.segmentation.head import HeadFactory, resize
+from vittasks.segmentation.inference import Inference, WholeImage, probabilities
+from vittasks.segmentation.loss import pixel_loss
+from vittasks.segmentation.scores import pixel_scores
+from vittasks.segmentation.semantic_fpn import SemanticFPN
+from vittasks.task import SupervisedTask
+
+MULTIPLE = 32
+"""Images are padded to a multiple of this many pixels, the stride of a pyramid's coarsest map."""
+
+
+class Segmentation(SupervisedTask):
+    """Train a segmentation network with the cross-entropy of every pixel.
+
+    The image is padded with zeros below and to the right to a multiple of 32 pixels. The logits are resized to the padded image
+    and cropped.
+
+    Args:
+        backbone: A pyramid, image (b, c, H, W) to maps; its head, its last norm and its class tokens are removed.
+        num_classes: Classes of a pixel, the ignored label not counted.
+        head: Makes the head for (widths of the maps, num_classes): ``vittasks.SemanticFPN``, ``vittasks.UPerNet``,
+            ``vittasks.FCN``.
+        auxiliary: Makes a second head that is used in training only, such as ``vittasks.FCN`` beside UPerNet; None for none.
+        auxiliary_weight: Factor on the second head's loss.
+        map_norm: Makes a normalisation of each map, for (width): ``torch.nn.LayerNorm`` for Swin-like pyramids,
+            ``torch.nn.Identity`` for none.
+        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        ignored: The label of pixels without a class.
+        loss_mean: The loss is the mean over ``all`` pixels, ignored ones included, as in the papers' recipes, or over the
+            ``valid`` ones.
+        inference: How the network is applied at evaluation: ``vittasks.WholeImage`` or ``vittasks.SlidingWindow``.
+        test_ratios: Sizes of the copies of an image whose probabilities are averaged in a test, as factors of its size.
+        test_flip: With ``horizontal`` each copy is also seen mirrored in a test.
+
+    Logs ``train/loss``; ``val/loss``, ``val/mIoU``, ``val/mAcc``, ``val/aAcc`` and the same under ``test/``. Scores are
+    fractions, from one confusion matrix over all pixels of the set.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        head: HeadFactory = SemanticFPN,
+        auxiliary: HeadFactory | None = None,
+        auxiliary_weight: float = 0.4,
+        map_norm: NormFactory = nn.Identity,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        schedule: ScheduleFactory = WarmupCosine,
+        ignored: int = 255,
+        loss_mean: Literal["all", "valid"] = "all",
+        inference: Inference = WholeImage(),  # noqa: B008 (it has no state)
+        test_ratios: tuple[float, ...] = (1.0,),
+        test_flip: Literal["none", "horizontal"] = "none",
+    ) -> None:
+        super().__init__(num_classes, optimizer, schedule)
+        self.backbone = DenseBackbone(backbone, norm=map_norm)
+        self.head = head(self.backbone.widths, num_classes)
+        self.auxiliary = auxiliary(self.backbone.widths, num_classes) if auxiliary else None
+        self.auxiliary_weight = auxiliary_weight
+        self.ignored, self.loss_mean = ignored, loss_mean
+        self.inference, self.test_ratios, self.test_flip = inference, test_ratios, test_flip
+        self.val_scores = pixel_scores(num_classes, ignored, "val/")
+        self.test_scores = pixel_scores(num_classes, ignored, "test/")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits (b, num_classes, H, W) of an image (b, c, H, W)."""
+        return _as_image(self.head(self.backbone(_padded(image))), image)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of both heads."""
+        image, label = batch
+        maps = self.backbone(_padded(image))
+        loss = self._loss(_as_image(self.head(maps), image), label)
+        if self.auxiliary is not None:
+            loss = loss + self.auxiliary_weight * self._loss(_as_image(self.auxiliary(maps), image), label)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Score a validation batch."""
+        image, label = batch
+        logits = resize(self.inference.logits(self, image), label.shape[1:])
+        self.val_scores.update(logits.argmax(1), label)
+        self.log("val/loss", self._loss(logits, label), batch_size=len(image), sync_dist=True)
+        self.log_dict(self.val_scores, batch_size=len(image))
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Score a test batch."""
+        image, label = batch
+        found = self._probabilities(image, label.shape[1:])
+        self.test_scores.update(found.argmax(1), label)
+        self.log("test/loss", self._loss(found.clamp(min=1e-12).log(), label), batch_size=len(image), sync_dist=True)
+        self.log_dict(self.test_scores, batch_size=len(image))
+
+    def predict_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Return the class of every pixel (b, H, W)."""
+        image = batch[0] if isinstance(batch, list | tuple) else batch
+        return self._probabilities(image, image.shape[2:]).argmax(1)
+
+    def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        return pixel_loss(logits, label, self.ignored, self.loss_mean)
+
+    def _probabilities(self, image: Tensor, size: Any) -> Tensor:
+        return probabilities(self.inference, self, image, size, self.test_ratios, self.test_flip)
+
+
+def _padded(image: Tensor) -> Tensor:
+    down, across = -image.shape[2] % MULTIPLE, -image.shape[3] % MULTIPLE
+    return pad(image, (0, across, 0, down)) if down or across else image
+
+
+def _as_image(logits: Tensor, image: Tensor) -> Tensor:
+    """Resize logits to the padded image and crop the padding."""
+    h, w = image.shape[2:]
+    return resize(logits, (h + -h % MULTIPLE, w + -w % MULTIPLE))[:, :, :h, :w]

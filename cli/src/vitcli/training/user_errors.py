@@ -9,8 +9,8 @@ from traceback import walk_tb
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from vitcli.config.errors import ConfigError
 

@@ -51,10 +51,10 @@ class FolderImages(datasets.ImageFolder):
 
     def leave_out(self, paths: set[str]) -> list[str]:
         """Remove samples and return those that were there."""
-        left_out = [path for path, _ in self.samples if path in paths]
-        self.samples = self.imgs = [sample for sample in self.samples if sample[0] not in paths]
+        samples: list[tuple[str, int]] = self.samples
+        self.samples = self.imgs = [(path, label) for path, label in samples if path not in paths]
         self.targets = [label for _, label in self.samples]
-        return left_out
+        return [path for path, _ in samples if path in paths]
 
 
 class ImageFolder(LabelledImages):

@@ -63,9 +63,7 @@ def training_transform(
         mean=tuple(mean),
         std=tuple(std),
     )
-    for operation in operations(photograph):
-        if operation.aug_fn is auto_augment_module.posterize:
-            operation.aug_fn = posterize
+    mend_posterize(photograph)
     if crop == "padded":
         photograph.transforms[0] = transforms.RandomCrop(img_size, padding=PADDING)
     cut = transforms.RandomResizedCrop(img_size, interpolation=_mode(interpolation), antialias=True)
@@ -85,6 +83,13 @@ def operations(photograph: transforms.Compose) -> Iterator[Any]:
         yield from getattr(step, "ops", ())
         for part in getattr(step, "policy", ()):
             yield from part
+
+
+def mend_posterize(photograph: transforms.Compose) -> None:
+    """Put ``posterize`` in the place of timm's in a transform."""
+    for operation in operations(photograph):
+        if operation.aug_fn is auto_augment_module.posterize:
+            operation.aug_fn = posterize
 
 
 def posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:

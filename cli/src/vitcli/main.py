@@ -123,6 +123,17 @@ COMMANDS = {
         "vitcli compare runs/localvit_act old/localvit_act --format markdown",
         (("--format FORM", "table (default), markdown or csv"),),
     ),
+    "data": Command(
+        "data:main",
+        "check DIR [--test_split FOLDER] [--channels N] [--format text|json]",
+        "look at every image of a folder: classes, sizes, modes, damaged files, files in two splits",
+        "vitcli data check ~/imagenet --test_split val",
+        (
+            ("--test_split FOLDER", "folder of the test set (default: test if there is such a folder, else val)"),
+            ("--channels N", "channels to which images are decoded (default: 3)"),
+            ("--format FORM", "text (default) or json"),
+        ),
+    ),
     "dashboard": Command(
         "dashboard:main",
         "DIR",

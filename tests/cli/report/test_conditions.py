@@ -54,6 +54,15 @@ def test_trials_of_one_code_data_and_device_raise_no_warning(runs):
         assert said in page(runs)
 
 
+def test_what_is_to_be_known_of_the_data_stands_beside_their_fingerprint(runs):
+    set_provenance(
+        runs, data="abcdef0123456789", data_notes="the test set is the folder val; damaged images left out of train: 1"
+    )
+    assert "**trials' data**: abcdef0123; the test set is the folder val; damaged images left out of train: 1" in page(
+        runs
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -1,7 +1,7 @@
 """The identity of every arm of every shipped ablation, recorded once for all: finished runs are recognised by it.
 
-The record holds what the shipped recipes of 30 November 2026 compute. A new ablation is added to it. An identity in it changes with
-its recipe alone, never because a name or a default moved.
+The record holds what the shipped recipes of 30 November 2026 compute. A new ablation is added to it. An identity in it
+changes with its recipe alone, never because a name or a default moved.
 """
 
 import json

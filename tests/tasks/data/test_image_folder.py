@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.tasks.data.trees import cut_in_half, write_tree
 from vittasks import ImageFolder
+from vittasks.data.damaged import DamagedImageError
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -123,7 +125,10 @@ def test_missing_folders_are_named_with_the_layout_expected(root, tmp_path):
     with pytest.raises(ValueError, match=rf"^ImageFolder: no folder {tmp_path}/train{layout}"):
         ImageFolder(str(tmp_path)).num_classes  # noqa: B018
     (tmp_path / "train").mkdir()
-    with pytest.raises(ValueError, match=rf"^ImageFolder: no class folder in {tmp_path}/train{layout}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"^ImageFolder: no class folder in {tmp_path}/train; expected {tmp_path}/train/<class>/\*\.JPEG\.$",
+    ):
         prepared(tmp_path)
     (tmp_path / "train").rmdir()
     (tmp_path / "train").symlink_to(root / "train")
@@ -159,3 +164,133 @@ def test_the_fingerprint_follows_names_and_sizes_and_not_the_place(root, tmp_pat
     assert data.fingerprint() == emptied
     (copy / "test" / "ant" / "0.JPEG").write_bytes(b"")
     assert len({first, renamed, emptied, data.fingerprint()}) == 4
+
+
+def test_a_folder_below_home_is_found(root, monkeypatch):
+    monkeypatch.setenv("HOME", str(root.parent))
+    assert ImageFolder(f"~/{root.name}").num_classes == 3
+
+
+def test_hidden_folders_and_files_are_neither_classes_nor_images_nor_part_of_the_fingerprint(tmp_path):
+    write_tree(tmp_path)
+    fingerprint = ImageFolder(str(tmp_path)).fingerprint()
+    for folder in (".ipynb_checkpoints", "__MACOSX", "ant/.thumbnails"):
+        (tmp_path / "train" / folder).mkdir()
+        shutil.copy(tmp_path / "train" / "ant" / "0.jpg", tmp_path / "train" / folder / "0.jpg")
+    (tmp_path / "train" / "ant" / "._0.jpg").write_bytes(b"\x00\x05\x16\x07")
+    (tmp_path / "val" / ".DS_Store").write_bytes(b"")
+    data = checked(tmp_path)
+    assert data.num_classes == 3
+    assert len(data.train_dataloader().dataset) == 6
+    assert data.fingerprint() == fingerprint
+
+
+def checked(root: Path, **arguments: object) -> ImageFolder:
+    data = ImageFolder(str(root), img_size=32, **({"batch_size": 2, "workers": 0} | arguments))
+    data.check_data()
+    data.setup("fit")
+    return data
+
+
+def test_a_test_folder_without_classes_is_refused_before_the_training_with_the_way_out(tmp_path):
+    write_tree(tmp_path)
+    (tmp_path / "test").mkdir()
+    shutil.copy(tmp_path / "val" / "ant" / "0.jpg", tmp_path / "test" / "0.jpg")
+    with pytest.raises(
+        ValueError, match=rf"no class folder in {tmp_path}/test, .* no labels; .* data.test_split: val scores"
+    ):
+        checked(tmp_path)
+    data = checked(tmp_path, test_split="val")
+    data.setup("test")
+    assert len(data.test_dataloader().dataset) == 6
+
+
+@pytest.mark.parametrize("missing", ["a class", "the images of a class"])
+def test_an_incomplete_test_folder_is_refused_before_the_training(missing, tmp_path):
+    write_tree(tmp_path, ("train", "val", "test"))
+    shutil.rmtree(tmp_path / "test" / "bee")
+    if missing != "a class":
+        (tmp_path / "test" / "bee").mkdir()
+    with pytest.raises(ValueError, match=rf"{tmp_path}/test must hold .*bee.*data.test_split: val scores"):
+        checked(tmp_path)
+
+
+def test_a_batch_larger_than_the_training_set_is_refused_before_the_training(tmp_path):
+    write_tree(tmp_path)
+    with pytest.raises(ValueError, match=r"^data.batch_size must not exceed the 6 samples .* got batch_size=7\.$"):
+        checked(tmp_path, batch_size=7)
+
+
+def test_damaged_images_are_refused_before_the_training_by_file_and_class(tmp_path):
+    write_tree(tmp_path)
+    cut = cut_in_half(tmp_path / "train" / "cat" / "1.jpg")
+    empty = tmp_path / "val" / "ant" / "0.jpg"
+    empty.write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"{cut} of class cat \(image file is truncated.*data.on_damaged to skip"):
+        checked(tmp_path)
+    cut.unlink()
+    with pytest.raises(ValueError, match=rf"{empty} of class ant \(it is not an image\)"):
+        checked(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_is_found_damaged_in_the_training_is_named(workers, tmp_path):
+    write_tree(tmp_path)
+    data = checked(tmp_path, workers=workers, batch_size=6)
+    cut = cut_in_half(tmp_path / "train" / "cat" / "1.jpg")
+    with pytest.raises(DamagedImageError, match=rf"cannot read {cut} of class cat \(image file is truncated"):
+        list(data.train_dataloader())
+
+
+def test_damaged_images_are_left_out_and_counted_where_that_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_tree(tmp_path / "data")
+    cut = cut_in_half(tmp_path / "data" / "train" / "cat" / "1.jpg")
+    data = checked(tmp_path / "data", on_damaged="skip")
+    assert data.skipped["train"] == [str(cut)]
+    assert len(data.train_dataloader().dataset) == 5
+    assert len(list(data.train_dataloader())) == 2
+    # What was found is remembered: no file is decoded again.
+    monkeypatch.setattr("vittasks.data.damaged.find_damaged", None)
+    assert checked(tmp_path / "data", on_damaged="skip").skipped["train"] == [str(cut)]
+
+
+def test_a_class_of_damaged_images_alone_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_tree(tmp_path / "data", per_class=1)
+    cut_in_half(tmp_path / "data" / "train" / "cat" / "0.jpg")
+    with pytest.raises(
+        ValueError, match=r"all images of class cat in .*train are damaged, such as .*0.jpg: image file"
+    ):
+        checked(tmp_path / "data", on_damaged="skip")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_batches_have_the_channels_that_are_asked_for(channels, tmp_path):
+    write_tree(tmp_path)
+    data = checked(tmp_path, channels=channels)
+    assert data.image_shape == (channels, 32, 32)
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        assert next(iter(loader))[0].shape == (2, channels, 32, 32)
+
+
+def test_a_number_of_channels_that_the_files_cannot_fill_is_refused_before_the_training(tmp_path):
+    write_tree(tmp_path)
+    with pytest.raises(ValueError, match=r"it has 3 channels, which do not fill data.channels: 4"):
+        checked(tmp_path, channels=4)
+    with pytest.raises(ValueError, match=r"data.mean holds 2 numbers, but data.channels is 6: give one for each\."):
+        checked(tmp_path, channels=6, mean=(0.5, 0.5))
+
+
+def test_classes_that_differ_in_16_bits_alone_differ_in_the_batch(tmp_path):
+    for split in ("train", "val"):
+        for name, value in (("benign", 2000), ("malign", 40000)):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(2):
+                pixels = np.full((32, 32), value, dtype=np.uint16)
+                Image.fromarray(pixels).save(tmp_path / split / name / f"{number}.png")
+    data = checked(tmp_path, re_prob=0.0, mean=(0.0,), std=(1.0,))
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        for images, labels in loader:
+            expected = torch.tensor([2000.0, 40000.0])[labels] / 65535
+            assert torch.allclose(images, expected[:, None, None, None], atol=1e-6)

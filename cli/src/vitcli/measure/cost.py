@@ -132,7 +132,7 @@ class CostCounter:
 def error_text(error: BaseException) -> str:
     """Return the text of an error, or of the error that jsonargparse wrapped in it, on one line without its full stop."""
     first = _original_error(error)
-    return (" ".join(str(first).split())[:400] or type(first).__name__).rstrip(".!")
+    return (" ".join(str(first).split())[:700] or type(first).__name__).rstrip(".!")
 
 
 def _macs(model: LightningModule, inputs: ExampleInput) -> int:

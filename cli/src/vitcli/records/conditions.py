@@ -18,6 +18,7 @@ class Provenance:
         versions: Package -> version.
         data: Fingerprint of the data; None if it was not taken.
         device: Model of the CPU or GPU.
+        data_notes: What the data module says of its data, for example how many damaged images were left out.
     """
 
     commit: str | None
@@ -25,6 +26,7 @@ class Provenance:
     versions: Mapping[str, str]
     data: str | None
     device: str
+    data_notes: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def read_provenance(result: dict[str, Any], path: Path) -> Provenance | None:
         },
         data=get_optional(record, "data", str, path),
         device=str(record.get("device") or ""),
+        data_notes=str(record.get("data_notes") or ""),
     )
 
 

@@ -16,7 +16,7 @@ def aspects(provenance: Provenance) -> dict[str, str]:
     return {
         "commit": short(provenance.commit),
         "uncommitted changes": short(provenance.dirty) if provenance.dirty else "none",
-        "data": short(provenance.data),
+        "data": "; ".join(filter(None, (short(provenance.data), provenance.data_notes))),
         "device": provenance.device or NOT_RECORDED,
         **provenance.versions,
     }

@@ -2,14 +2,15 @@
 
 import contextlib
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from vitcli.config.errors import ConfigError
 
@@ -87,9 +88,11 @@ def _tensors(path: str, place: str) -> dict[str, tuple[int, ...]]:
 
 
 def _is_about_input(error: Exception) -> bool:
+    if IN_WORKER in str(error):  # the text holds the traceback of the other process
+        *_, file = re.findall(r'File "([^"]+)", line', str(error))
+        return bool({*OURS} & {*Path(file).parts})
     *_, (last, _) = walk_tb(error.__traceback__)
-    package = last.f_globals.get("__name__", "").split(".")[0]
-    return package in OURS or type(error).__module__.split(".")[0] in OURS or IN_WORKER in str(error)
+    return last.f_globals.get("__name__", "").split(".")[0] in OURS
 
 
 def _sentence(error: Exception) -> str:

@@ -1,10 +1,15 @@
 """Tasks: networks and data become experiments, on PyTorch Lightning."""
 
 from vittasks.classification import Classification
+from vittasks.data.cifar import CIFAR
 from vittasks.data.digit_scenes import DigitScenes
 from vittasks.data.digit_segmentation import DigitSegmentation
+from vittasks.data.hugging_face_images import HuggingFaceImages
 from vittasks.data.image_folder import ImageFolder
+from vittasks.data.litdata_images import LitDataImages
 from vittasks.data.segmentation_folder import SegmentationFolder
+from vittasks.data.tar_shards import TarShards
+from vittasks.data.torchvision_images import TorchvisionImages
 from vittasks.data.written_scenes import SceneRecipe
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
@@ -18,19 +23,24 @@ from vittasks.segmentation.semantic_fpn import SemanticFPN
 from vittasks.segmentation.upernet import UPerNet
 
 __all__ = [
-    "FCN",
+    "CIFAR",
     "Classification",
     "DenseBackbone",
     "DigitScenes",
     "DigitSegmentation",
+    "FCN",
     "FeaturePyramid",
+    "HuggingFaceImages",
     "ImageFolder",
+    "LitDataImages",
     "Mixing",
     "SceneRecipe",
     "Segmentation",
     "SegmentationFolder",
     "SemanticFPN",
     "SlidingWindow",
+    "TarShards",
+    "TorchvisionImages",
     "UPerNet",
     "WarmupCosine",
     "WholeImage",

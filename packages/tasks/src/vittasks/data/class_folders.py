@@ -31,8 +31,8 @@ def class_names(folder: Path) -> list[str]:
     names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
     if not names:
         loose = next(image_files(folder, IMG_EXTENSIONS), None)
-        unlabelled = ", and images that lie in it without one have no labels" if loose else ""
-        raise ValueError(f"ImageFolder: no class folder in {folder}{unlabelled}; {layout}.")
+        unlabelled = ", so that the images in it have no labels" if loose else ""
+        raise ValueError(f"ImageFolder: no class folder in {folder}{unlabelled}; expected {folder}/<class>/*.JPEG.")
     return names
 
 

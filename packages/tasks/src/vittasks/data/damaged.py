@@ -2,18 +2,22 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from vittasks.data.read_image import quick_reason_of_damage, reason_of_damage
 
 OnDamaged = Literal["refuse", "skip"]
+Answer = TypeVar("Answer")
+
+AT_ONCE = 10_000
+"""Files that wait for a thread at the same time: each takes a kilobyte of memory."""
 
 NAMED = 5
 """Most damaged images that a message names."""
@@ -37,7 +41,7 @@ def refusal(damaged: Mapping[str, str], folder: Path) -> DamagedImageError:
 
 
 def find_damaged(paths: Sequence[str], channels: int, how: Literal["quick", "whole"]) -> dict[str, str]:
-    """Path -> reason of every file that cannot be decoded, in the order of ``paths``; one thread for each core.
+    """Path -> reason of every file that cannot be decoded, in the order of ``paths``.
 
     Args:
         paths: The files.
@@ -45,9 +49,14 @@ def find_damaged(paths: Sequence[str], channels: int, how: Literal["quick", "who
         how: ``whole`` decodes every file. ``quick`` reads heads and ends, see ``quick_reason_of_damage``.
     """
     look = partial(quick_reason_of_damage if how == "quick" else reason_of_damage, channels=channels)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:  # PIL decodes without Python's lock
-        reasons = threads.map(look, paths)
-        return {path: reason for path, reason in zip(paths, reasons, strict=True) if reason}
+    return {path: reason for path, reason in zip(paths, in_threads(look, paths), strict=True) if reason}
+
+
+def in_threads(look: Callable[[str], Answer], paths: Sequence[str]) -> Iterator[Answer]:
+    """What a function says of each file, in their order; one thread for each core, since PIL decodes without Python's lock."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        for start in range(0, len(paths), AT_ONCE):
+            yield from threads.map(look, paths[start : start + AT_ONCE])
 
 
 def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
@@ -57,7 +66,7 @@ def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[
     that folder cannot be written, they do.
     """
     listed = "\n".join((fingerprint, str(channels), *paths)).encode(errors="surrogateescape")
-    file = _caches() / f"{sha256(listed).hexdigest()}.json"
+    file = caches() / f"{sha256(listed).hexdigest()}.json"
     try:
         found: dict[str, str] = json.loads(file.read_text())
         return found
@@ -75,5 +84,6 @@ def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[
     return found
 
 
-def _caches() -> Path:
+def caches() -> Path:
+    """The user's folder for what is found out once about data."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vittasks"

@@ -51,10 +51,10 @@ class FolderImages(datasets.ImageFolder):
 
     def leave_out(self, paths: set[str]) -> list[str]:
         """Remove samples and return those that were there."""
-        left_out = [path for path, _ in self.samples if path in paths]
-        self.samples = self.imgs = [sample for sample in self.samples if sample[0] not in paths]
+        samples: list[tuple[str, int]] = self.samples
+        self.samples = self.imgs = [(path, label) for path, label in samples if path not in paths]
         self.targets = [label for _, label in self.samples]
-        return left_out
+        return [path for path, _ in samples if path in paths]
 
 
 class ImageFolder(LabelledImages):
@@ -91,8 +91,8 @@ class ImageFolder(LabelledImages):
         on_damaged: What happens with an image that cannot be decoded. ``refuse`` ends the run with a sentence that names it,
             at the latest when it is read. ``skip`` decodes all images once, remembers the damaged ones and leaves them out;
             ``skipped`` lists them.
-        channels: Channels of an image: 1 is gray; None is 3, RGB. Files of c channels, also numpy's arrays (H, W, c) in ``.npy`` and
-            TIFF with a channel a page, give any multiple of c by repetition.
+        channels: Channels of an image: 1 is gray; None is 3, RGB. Files of c channels give any multiple of c by repetition,
+            also numpy's arrays (H, W, c) in ``.npy`` and TIFF with a channel a page.
 
     Attributes:
         skipped: Damaged images that are left out, by split; filled by ``setup``.
@@ -139,7 +139,7 @@ class ImageFolder(LabelledImages):
             workers=workers,
             repeats=repeats,
             seed=seed,
-            channels=channels or 3,
+            channels=3 if channels is None else channels,
         )
         self.root, self.on_damaged, self.test_split = Path(root).expanduser(), on_damaged, test_split
         self.skipped: dict[str, list[str]] = {}
@@ -164,6 +164,13 @@ class ImageFolder(LabelledImages):
         """Which data these are: a hash of the files' names and sizes; it reads no image."""
         folders = [self.root / "train", self.root / "val", self.root / "test", self.folder("test")]
         return hash_files(list(dict.fromkeys(folders)))
+
+    def notes(self) -> list[str]:
+        """What a reader of the results should know of these data, in phrases; call it after the training and the test."""
+        test = self.folder("test").name
+        of_test = [] if test == "test" else [f"the test set is the folder {test}"]
+        left_out = {split: len(paths) for split, paths in self.skipped.items() if paths}
+        return of_test + [f"damaged images left out of {split}: {count}" for split, count in left_out.items()]
 
     def check_data(self) -> None:
         """Look at the layout of all splits and, in small sets, for damaged files, before anything is trained.
@@ -212,7 +219,7 @@ class ImageFolder(LabelledImages):
             if split != "test" or folder == self.folder("val"):
                 raise
             raise ValueError(
-                f"{str(error).rstrip('.')}; to score the validation images as the test set, set data.test_split to val."
+                f"{str(error).rstrip('.')}; data.test_split: val scores the validation images as the test set."
             ) from None
 
     def _check_files(self, folder: Path, paths: list[str]) -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler, epoch_and_index, global_generators
 from vittasks.data.transforms import (
+    Crop,
     Interpolation,
     Transform,
     evaluation_transform,
@@ -87,6 +88,7 @@ class LabelledImages(LightningDataModule):
         repeats: int,
         seed: int,
         channels: int,
+        crop: Crop = "resized",
     ) -> None:
         super().__init__()
         if min(img_size, batch_size, channels) < 1 or workers < 0:
@@ -96,7 +98,7 @@ class LabelledImages(LightningDataModule):
             )
         mean, std = per_channel("mean", mean, channels), per_channel("std", std, channels)
         self.train_transform = training_transform(
-            img_size, interpolation, auto_augment, color_jitter, re_prob, mean, std
+            img_size, interpolation, auto_augment, color_jitter, re_prob, mean, std, crop
         )
         self.eval_transform = evaluation_transform(img_size, interpolation, crop_pct, mean, std)
         self.batch_size, self.workers, self.repeats, self.seed = batch_size, workers, repeats, seed

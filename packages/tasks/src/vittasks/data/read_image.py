@@ -2,11 +2,11 @@
 
 import errno
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
@@ -49,17 +49,28 @@ def read_image(path: str, channels: int) -> Image.Image | Tensor:
     """
     if path.endswith(".npy"):
         return _fill(np.atleast_3d(np.load(path, allow_pickle=False)), channels)
-    with open(path, "rb") as file, Image.open(file) as image:
-        if channels not in PHOTOGRAPHS and getattr(image, "n_frames", 1) == channels:
-            return _fill(np.stack([_page(image, number) for number in range(channels)], axis=-1), channels)
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith(("I", "F")):
-            return _fill(np.asarray(image)[..., None], channels)
-        plain = image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image
-        if channels in PHOTOGRAPHS:
-            return plain.convert(PHOTOGRAPHS[channels])
-        kept = [mode for count, modes in WHOLE.items() if channels % count == 0 for mode in modes]
-        return _fill(np.atleast_3d(np.asarray(plain if plain.mode in kept else plain.convert("RGB"))), channels)
+    with open(path, "rb") as file:
+        return decode_image(file, channels)
+
+
+def decode_image(file: BinaryIO, channels: int) -> Image.Image | Tensor:
+    """Like ``read_image``, from an open file."""
+    with Image.open(file) as image:
+        return convert_image(image, channels)
+
+
+def convert_image(image: Image.Image, channels: int) -> Image.Image | Tensor:
+    """Like ``read_image``, from an image of PIL."""
+    if channels not in PHOTOGRAPHS and getattr(image, "n_frames", 1) == channels:
+        return _fill(np.stack([_page(image, number) for number in range(channels)], axis=-1), channels)
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith(("I", "F")):
+        return _fill(np.asarray(image)[..., None], channels)
+    plain = image.convert("RGBA") if image.mode == "P" and "transparency" in image.info else image
+    if channels in PHOTOGRAPHS:
+        return plain.convert(PHOTOGRAPHS[channels])
+    kept = [mode for count, modes in WHOLE.items() if channels % count == 0 for mode in modes]
+    return _fill(np.atleast_3d(np.asarray(plain if plain.mode in kept else plain.convert("RGB"))), channels)
 
 
 def reason_of_damage(path: str, channels: int) -> str:
@@ -101,7 +112,7 @@ def why(error: Exception) -> str:
     """
     if isinstance(error, OSError) and error.errno not in THE_FILE:
         raise error
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "it is not an image"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()).rstrip(".") or type(error).__name__

@@ -1,9 +1,10 @@
 """What is done with a decoded image: timm's augmentation for photographs, the geometric part of it for all others."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from PIL import Image
+from timm.data import auto_augment as auto_augment_module
 from timm.data.constants import DEFAULT_CROP_PCT, IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.random_erasing import RandomErasing
 from timm.data.transforms_factory import create_transform
@@ -12,6 +13,10 @@ from torchvision import transforms
 
 Transform = Callable[[Any], Tensor]
 Interpolation = Literal["bilinear", "bicubic"]
+Crop = Literal["resized", "padded"]
+"""How a training image is cut: 8 to 100 % of its area, resized; or as it is, moved by up to 4 pixels, as for CIFAR."""
+
+PADDING = 4
 
 MEAN, STD, CROP = IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, DEFAULT_CROP_PCT
 
@@ -40,6 +45,7 @@ def training_transform(
     re_prob: float,
     mean: Sequence[float],
     std: Sequence[float],
+    crop: Crop,
 ) -> ByKind:
     """The augmentation of training images.
 
@@ -57,14 +63,40 @@ def training_transform(
         mean=tuple(mean),
         std=tuple(std),
     )
+    mend_posterize(photograph)
+    if crop == "padded":
+        photograph.transforms[0] = transforms.RandomCrop(img_size, padding=PADDING)
+    cut = transforms.RandomResizedCrop(img_size, interpolation=_mode(interpolation), antialias=True)
     steps: list[Transform] = [
-        transforms.RandomResizedCrop(img_size, interpolation=_mode(interpolation), antialias=True),
+        transforms.RandomCrop(img_size, padding=PADDING) if crop == "padded" else cut,
         transforms.RandomHorizontalFlip(),
         transforms.Normalize(mean, std),
     ]
     if re_prob > 0:
         steps.append(RandomErasing(re_prob, mode="pixel", device="cpu"))
     return ByKind(photograph, transforms.Compose(steps))
+
+
+def operations(photograph: transforms.Compose) -> Iterator[Any]:
+    """The operations of timm's policy in a transform, if there is a policy."""
+    for step in photograph.transforms:
+        yield from getattr(step, "ops", ())
+        for part in getattr(step, "policy", ()):
+            yield from part
+
+
+def mend_posterize(photograph: transforms.Compose) -> None:
+    """Put ``posterize`` in the place of timm's in a transform."""
+    for operation in operations(photograph):
+        if operation.aug_fn is auto_augment_module.posterize:
+            operation.aug_fn = posterize
+
+
+def posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """Timm's operation, which may keep 0 bits. PIL 13 refuses that; such an image is black, as it was with earlier ones."""
+    if bits > 0:
+        return auto_augment_module.posterize(image, bits)
+    return Image.new(image.mode, image.size)
 
 
 def evaluation_transform(

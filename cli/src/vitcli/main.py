@@ -102,6 +102,11 @@ COMMANDS = {
         "vitcli predict runs/NAME/fit0 photos --out predictions",
         (*SCORING, ("--out DIR", "with RUN: directory of predictions.csv, predictions.json and the contact sheet")),
     ),
+    "export": Command(
+        "export:main",
+        "RUN --format onnx|torch_export|safetensors|timm [--out PATH]",
+        "write a trained model for other programs, and check that the file computes the same",
+    ),
     "report": Command(
         "report:main",
         "DIR [--format all|terminal] [--no-figures]",

@@ -85,6 +85,8 @@ class DigitScenes(LightningDataModule):
         class_names: The digits.
         in_chans: ``channels``.
         image_shape: (channels, canvas, canvas).
+        mean: Of the ink, 0 to 1, taken off each channel.
+        std: Standard deviation of the ink, by which each channel is divided.
 
     Shapes:
         batches are (b, channels, canvas, canvas) float32, of mean 0 and standard deviation 1 for the default recipe,
@@ -125,6 +127,7 @@ class DigitScenes(LightningDataModule):
             )
         self.recipe = Recipe(canvas, (digit_scale[0], digit_scale[1]), max_angle, clutter, clutter_side, channels)
         self.in_chans, self.image_shape = channels, (channels, canvas, canvas)
+        self.mean, self.std = (MEAN,) * channels, (STD,) * channels
         self.passes, self.batch_size, self.seed, self.workers = passes, batch_size, seed, workers
         self.val_size, self.test_size = val_size, test_size
 

@@ -56,9 +56,12 @@ def _predict_images(words: list[str]) -> int:
     from vitcli.trained.load import load_run
     from vitcli.trained.predict import predict, write_predictions
 
-    images = find_images(words[1:])
     run = load_run(words[0], weights)  # type: ignore[arg-type]
-    found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+    images = find_images(words[1:], run.image_shape[0])
+    try:
+        found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: reading failed ({error.strerror}); this lies in the disk.") from error
     write_predictions(run, found, damaged, Path(out))
     for path, reason in damaged.items():
         print(f"vitcli: {path}: left out, since the image cannot be read ({reason}).", file=sys.stderr)

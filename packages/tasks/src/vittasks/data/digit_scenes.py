@@ -131,11 +131,11 @@ class DigitScenes(LightningDataModule):
         self.passes, self.batch_size, self.seed, self.workers = passes, batch_size, seed, workers
         self.val_size, self.test_size = val_size, test_size
 
-    def eval_transform(self, picture: Image.Image) -> Tensor:
+    def eval_transform(self, picture: Image.Image | Tensor) -> Tensor:
         """Turn a picture of bright strokes on a dark ground, of any size, into an input (channels, canvas, canvas)."""
         side = self.recipe.canvas
-        ink = F.to_tensor(F.resize(F.to_grayscale(picture), [side, side]))
-        return ((ink - MEAN) / STD).repeat(self.recipe.channels, 1, 1)
+        ink = (picture if isinstance(picture, Tensor) else F.to_tensor(picture)).mean(0, keepdim=True)
+        return ((F.resize(ink, [side, side]) - MEAN) / STD).repeat(self.recipe.channels, 1, 1)
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of the sources and of what defines the composites, the same for every seed."""

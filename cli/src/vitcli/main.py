@@ -46,6 +46,10 @@ CONFIGURATION = (
 """Options of the commands that read a whole configuration."""
 
 SCORING = (*CONFIGURATION, ("--ckpt_path FILE", "the checkpoint"))
+WEIGHTS = (
+    "--weights ema|last",
+    "with RUN: averaged weights, or those of the last step (default: averaged if there are any)",
+)
 KEYS = "Keys at the top: trainer, model, data, ablation, seed_everything, threads, runs, ckpt_path; --help KEY lists those below."
 
 
@@ -91,17 +95,36 @@ COMMANDS = {
     ),
     "test": Command(
         "evaluate:test",
-        "--config FILE --ckpt_path FILE",
-        "score a checkpoint on the test split",
-        "vitcli test --config runs/NAME/fit0/config.yaml --ckpt_path runs/NAME/fit0/last.ckpt",
-        SCORING,
+        "RUN [--data.KEY VALUE ...] | --config FILE --ckpt_path FILE",
+        "score a run on the test split, by another protocol if wanted, and measure its throughput; or score a checkpoint",
+        "vitcli test runs/NAME/fit0 --data.crop_pct 1.0",
+        (
+            *SCORING,
+            ("--img_size PIXELS", "with RUN: another size of images; tables of positions are interpolated"),
+            WEIGHTS,
+        ),
     ),
     "predict": Command(
         "evaluate:predict",
         "RUN IMAGE... --out DIR | --config FILE --ckpt_path FILE",
         "name the classes of images and folders of images; or pass the probabilities of a split to the trainer's callbacks",
         "vitcli predict runs/NAME/fit0 photos --out predictions",
-        (*SCORING, ("--out DIR", "with RUN: directory of predictions.csv, predictions.json and the contact sheet")),
+        (
+            *SCORING,
+            ("--out DIR", "with RUN: directory of predictions.csv, predictions.json and the contact sheet"),
+            WEIGHTS,
+        ),
+    ),
+    "export": Command(
+        "export:main",
+        "RUN --format onnx|torch_export|safetensors|timm [--out PATH]",
+        "write a trained model for other programs, and check that the file computes the same",
+        "vitcli export runs/NAME/fit0 --format onnx",
+        (
+            ("--format FORM", "onnx, torch_export (.pt2), safetensors, or timm (a directory for timm.create_model)"),
+            ("--out PATH", "the file, or for timm the directory (default: in the run's directory)"),
+            WEIGHTS,
+        ),
     ),
     "report": Command(
         "report:main",

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFont
@@ -115,3 +116,15 @@ def test_a_long_caption_keeps_its_probability():
     assert text.endswith("… 0.93")
     assert font.getlength(text) <= 100
     assert shortened("cat 0.93", 100, font) == "cat 0.93"
+
+
+def test_an_image_of_16_bits_looks_like_its_copy_of_8(folders_run, tmp_path):
+    gray = np.linspace(0, 255, 40 * 40).reshape(40, 40)
+    Image.fromarray(gray.astype(np.uint8)).save(tmp_path / "8.png")
+    Image.fromarray((gray * 257).astype(np.uint16)).save(tmp_path / "16.png")
+    assert main(["predict", str(folders_run), str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    tops = [
+        {entry["class"]: entry["probability"] for entry in one["top"]}
+        for one in predictions(tmp_path / "out")["predictions"]
+    ]
+    assert tops[0] == pytest.approx(tops[1], abs=0.01)

@@ -6,7 +6,14 @@ Words that begin with a directory are about the run in it; words that begin with
 import sys
 from pathlib import Path
 
-from vitcli.config.command_line import COMMAND_LINE, parse_run, refuse_options, take_choice, take_option
+from vitcli.config.command_line import (
+    COMMAND_LINE,
+    parse_arguments,
+    parse_run,
+    refuse_options,
+    take_choice,
+    take_option,
+)
 from vitcli.config.errors import ConfigError
 
 WEIGHTS = ("ema", "last")
@@ -18,8 +25,16 @@ def validate(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    """Score a checkpoint on the test split."""
-    return _evaluate("test", words)
+    """Score a run or a checkpoint on the test split; for a run, measure the throughput of its model beside it.
+
+    Args:
+        words: Words after ``vitcli test``: a run's directory and, if wanted, ``--weights ema`` or ``last``,
+            ``--img_size PIXELS`` and ``--data.KEY VALUE``; or ``--config FILE --ckpt_path FILE``.
+
+    Raises:
+        ConfigError: The input is bad.
+    """
+    return _test_run(list(words)) if _begin_with_a_run(words) else _evaluate("test", words)
 
 
 def predict(words: list[str]) -> int:
@@ -56,14 +71,34 @@ def _predict_images(words: list[str]) -> int:
     from vitcli.trained.load import load_run
     from vitcli.trained.predict import predict, write_predictions
 
-    images = find_images(words[1:])
     run = load_run(words[0], weights)  # type: ignore[arg-type]
-    found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+    images = find_images(words[1:], run.image_shape[0])
+    try:
+        found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: reading failed ({error.strerror}); this lies in the disk.") from error
     write_predictions(run, found, damaged, Path(out))
     for path, reason in damaged.items():
         print(f"vitcli: {path}: left out, since the image cannot be read ({reason}).", file=sys.stderr)
     print(f"Predictions of {len(found)} images: {out}")
     return 1 if damaged else 0
+
+
+def _test_run(words: list[str]) -> int:
+    weights = take_choice(words, "--weights", WEIGHTS)
+    arguments = parse_arguments(words[1:])
+    if arguments.files:
+        raise ConfigError(
+            f"{COMMAND_LINE}: test scores either the run {words[0]} or a --config FILE with its --ckpt_path FILE, not both."
+        )
+    from vitcli.trained.load import load_run
+    from vitcli.trained.score import at_size, describe, score
+
+    size = arguments.overrides.pop("img_size", None)
+    overrides = arguments.overrides if size is None else {**at_size(words[0], size), **arguments.overrides}
+    run = load_run(words[0], weights, overrides)  # type: ignore[arg-type]
+    print(describe(score(run, {"weights": weights, **overrides})))
+    return 0
 
 
 def _evaluate(command: str, words: list[str]) -> int:

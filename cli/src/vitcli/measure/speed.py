@@ -127,6 +127,20 @@ def _weight_averages(config: dict[str, Any]) -> list[Any]:
     return [one for one in given if issubclass(pydoc.locate(one["class_path"]), WeightAveraging)]  # type: ignore[arg-type]
 
 
+def inference_speed(model: LightningModule, images: Tensor, trainer: Trainer) -> dict[str, float]:
+    """Return the images per second on a batch and the milliseconds of its first image alone, in the trainer's precision.
+
+    The model is timed in evaluation mode, and left in the mode in which it was.
+    """
+    training = model.training
+    model.eval()
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
+        whole = _median_seconds(lambda: model(images), model.device)
+        one = _median_seconds(lambda: model(images[:1]), model.device)
+    model.train(training)
+    return {"inference_images_per_second": len(images) / whole, "latency_ms": 1000 * one}
+
+
 class _Stopwatch(Callback):
     """Times the steps of a fit after its warm-up, measures the memory of ``memory_steps`` further steps, then times inference."""
 
@@ -159,14 +173,9 @@ class _Stopwatch(Callback):
             trainer.should_stop = True
 
     def _measure_inference(self, trainer: Trainer, model: LightningModule, batch: Any) -> None:
-        image = _first_tensor(batch)
+        image = first_tensor(batch)
         self.device, self.images = model.device, len(image)
-        model.eval()
-        with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            whole = _median_seconds(lambda: model(image), model.device)
-            one = _median_seconds(lambda: model(image[:1]), model.device)
-        model.train()
-        self.inference = {"inference_images_per_second": len(image) / whole, "latency_ms": 1000 * one}
+        self.inference = inference_speed(model, image, trainer)
 
 
 class _Memory:
@@ -210,7 +219,7 @@ def _allocated_bytes(trainer: Trainer) -> int:
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 
-def _first_tensor(batch: Any) -> Tensor:
+def first_tensor(batch: Any) -> Tensor:
     """Return the images of a batch: the batch itself, the first entry of a list, or the first value of a mapping."""
     while not isinstance(batch, Tensor):
         batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))

@@ -101,7 +101,7 @@ def load_run(
     try:
         with torch.random.fork_rng(devices=[]):
             task, data = build(config, "cpu")
-        task.load_state_dict(state)
+        task.load_state_dict(_at_own_sizes(state, task))
     except Exception as error:
         raise ConfigError(f"{folder}: the run cannot be loaded: {error_text(error)}.") from error
     names = saved_class_names(checkpoint) or _class_names(data)
@@ -171,6 +171,17 @@ def _chosen(checkpoint: dict[str, Any], weights: Weights | None, folder: Path) -
         )
     state: dict[str, Tensor] = checkpoint["current_model_state" if averaged and weights == "last" else "state_dict"]
     return state
+
+
+def _at_own_sizes(state: dict[str, Tensor], task: LightningModule) -> dict[str, Tensor]:
+    """Return the weights with tables of positions interpolated to the model's image size, by the modules that own them."""
+    own, sized = task.state_dict(), dict(state)
+    for name, value in state.items():
+        if name in own and own[name].shape != value.shape:
+            module, _, leaf = name.rpartition(".")
+            resized = getattr(task.get_submodule(module), "resized", None)
+            sized[name] = value if resized is None else resized(leaf, value)
+    return sized
 
 
 def _class_names(data: LightningDataModule) -> tuple[str, ...] | None:

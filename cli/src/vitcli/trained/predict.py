@@ -14,8 +14,8 @@ from torch import Tensor
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import FORMAT, write_json, write_text
 from vitcli.trained.contact_sheet import MOST_IMAGES, write_contact_sheet
-from vitcli.trained.images import read_image
 from vitcli.trained.load import TrainedRun
+from vittasks.data.read_image import read_image, why
 
 TOP, BATCH = 5, 32
 CSV, JSON, SHEET = "predictions.csv", "predictions.json", "contact_sheet.png"
@@ -42,15 +42,15 @@ def predict(run: TrainedRun, images: Sequence[Path], device: str) -> tuple[list[
     Raises:
         ConfigError: The run has no transform for images, or its model is not a classifier.
     """
-    transform, model = run.transform, run.model.to(device)
+    transform, model, channels = run.transform, run.model.to(device), run.image_shape[0]
     found: list[Prediction] = []
     damaged: dict[Path, str] = {}
 
     def read(path: Path) -> Tensor | str:
         try:
-            return transform(read_image(path))
+            return transform(read_image(str(path), channels))
         except Exception as error:  # decoders raise many kinds for damaged files
-            return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            return why(error)
 
     with ThreadPoolExecutor() as readers:
         for first in range(0, len(images), BATCH):
@@ -96,7 +96,7 @@ def write_predictions(run: TrainedRun, found: Sequence[Prediction], damaged: dic
         write_json(out / JSON, _record(run, found, damaged))
         captions = {one.image: f"{one.names[0]} {one.probabilities[0]:.2f}" for one in found[:MOST_IMAGES]}
         if captions:
-            write_contact_sheet(captions, out / SHEET)
+            write_contact_sheet(captions, run.image_shape[0], out / SHEET)
     except OSError as error:
         raise ConfigError(f"{out}: the predictions cannot be written ({error.strerror or error}).") from error
 

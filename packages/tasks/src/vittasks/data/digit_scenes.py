@@ -85,6 +85,8 @@ class DigitScenes(LightningDataModule):
         class_names: The digits.
         in_chans: ``channels``.
         image_shape: (channels, canvas, canvas).
+        mean: Of the ink, 0 to 1, taken off each channel.
+        std: Standard deviation of the ink, by which each channel is divided.
 
     Shapes:
         batches are (b, channels, canvas, canvas) float32, of mean 0 and standard deviation 1 for the default recipe,
@@ -125,14 +127,15 @@ class DigitScenes(LightningDataModule):
             )
         self.recipe = Recipe(canvas, (digit_scale[0], digit_scale[1]), max_angle, clutter, clutter_side, channels)
         self.in_chans, self.image_shape = channels, (channels, canvas, canvas)
+        self.mean, self.std = (MEAN,) * channels, (STD,) * channels
         self.passes, self.batch_size, self.seed, self.workers = passes, batch_size, seed, workers
         self.val_size, self.test_size = val_size, test_size
 
-    def eval_transform(self, picture: Image.Image) -> Tensor:
+    def eval_transform(self, picture: Image.Image | Tensor) -> Tensor:
         """Turn a picture of bright strokes on a dark ground, of any size, into an input (channels, canvas, canvas)."""
         side = self.recipe.canvas
-        ink = F.to_tensor(F.resize(F.to_grayscale(picture), [side, side]))
-        return ((ink - MEAN) / STD).repeat(self.recipe.channels, 1, 1)
+        ink = (picture if isinstance(picture, Tensor) else F.to_tensor(picture)).mean(0, keepdim=True)
+        return ((F.resize(ink, [side, side]) - MEAN) / STD).repeat(self.recipe.channels, 1, 1)
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of the sources and of what defines the composites, the same for every seed."""

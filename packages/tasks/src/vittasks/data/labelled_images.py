@@ -96,11 +96,11 @@ class LabelledImages(LightningDataModule):
                 f"{type(self).__name__}: img_size, batch_size and channels must be at least 1 and workers at least 0, got "
                 f"img_size={img_size}, batch_size={batch_size}, channels={channels}, workers={workers}."
             )
-        mean, std = per_channel("mean", mean, channels), per_channel("std", std, channels)
+        self.mean, self.std = per_channel("mean", mean, channels), per_channel("std", std, channels)
         self.train_transform = training_transform(
-            img_size, interpolation, auto_augment, color_jitter, re_prob, mean, std, crop
+            img_size, interpolation, auto_augment, color_jitter, re_prob, self.mean, self.std, crop
         )
-        self.eval_transform = evaluation_transform(img_size, interpolation, crop_pct, mean, std)
+        self.eval_transform = evaluation_transform(img_size, interpolation, crop_pct, self.mean, self.std)
         self.batch_size, self.workers, self.repeats, self.seed = batch_size, workers, repeats, seed
         self.in_chans, self.image_shape = channels, (channels, img_size, img_size)
         self.splits: dict[str, Images] = {}

@@ -1,0 +1,70 @@
+"""The model as a graph of operations that runs without its Python code: ONNX, and PyTorch's own exported program."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vitcli.trained.described import description
+from vitcli.trained.load import TrainedRun
+from vitcore import DeformedShift
+
+DESCRIPTION = "description.json"
+MOST_IMAGES = 4096
+"""Most images in a batch of an exported program."""
+
+
+def merged(model: nn.Module) -> nn.Module:
+    """Return a copy of a model in which parts that were trained apart and compute one thing are one.
+
+    These are the shifts of slide attention: the fixed and the learned filter become their sum.
+    """
+    model = copy.deepcopy(model)
+    for part in model.modules():
+        if isinstance(part, DeformedShift) and part.kind == "both":
+            part.merge()
+    return model
+
+
+def write_torch_export(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
+    """Write a .pt2 file of ``torch.export`` with the run's description as extra file, and return the program in it."""
+    program = torch.export.export(merged(run.model), (_two_images(run),), dynamic_shapes=_free_batch())
+    torch.export.save(program, path, extra_files={DESCRIPTION: json.dumps(description(run))})
+    network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
+    return network
+
+
+def write_onnx(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
+    """Write an ONNX file, input ``image`` and output ``logits``, and return what onnxruntime makes of it.
+
+    The entries of the run's description are its metadata, each as JSON.
+    """
+    program = torch.onnx.export(
+        merged(run.model),
+        (_two_images(run),),
+        dynamo=True,
+        dynamic_shapes=_free_batch(),
+        input_names=["image"],
+        output_names=["logits"],
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update({name: json.dumps(value) for name, value in description(run).items()})
+    program.save(path)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(["logits"], {"image": images.numpy()})[0])
+
+
+def _two_images(run: TrainedRun) -> Tensor:
+    # A batch of one would be taken for a constant.
+    return torch.zeros(2, *run.image_shape)
+
+
+def _free_batch() -> tuple[dict[int, Any]]:
+    return ({0: torch.export.Dim("batch", min=1, max=MOST_IMAGES)},)

@@ -14,7 +14,7 @@ class Output(Console):
     def __init__(self) -> None:
         super().__init__(markup=False, emoji=False, highlight=False)
 
-    def status(self, status: object, **given: object) -> Status:  # type: ignore[override]
+    def status(self, status: object, **given: object) -> Status:
         """Return a line about what is being done, which disappears when it is done."""
         return super().status(Text(str(status)), **given)  # type: ignore[arg-type]
 

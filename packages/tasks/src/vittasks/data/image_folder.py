@@ -51,9 +51,10 @@ class FolderImages(datasets.ImageFolder):
 
     def leave_out(self, paths: set[str]) -> list[str]:
         """Remove samples and return those that were there."""
-        samples: list[tuple[str, int]] = self.samples
-        self.samples = self.imgs = [(path, label) for path, label in samples if path not in paths]
-        self.targets = [label for _, label in self.samples]
+        samples: list[tuple[str, int]] = self.samples  # type: ignore[has-type]
+        kept = [(path, label) for path, label in samples if path not in paths]
+        self.samples = self.imgs = kept
+        self.targets = [label for _, label in kept]
         return [path for path, _ in samples if path in paths]
 
 

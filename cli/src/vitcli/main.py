@@ -157,6 +157,18 @@ COMMANDS = {
             ("--format FORM", "text (default) or json"),
         ),
     ),
+    "answers": Command(
+        "answers:main",
+        "[NAME ...]",
+        "print the answers that are kept beside the ablation files, or one in full",
+        "vitcli answers localvit_act",
+        (
+            ("--keep DIR", "keep the answer of a finished run, with the records of all its trials"),
+            ("--index", "write the table of all questions in the folder's README.md anew"),
+            ("--check", "repeat one trial of each named answer, by default of three, and compare"),
+            ("--folder DIR", "folder of the ablation files (default: ablations)"),
+        ),
+    ),
     "dashboard": Command(
         "dashboard:main",
         "DIR",

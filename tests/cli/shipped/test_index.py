@@ -1,28 +1,24 @@
-"""The table in ablations/README.md has a row for each file, with the budget that the file states."""
+"""The table in ablations/README.md is made from the files and the kept answers, and every answer holds its trials."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from vitcli.config.yaml_files import read_yaml
+from vitcli.answers.answer import answers_in, page
+from vitcli.answers.index import BEGIN, END, index
 
 FOLDER = Path(__file__).parents[3] / "ablations"
-FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-ROWS = {
-    row[0]: row[1:]
-    for row in re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$", (FOLDER / "README.md").read_text(), re.M)
-}
+ANSWERS = answers_in(FOLDER)
 
 
-def test_every_file_has_a_row_and_every_row_a_file():
-    assert sorted(ROWS) == FILES
+def test_the_table_of_questions_is_up_to_date():
+    found = (FOLDER / "README.md").read_text().partition(f"{BEGIN}\n")[2].partition(END)[0]
+    assert found == index(FOLDER), "vitcli answers --index writes the table anew"
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_row_states_the_budget_of_its_file(name):
-    content = read_yaml(FOLDER / f"{name}.yaml")
-    ablation, trainer = content["ablation"], content["trainer"]
-    arms, seeds = len(ablation["arms"]), ablation["seeds"]
-    trials = f"({seeds['baseline']} + {arms - 1} x {seeds['arms']})" if isinstance(seeds, dict) else f"{arms} x {seeds}"
-    assert ROWS[name][2] == f"{trials} x {trainer['max_epochs']}"
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_holds_a_done_result_of_every_trial_and_its_page_is_made_from_them(name):
+    with ANSWERS[name].unpacked() as ablation:
+        assert not ablation.not_used
+        assert len(ANSWERS[name].trials) == sum(len(ablation.seeds_of(arm.name)) for arm in ablation.arms)
+    assert (FOLDER / "answers" / f"{name}.md").read_text() == page(ANSWERS[name])

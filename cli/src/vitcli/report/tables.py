@@ -25,8 +25,10 @@ def meaning(summary: Summary) -> str:
         "The interval of a result is the 95 % t-interval over n seeds; the intervals of differences are simultaneous: all of "
         "them hold at once in 95 % of experiments."
     )
-    corrected = f"p is corrected for {compared}; a {better} {summary.metric.name} is better."
-    return " ".join(filter(None, [intervals, corrected, how_compared(summary), looks_taken(summary)]))
+    corrected = f"p is corrected for {compared}; " if summary.comparisons else ""
+    direction = f"a {better} {summary.metric.name} is better."
+    direction = f"{corrected}{direction}" if corrected else f"{direction[0].upper()}{direction[1:]}"
+    return " ".join(filter(None, [intervals, direction, how_compared(summary), looks_taken(summary)]))
 
 
 def _table(summary: Summary, name: str, *tables: str) -> Table:

@@ -62,9 +62,10 @@ class DigitScenes(LightningDataModule):
 
     How hard it is (chance is 0.100): multinomial logistic regression on the pixels of 20 epochs of composites reaches
     0.191 on the test set, the mean of 5 seeds (``python benchmarks/data_difficulty.py``).
-    With six pieces of clutter, the default, a plain DeiT of the size that the shipped ablations train (3 layers, width 48, patches of 4
-    pixels) reaches 0.140, the mean of 5 seeds; 1 x 1 convolutions with BatchNorm in place of its feed-forwards 0.266, with a
-    depth-wise 3 x 3 convolution among them 0.783 (14 epochs, November 2026). The shipped ablations have two or three pieces.
+    With six pieces of clutter, the default, a plain DeiT of the size that the shipped ablations train (3 layers, width 48,
+    patches of 4 pixels) reaches 0.140, the mean of 5 seeds; 1 x 1 convolutions with BatchNorm in place of its feed-forwards
+    0.266, with a depth-wise 3 x 3 convolution among them 0.783 (14 epochs, November 2026). The shipped ablations have two or
+    three pieces.
 
     Args:
         canvas: Side of a composite, in pixels.

@@ -1,0 +1,1 @@
+"""Answers that are kept: the records of finished ablations beside their files, the table of all questions, and repetitions."""

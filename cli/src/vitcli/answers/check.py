@@ -1,0 +1,72 @@
+"""Repeating single trials of kept answers.
+
+On a machine like the first the score is equal to the digit; elsewhere it lies within what a new seed may give.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from vitcli.ablation.plan import make_plan
+from vitcli.answers.answer import Answer
+from vitcli.config.command_line import parse_arguments
+from vitcli.training.run import fit_and_test
+
+OUTSIDE = 0.01
+"""Chance that a new seed lies outside of the prediction interval."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A repeated trial beside the kept one.
+
+    Args:
+        trial: ``ARM/seedN``.
+        then, now: The main metric.
+        interval: Where one new seed of the arm lies with a probability of 99 %.
+        same_machine: Whether processor, threads and versions are those of the kept trial.
+    """
+
+    trial: str
+    then: float
+    now: float
+    interval: tuple[float, float]
+    same_machine: bool
+
+    @property
+    def holds(self) -> bool:
+        """Equal to the digit on the same kind of machine, elsewhere within the interval."""
+        return self.now == self.then if self.same_machine else self.interval[0] <= self.now <= self.interval[1]
+
+
+def repeat(answer: Answer) -> Check:
+    """Train and test the first seed of the baseline again."""
+    plan = make_plan(parse_arguments(["--config", str(answer.file)]))
+    arm, metric = plan.spec.baseline, plan.spec.metric.name
+    kept = answer.trials[f"{arm}/seed0"]
+    with tempfile.TemporaryDirectory() as folder:
+        found = fit_and_test(plan.trial_config(arm, 0), Path(folder) / "trial")
+    seeds = [trial["metrics"][metric] for name, trial in answer.trials.items() if name.startswith(f"{arm}/")]
+    return Check(
+        f"{arm}/seed0",
+        kept["metrics"][metric],
+        found["metrics"][metric],
+        prediction_interval(seeds),
+        _is_same_machine(kept, found),
+    )
+
+
+def prediction_interval(values: list[float]) -> tuple[float, float]:
+    """Return where one new value lies with a probability of 99 %, if all are normal with one mean and spread."""
+    n, mean = len(values), float(np.mean(values))
+    half = special.stdtrit(n - 1, 1 - OUTSIDE / 2) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+    return mean - float(half), mean + float(half)
+
+
+def _is_same_machine(kept: dict[str, Any], found: dict[str, Any]) -> bool:
+    then, now = kept["provenance"], found["provenance"]
+    return (then["versions"], then["device"], kept["threads"]) == (now["versions"], now["device"], found["threads"])

@@ -66,6 +66,9 @@ def test_a_kept_answer_holds_all_trials_and_stands_in_the_table(folder, capsys):
     capsys.readouterr()
     assert main(["answers", "--folder", str(folder), "tiny"]) == 0
     assert capsys.readouterr().out == page
+    assert main(["plan", str(folder / "tiny.yaml"), "--quick"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "Answered on 2026-11-30, stale since these arms changed: plain, gelu; vitcli answers tiny prints it."
 
 
 def test_an_answer_is_stale_once_its_arms_compute_something_else(folder, capsys):

@@ -106,6 +106,14 @@ def read_answer(path: Path) -> Answer:
     return Answer(path.stem, path.parents[1], content["ablation"], content["trials"])
 
 
+def answered(path: Path) -> str:
+    """Return the sentence that ``vitcli plan`` says of a kept answer."""
+    answer = read_answer(path)
+    changed = answer.changed_arms()
+    stale = f", stale since these arms changed: {', '.join(changed)}" if changed else ""
+    return f"Answered on {answer.date}{stale}; vitcli answers {answer.name} prints it."
+
+
 def keep_answer(directory: Path, folder: Path) -> Answer:
     """Keep the answer of a finished run in ``folder/answers``: records, page and figures.
 

@@ -24,7 +24,7 @@ def runs(tmp_path: Path) -> Path:
 
 def plan_of(directory: Path) -> Any:
     """What the runner knows of the same ablation."""
-    arms = {arm.name: SimpleNamespace(id=arm.id) for arm in load(directory).arms}
+    arms = {arm.name: SimpleNamespace(id=arm.id, data=None) for arm in load(directory).arms}
     return SimpleNamespace(arms=arms, trial_directory=lambda arm, seed: directory / arm / f"seed{seed}")
 
 

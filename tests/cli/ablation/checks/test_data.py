@@ -24,7 +24,7 @@ def root(tmp_path, monkeypatch):
         Image.new("RGB", (32, 32)).save(tmp_path / "images" / folder / "0.png")
     backbone = PLAIN["model"]["init_args"]["backbone"] | {"num_classes": 2, "in_chans": 3}
     model = {**PLAIN["model"], "init_args": {"backbone": backbone}}
-    data = {"class_path": "vittasks.ImageFolder", "root": "images", "img_size": 32}
+    data = {"class_path": "vittasks.ImageFolder", "root": "images", "img_size": 32, "batch_size": 2, "workers": 0}
     write(tmp_path / "arms.yaml", PLAIN, model=model, data=data, ablation=ABLATION | {"metric": "test/loss"})
     return tmp_path / "images"
 

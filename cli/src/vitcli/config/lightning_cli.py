@@ -15,6 +15,7 @@ from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
 from vitcli.config.overlay import lay_over
+from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_safetensors, refuse_other_files
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
@@ -120,4 +121,23 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         )
     if checkpoint and not os.path.isfile(checkpoint):
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
+    if checkpoint:
+        _refuse_bare_weights(checkpoint, place)
     return complete(config, schema(), place)
+
+
+def _refuse_bare_weights(checkpoint: str, place: str) -> None:
+    """Refuse a file of weights where the checkpoint of a training belongs; what cannot be read is left to Lightning."""
+    try:
+        refuse_other_files(Path(checkpoint))
+        bare = is_safetensors(Path(checkpoint))
+        content = {} if bare else torch.load(checkpoint, map_location="meta", weights_only=True)
+    except NotACheckpointError as error:
+        raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but {error}") from error
+    except Exception:  # whatever damaged bytes or a user's own objects lead to
+        return
+    if not isinstance(content, dict) or LIGHTNING not in content:
+        raise ConfigError(
+            f"{place}: ckpt_path is {checkpoint!r}, which holds weights and no training; start from weights with "
+            f"--model.backbone.pretrained {checkpoint}, and name a run's checkpoint in ckpt_path."
+        )

@@ -30,6 +30,8 @@ def run(command: str, arguments: Arguments) -> int:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
     name = run_name(arguments.files[0]) if arguments.files else "run"
+    if command != "fit" and config["ckpt_path"]:
+        _leave_out_pretrained(config)
     checked_cost(config, arguments.place)
     if config["ckpt_path"]:
         check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place)
@@ -44,6 +46,14 @@ def run(command: str, arguments: Arguments) -> int:
     if code == 0 and directory.exists() and is_first_rank():
         print(f"Run: {directory}")
     return code
+
+
+def _leave_out_pretrained(config: dict[str, Any]) -> None:
+    """Forget the file that the training started from, which may be gone: all weights come from the checkpoint."""
+    backbone = config["model"].get("init_args", {}).get("backbone")
+    arguments = backbone.get("init_args", {}) if isinstance(backbone, dict) else {}
+    if isinstance(arguments.get("pretrained"), str):
+        arguments["pretrained"] = None
 
 
 def _fit(config: dict[str, Any], directory: Path) -> int:

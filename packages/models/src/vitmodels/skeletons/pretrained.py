@@ -40,12 +40,12 @@ class Network:
     default: Callable[[], nn.Module]
 
 
-def load_file(model: nn.Module, path: str | Path, network: Network) -> None:
-    """Load the weights of a file into a model. A model on the meta device is checked against the file and stays empty.
+def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], network: Network) -> None:
+    """Load weights into a model. A model on the meta device is checked against the file and stays empty.
 
     Args:
         model: The model, as ``network.default`` with other arguments builds it.
-        path: A file, a trial's directory or a ``local-dir:``; see ``vitmodels.skeletons.weights_file``.
+        weights: A file, a trial's directory or a ``local-dir:``, see ``vitmodels.skeletons.weights_file``; or a state dict.
         network: What the model is.
 
     Raises:
@@ -53,15 +53,18 @@ def load_file(model: nn.Module, path: str | Path, network: Network) -> None:
         ValueError: The file holds no state dict.
         MisfitError: The state dict does not fit the model.
     """
-    file = locate(path)
-    values, notes = fitted(model, read_checkpoint(file), network, str(file))
+    if isinstance(weights, Mapping):
+        source, state = "a state dict", weights
+    else:
+        source, state = str(locate(weights)), read_checkpoint(weights)
+    values, notes = fitted(model, state, network, source)
     if next(model.parameters()).is_meta:
         return
     model.load_state_dict(values)
     if notes:
-        logger.warning("%s: weights from %s; %s.", network.name, file, "; ".join(notes))
+        logger.warning("%s: weights from %s; %s.", network.name, source, "; ".join(notes))
     else:
-        logger.info("%s: all weights from %s.", network.name, file)
+        logger.info("%s: all weights from %s.", network.name, source)
 
 
 def fitted(

@@ -19,7 +19,7 @@ from vitcore import Embedding, FeatureOp
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.entries import Origin, callable_entries
 from vitmodels.skeletons.overlay import Overlay
-from vitmodels.skeletons.pretrained import Network, fitted, load_file
+from vitmodels.skeletons.pretrained import Network, fitted, load_weights
 from vitmodels.skeletons.signature import with_parameters
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -117,7 +117,7 @@ def _with_weights(builder: Callable[..., Model], network: Network) -> Callable[.
     def loaded(pretrained: str | None = None, **arguments: Any) -> Model:
         model = builder(**arguments)
         if pretrained is not None:
-            load_file(model, pretrained, network)
+            load_weights(model, pretrained, network)
         return model
 
     signature = inspect.signature(builder)
@@ -160,17 +160,17 @@ def _register(
     def rename(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
         return fitted(model, state, network, "The checkpoint")[0]
 
-    def build(device: Any = None, dtype: Any = None, file: str | None = None, **arguments: Any) -> nn.Module:
+    def build(device: Any = None, dtype: Any = None, weights: Any = None, **arguments: Any) -> nn.Module:
         data: dict[str, Any] = {}
         Overlay().lay(data, callable_entries(builder), arguments, Origin(name, ""))
-        return builder(pretrained=file, **data).to(device=device, dtype=dtype)
+        return builder(pretrained=weights, **data).to(device=device, dtype=dtype)
 
     def entry(pretrained: bool = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
-        file = _file_of(name, arguments) if pretrained else None
+        weights = _weights_of(name, arguments) if pretrained else None
         return build_model_with_cfg(
-            functools.partial(build, file=file),
+            functools.partial(build, weights=weights),
             name,
-            pretrained and not file,
+            pretrained and not weights,
             pretrained_filter_fn=rename,
             feature_cfg={"out_indices": levels, "feature_cls": "getter"},
             **arguments,
@@ -180,9 +180,7 @@ def _register(
     register_model(entry)
 
 
-def _file_of(name: str, arguments: Mapping[str, Any]) -> str | None:
-    """Return the file or ``local-dir:`` that timm's arguments name; None if the weights are from elsewhere."""
-    configuration = resolve_pretrained_cfg(
-        name, arguments.get("pretrained_cfg"), arguments.get("pretrained_cfg_overlay")
-    )
-    return None if configuration.state_dict else configuration.file
+def _weights_of(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the state dict, file or ``local-dir:`` that timm's arguments name; None if the weights are from elsewhere."""
+    named = resolve_pretrained_cfg(name, arguments.get("pretrained_cfg"), arguments.get("pretrained_cfg_overlay"))
+    return named.state_dict or named.file

@@ -60,6 +60,10 @@ STARTS = (
 """How files begin that are no checkpoints, and what they are."""
 
 
+class NotACheckpointError(ValueError):
+    """A file of another kind, named for what it is."""
+
+
 def locate(path: str | Path) -> Path:
     """Return the file that a path means: the file itself, or the checkpoint in a trial's directory or a ``local-dir:`` of timm.
 
@@ -112,9 +116,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 def _content(path: Path) -> Any:
     """Return what a file holds."""
-    _refuse_other_files(path)
+    refuse_other_files(path)
     try:
-        return load_file(path) if _is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
+        return load_file(path) if is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_more_than_tensors(path, str(error))) from error
     except PermissionError as error:
@@ -126,27 +130,35 @@ def _content(path: Path) -> Any:
         ) from error
 
 
-def _refuse_other_files(path: Path) -> None:
-    """Refuse what is known not to be a checkpoint by how it begins, whatever its name."""
+def refuse_other_files(path: Path) -> None:
+    """Refuse what is known not to be a checkpoint by how it begins, whatever its name.
+
+    Raises:
+        NotACheckpointError: The file is empty or of another kind.
+    """
     start = _start(path)
     if not start:
-        raise ValueError(f"{path} is empty; the download or the copy has failed.")
+        raise NotACheckpointError(f"{path} is empty; the download or the copy has failed.")
     shown = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, what in STARTS:
         if re.match(pattern, start) or re.match(pattern, shown):
-            raise ValueError(f"{path} is no checkpoint but {what}.")
+            raise NotACheckpointError(f"{path} is no checkpoint but {what}.")
     if start[:2] == b"PK" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = {one.rpartition("/")[2] for one in archive.namelist()}
         if "constants.pkl" in names:
-            raise ValueError(f"{path} is no checkpoint but a TorchScript module; save its state dict alone.")
+            raise NotACheckpointError(f"{path} is no checkpoint but a TorchScript module; save its state dict alone.")
         if "data.pkl" not in names:
-            raise ValueError(f"{path} is no checkpoint but a zip archive that PyTorch did not write; unpack it first.")
+            raise NotACheckpointError(
+                f"{path} is no checkpoint but a zip archive that PyTorch did not write; unpack it first."
+            )
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
-        raise ValueError(f"{path} is no checkpoint but text, which begins with {shown[:40].decode().strip()!r}.")
+        raise NotACheckpointError(
+            f"{path} is no checkpoint but text, which begins with {shown[:40].decode().strip()!r}."
+        )
 
 
-def _is_safetensors(path: Path) -> bool:
+def is_safetensors(path: Path) -> bool:
     """Whether a file is of the form safetensors, told by its beginning: the length of a header, then JSON."""
     return path.suffix == ".safetensors" or _start(path)[8:9] == b"{"
 

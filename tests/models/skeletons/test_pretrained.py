@@ -1,0 +1,188 @@
+"""A model starts from the weights of a file: what is new is named, and nothing else stays random."""
+
+import logging
+
+import pytest
+import timm
+import torch
+
+import vitmodels
+from tests.models.every_model import every_model
+from vitmodels.presets.deit import every_stage
+
+LOCALITY = {"op": "vitcore.LocalityFeedForward", "norm": "torch.nn.Identity", "drop_path_scale": 0.0}
+
+
+@pytest.fixture(scope="module")
+def deit(tmp_path_factory):
+    """The state dict of a DeiT-Tiny and its file."""
+    return saved("deit_tiny", tmp_path_factory.mktemp("deit"))
+
+
+@pytest.fixture(scope="module")
+def swin(tmp_path_factory):
+    """The state dict of a Swin-T with windows of 6, and its file."""
+    return saved("swin_tiny", tmp_path_factory.mktemp("swin"), img_size=192, **windows(6))
+
+
+def saved(name, folder, **arguments):
+    state = timm.create_model(name, **arguments).state_dict()
+    torch.save(state, folder / f"{name}.pth")
+    return state, folder / f"{name}.pth"
+
+
+def windows(side):
+    return {f"stage{i}": {"mixer": {"op": {"init_args": {"window": side}}}} for i in range(1, 5)}
+
+
+def differing(model, state):
+    """The names of a model whose weights are not those of a state dict."""
+    own = model.state_dict()
+    return {name for name in own if name not in state or not own[name].equal(state[name])}
+
+
+@every_model
+@pytest.mark.parametrize("num_classes", [1000, 10])
+def test_a_file_of_one_unknown_tensor_is_refused(name, num_classes, tmp_path):
+    torch.save({"totally.wrong.weight": torch.zeros(3)}, tmp_path / "junk.pth")
+    with pytest.raises(
+        vitmodels.MisfitError, match=rf"junk\.pth does not fit {name}:\n  totally\.wrong\.weight, shape"
+    ) as caught:
+        timm.create_model(
+            name,
+            pretrained=True,
+            pretrained_cfg_overlay={"file": str(tmp_path / "junk.pth")},
+            num_classes=num_classes,
+            device="meta",
+        )
+    assert len(str(caught.value).split("\n")) <= 10
+
+
+@every_model
+def test_our_own_file_starts_a_model_with_another_head(name, tmp_path, caplog):
+    state, path = saved(name, tmp_path)
+    model = getattr(vitmodels, name)(pretrained=str(path), num_classes=3)
+    assert {key.partition(".")[0] for key in differing(model, state)} <= {"head", "distillation_head"}
+    assert caplog.messages == [f"{name}: weights from {path}; the head is new (3 classes; the file has 1000)."]
+
+
+def test_the_head_is_kept_where_it_fits(deit, caplog):
+    state, path = deit
+    with caplog.at_level(logging.INFO, logger="vitmodels"):
+        assert not differing(vitmodels.load_checkpoint("deit_tiny", path), state)
+    assert caplog.messages == [f"deit_tiny: all weights from {path}."]
+
+
+@pytest.mark.parametrize("num_classes", [1000, 5])
+def test_a_file_without_a_head_loads(num_classes, deit, tmp_path, caplog):
+    state = {name: value for name, value in deit[0].items() if not name.startswith("head.")}
+    torch.save(state, tmp_path / "headless.pth")
+    model = vitmodels.load_checkpoint("deit_tiny", tmp_path / "headless.pth", num_classes=num_classes)
+    assert differing(model, state) == {"head.weight", "head.bias"}
+    assert f"the head is new ({num_classes} classes; the file has no such head)" in caplog.text
+
+
+def test_half_a_head_is_refused(deit, tmp_path):
+    torch.save({name: value for name, value in deit[0].items() if name != "head.bias"}, tmp_path / "half.pth")
+    with pytest.raises(vitmodels.MisfitError, match=r"head\.bias, shape \(1000,\), missing in the file"):
+        vitmodels.load_checkpoint("deit_tiny", tmp_path / "half.pth")
+
+
+@pytest.mark.parametrize("arguments", [{"num_classes": 0}, {"features_only": True}], ids=["no head", "features"])
+def test_a_backbone_loads_without_the_head(arguments, deit):
+    state, path = deit
+    model = vitmodels.load_checkpoint("deit_tiny", path, **arguments)
+    loaded = {name.removeprefix("model."): value for name, value in model.state_dict().items()}
+    assert loaded
+    assert all(value.equal(state[name]) for name, value in loaded.items())
+
+
+@pytest.mark.parametrize(("name", "channels"), [("deit_tiny", 1), ("nat_mini", 5)])
+def test_the_first_convolution_is_adapted_to_other_channels(name, channels, tmp_path, caplog):
+    state, path = saved(name, tmp_path)
+    model = vitmodels.load_checkpoint(name, path, in_chans=channels)
+    (changed,) = differing(model, state)
+    assert changed.startswith(timm.create_model(name, device="meta").default_cfg["first_conv"])
+    assert f"the first convolution is adapted from 3 channels to {channels}" in caplog.text
+
+
+def test_a_swapped_part_is_new_and_named(deit, caplog):
+    state, path = deit
+    model = vitmodels.load_checkpoint("deit_tiny", path, stage1={"feed_forward": LOCALITY})
+    assert {name.rpartition(".feed_forward.")[0] for name in differing(model, state)} == {
+        f"blocks.{i}" for i in range(4)
+    }
+    assert "blocks.*.feed_forward.op, 4 parts, new" in caplog.text
+    assert "blocks.*.feed_forward.norm, 4 parts, left out" in caplog.text
+
+
+def test_a_file_that_has_the_swapped_part_fills_it(tmp_path, caplog):
+    local = {"stage1": {"feed_forward": LOCALITY}}
+    state, path = saved("deit_tiny", tmp_path, **local)
+    assert not differing(vitmodels.load_checkpoint("deit_tiny", path, **local), state)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"width": 256}, r"blocks\.\*\.mixer\.op\.qkv\.weight, 12 tensors, shape \(576, 192\), expected \(768, 256\)"),
+        ({"depth": 13}, r"blocks\.12\.mixer\.norm\.weight, shape \(192,\), missing in the file"),
+        ({"depth": 11}, r"blocks\.11\.mixer\.norm\.weight, shape \(192,\), left over"),
+        (
+            every_stage(feed_forward={"op": {"init_args": {"ratio": 2.0}}}),
+            r"blocks\.\*\.feed_forward\.op\.expand\.weight, 12 tensors, shape \(768, 192\), expected \(384, 192\)",
+        ),
+    ],
+    ids=["width", "deeper", "shallower", "ratio"],
+)
+def test_what_is_no_swapped_part_must_fit(arguments, line, deit):
+    with pytest.raises(vitmodels.MisfitError, match=line):
+        vitmodels.load_checkpoint("deit_tiny", deit[1], **arguments)
+
+
+def test_tables_of_another_window_are_interpolated_with_a_warning(swin):
+    state, path = swin
+    with pytest.warns(
+        UserWarning, match=r"swin_tiny: tables of positions .* stages\.0\..*, shape \(121, 3\), here \(169, 3\)"
+    ):
+        model = vitmodels.load_checkpoint("swin_tiny", path, img_size=192)
+    assert {name.rpartition(".")[2] for name in differing(model, state)} == {"table"}
+    assert not differing(vitmodels.load_checkpoint("swin_tiny", path, img_size=192, **windows(6)), state)
+
+
+def test_a_model_on_the_meta_device_is_checked_and_stays_empty(deit, tmp_path, caplog):
+    with torch.device("meta"):
+        model = vitmodels.deit_tiny(pretrained=str(deit[1]), num_classes=3)
+    assert next(model.parameters()).is_meta
+    assert not caplog.messages, "nothing was loaded"
+
+
+def test_loading_draws_no_random_numbers(deit):
+    drawn = []
+    for file in (None, str(deit[1])):
+        torch.manual_seed(0)
+        vitmodels.deit_tiny(pretrained=file, num_classes=3, stage1={"feed_forward": LOCALITY})
+        drawn.append(torch.rand(1))
+    assert drawn[0].equal(drawn[1])
+
+
+def test_a_trial_of_this_project_starts_another(deit, tmp_path):
+    state = {f"backbone.{name}": value for name, value in deit[0].items()}
+    torch.save(
+        {"pytorch-lightning_version": "2.5", "state_dict": state, "current_model_state": {}}, tmp_path / "last.ckpt"
+    )
+    assert not differing(vitmodels.load_checkpoint("deit_tiny", tmp_path), deit[0])
+
+
+@pytest.mark.parametrize("form", ["state_dict", "local-dir"])
+def test_timm_hands_over_a_state_dict_or_a_folder(form, deit, tmp_path):
+    state, _ = deit
+    if form == "state_dict":
+        overlay = {"pretrained_cfg_overlay": {"state_dict": dict(state)}}
+        model = timm.create_model("deit_tiny", pretrained=True, num_classes=4, **overlay)
+    else:
+        timm.models.save_for_hf(timm.create_model("deit_tiny"), tmp_path)
+        state = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+        model = timm.create_model(f"local-dir:{tmp_path}", pretrained=True, num_classes=4)
+    assert differing(model, state) == {"head.weight", "head.bias"}

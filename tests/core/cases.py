@@ -64,6 +64,7 @@ def case(name: str, op: type, *, prefix: int = 0, exports=("compile", "export", 
 CASES = [
     case("global", GlobalAttention, head_dim=8, prefix=1),
     case("global_projection_bias", GlobalAttention, head_dim=8, bias="projection"),
+    case("global_narrow_queries", GlobalAttention, head_dim=8, query_width=8, prefix=1),
     case("mlp", Mlp, prefix=2),
     case("nothing", Nothing, prefix=1),
     case("locality", LocalityFeedForward, prefix=1),

@@ -55,6 +55,7 @@ ADDED = {
     "test_split": None,  # these three of image folders
     "on_damaged": "refuse",
     "channels": None,
+    "query_width": None,  # of global attention
 }
 """Arguments that were added after the first results, and the value that computes what was computed before them.
 

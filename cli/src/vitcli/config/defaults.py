@@ -6,6 +6,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import timm
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
@@ -115,7 +116,10 @@ def _object(value: Any, entry: Entry, origin: Origin) -> Any:
         entries = parameters(value["class_path"], entry.annotation, origin)
         arguments = _namespace(value.get("init_args", {}), entries, origin)
         others = {name: arguments.pop(name) for name in value.get("init_args", {}) if name not in entries}
-        made = Namespace(class_path=value["class_path"], init_args=arguments)
+        path = value["class_path"]
+        if inspect.isfunction(found) and "return" not in found.__annotations__ and timm.is_model(found.__name__):
+            path, arguments["model_name"] = "timm.create_model", found.__name__  # which states that it makes a module
+        made = Namespace(class_path=path, init_args=arguments)
         return Namespace(**vars(made), dict_kwargs=others) if others else made
     fields = entry.entries()
     if fields is not None and isinstance(value, dict):

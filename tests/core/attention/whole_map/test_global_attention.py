@@ -8,15 +8,16 @@ from vitcore import GlobalAttention
 def attention_by_loops(op: GlobalAttention, tokens: torch.Tensor) -> torch.Tensor:
     """The textbook: for each head and query, a softmax over all keys, written out."""
     t, width = tokens.shape[1:]
-    d = op.head_dim
+    d, narrow = op.head_dim, op.query_width
     joint = tokens @ op.qkv.weight.T + (op.qkv.bias if op.qkv.bias is not None else 0)
-    q, k, v = joint[..., :width], joint[..., width : 2 * width], joint[..., 2 * width :]
+    q, k, v = joint[..., :narrow], joint[..., narrow : 2 * narrow], joint[..., 2 * narrow :]
     rows = []
     for query in range(t):
         heads = []
         for head in range(width // d):
             part = slice(head * d, (head + 1) * d)
-            scores = torch.stack([(q[:, query, part] * k[:, key, part]).sum(-1) * d**-0.5 for key in range(t)])
+            own = slice(head * d * narrow // width, (head + 1) * d * narrow // width)
+            scores = torch.stack([(q[:, query, own] * k[:, key, own]).sum(-1) * d**-0.5 for key in range(t)])
             weights = scores.exp() / scores.exp().sum(0)
             heads.append(sum(weights[key, :, None] * v[:, key, part] for key in range(t)))
         rows.append(torch.cat(heads, -1))
@@ -25,8 +26,9 @@ def attention_by_loops(op: GlobalAttention, tokens: torch.Tensor) -> torch.Tenso
 
 @pytest.mark.parametrize(("h", "w"), [(3, 4), (5, 1), (1, 1)])
 @pytest.mark.parametrize("bias", ["all", "projection"])
-def test_global_attention_equals_a_loop_over_all_pairs(h, w, bias):
-    op = randomise(GlobalAttention(8, head_dim=4, bias=bias))
+@pytest.mark.parametrize("query_width", [None, 8, 4, 16])
+def test_global_attention_equals_a_loop_over_all_pairs(h, w, bias, query_width):
+    op = randomise(GlobalAttention(8, head_dim=4, bias=bias, query_width=query_width))
     assert_same_function(
         op, lambda grid: attention_by_loops(op, grid.flatten(1, 2)).view(grid.shape), random_grid(h, w, 8)
     )
@@ -49,3 +51,11 @@ def test_every_token_is_seen():
 def test_a_head_dim_that_does_not_divide_the_width_is_refused():
     with pytest.raises(ValueError, match=r"GlobalAttention: head_dim must divide width, got width=96, head_dim=28\."):
         GlobalAttention(96, head_dim=28)
+
+
+@pytest.mark.parametrize("query_width", [0, 3])
+def test_queries_that_the_heads_cannot_share_are_refused(query_width):
+    with pytest.raises(
+        ValueError, match=f"heads must divide query_width, got query_width={query_width}, width=8, head_dim=4"
+    ):
+        GlobalAttention(8, head_dim=4, query_width=query_width)

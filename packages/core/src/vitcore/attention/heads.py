@@ -20,6 +20,11 @@ def require_one_shape(owner: str, q: Tensor, k: Tensor, v: Tensor) -> None:
         )
 
 
+def split_heads(tokens: Float[Tensor, "b t c"], heads: int) -> Float[Tensor, "b n t d"]:
+    """Split channels into heads: (b, t, n * d) -> (b, n, t, d)."""
+    return tokens.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
 def split_qkv(qkv: Float[Tensor, "b t c3"], head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
     """Split a joint projection ordered [q | k | v][head][channel] into q, k, v of shape (b, heads, t, head_dim)."""
     b, t, width3 = qkv.shape

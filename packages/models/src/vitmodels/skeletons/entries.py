@@ -198,8 +198,9 @@ def callable_entries(found: Any) -> dict[str, Entry]:
 
 def _takes_more(found: Any) -> bool:
     """Whether a class or function makes a module and passes on arguments that it does not name, as makers of timm models do."""
-    kinds = {parameter.kind for parameter in inspect.signature(found).parameters.values()}
-    return inspect.Parameter.VAR_KEYWORD in kinds and makes(found, (nn.Module,))
+    if not makes(found, (nn.Module,)):
+        return False
+    return inspect.Parameter.VAR_KEYWORD in {one.kind for one in inspect.signature(found).parameters.values()}
 
 
 def import_part(path: str, annotation: Any, origin: Origin) -> Any:

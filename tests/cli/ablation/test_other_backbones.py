@@ -1,0 +1,129 @@
+"""Models of timm and torchvision as arms beside ours: planned, costed and trained like any other."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.cli.tiny_ablation import LIGHTNING, TRAINER, write
+from vitcli.main import main
+
+pytestmark = LIGHTNING
+
+RESNET = {"class_path": "timm.models.resnet10t", "num_classes": 2}
+TRANSFORMER = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 1, "num_heads": 3}
+BACKBONES = {
+    "entry_point": RESNET,
+    "factory": {"class_path": "timm.create_model", "model_name": "resnet10t", "num_classes": 2, "drop_rate": 0.1},
+    "unannotated": {"class_path": "timm.models.efficientvit_m0", "num_classes": 2},
+    "constructor": {"class_path": "timm.models.VisionTransformer", "num_classes": 2, **TRANSFORMER},
+    "torchvision": {"class_path": "torchvision.models.squeezenet1_1", "num_classes": 2},
+    "linear_head": {"class_path": "torchvision.models.shufflenet_v2_x0_5", "num_classes": 2},
+    "ours": {"class_path": "vitmodels.deit_tiny", "num_classes": 2, "img_size": 32, "width": 64, "depth": 1},
+}
+
+
+def images_of(folder):
+    """The data of a file: four small images of two classes."""
+    arguments = {"root": str(folder / "images"), "img_size": 32, "batch_size": 4, "workers": 0}
+    return {"class_path": "vittasks.ImageFolder", **arguments}
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backbones")
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (folder / "images" / split / name).mkdir(parents=True)
+            for number in range(2):
+                place = folder / "images" / split / name / f"{number}.png"
+                Image.new("RGB", (32, 32), (40 * number, 90, 10)).save(place)
+    content = {
+        "threads": 1,
+        "runs": str(folder / "runs"),
+        "model": {"class_path": "vittasks.Classification", "backbone": RESNET},
+        "data": images_of(folder),
+        "trainer": TRAINER | {"limit_train_batches": 1},
+        "ablation": {
+            "baseline": "entry_point",
+            "seeds": 1,
+            "arms": {"entry_point": {}}
+            | {name: {"model.backbone": given} for name, given in BACKBONES.items() if name != "entry_point"},
+        },
+    }
+    return write(folder / "backbones.yaml", content), folder
+
+
+def parameters(backbone):
+    """The parameters of a model that is built in Python."""
+    import timm
+    import torchvision
+
+    made = {
+        "entry_point": lambda: timm.models.resnet10t(num_classes=2),
+        "factory": lambda: timm.create_model("resnet10t", num_classes=2),
+        "unannotated": lambda: timm.models.efficientvit_m0(num_classes=2),
+        "constructor": lambda: timm.models.VisionTransformer(num_classes=2, **TRANSFORMER),
+        "torchvision": lambda: torchvision.models.squeezenet1_1(num_classes=2),
+        "linear_head": lambda: torchvision.models.shufflenet_v2_x0_5(num_classes=2),
+    }[backbone]
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in made().parameters())
+
+
+@pytest.mark.slow
+def test_every_arm_trains(ablation):
+    path, folder = ablation
+    assert main(["fit", "--config", path]) == 0
+    for name in BACKBONES:
+        (found,) = folder.glob(f"runs/*/{name}/seed0/result.json")
+        result = json.loads(found.read_text())
+        assert (result["status"], set(result["metrics"])) == ("done", {"test/loss", "test/acc1"})
+
+
+def test_a_plan_counts_every_arm(ablation, capsys):
+    path, _ = ablation
+    assert main(["plan", path]) == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line.strip()}
+    for name in BACKBONES:
+        counted = [word for word in lines[name] if "," in word or word.isdigit()]
+        if name != "ours":
+            assert counted[0] == f"{parameters(name):,}"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        ({"class_path": "timm.create_model", "model_name": "resnet10t"}, "set model.backbone.num_classes=2"),
+        ({**RESNET, "num_clases": 2}, "unexpected keyword argument 'num_clases'"),
+        (
+            {"class_path": "timm.create_model", "model_name": "resnet_ten", "num_classes": 2},
+            "Unknown model (resnet_ten)",
+        ),
+        ({"class_path": "torchvision.models.list_models"}, "which makes no torch.nn.Module"),
+    ],
+)
+def test_a_mistake_is_one_sentence(ablation, backbone, said, tmp_path, capsys):
+    _, folder = ablation
+    content = {
+        "model": {"class_path": "vittasks.Classification", "backbone": backbone},
+        "data": images_of(folder),
+        "trainer": TRAINER,
+        "ablation": {"baseline": "a", "arms": {"a": {}}},
+    }
+    assert main(["plan", write(tmp_path / "bad.yaml", content)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_the_spelling_of_lightning_for_other_arguments_means_the_same(ablation, tmp_path, capsys):
+    _, folder = ablation
+    spelled = {"class_path": RESNET["class_path"], "init_args": {}, "dict_kwargs": {"num_classes": 2}}
+    content = {
+        "model": {"class_path": "vittasks.Classification", "backbone": spelled},
+        "data": images_of(folder),
+    }
+    assert main(["fit", "--config", write(tmp_path / "a.yaml", content), "--print_config"]) == 0
+    assert "num_classes: 2" in capsys.readouterr().out

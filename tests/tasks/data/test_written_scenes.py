@@ -8,7 +8,8 @@ from PIL import Image
 
 from vittasks import SceneRecipe
 from vittasks.data.digit_composites import split_sources
-from vittasks.data.written_scenes import draw_scene, run_lengths, write_scenes
+from vittasks.data.masks import decode
+from vittasks.data.written_scenes import draw_scene, write_scenes
 
 RECIPE = SceneRecipe(training=4, validation=2, test=3)
 
@@ -16,13 +17,6 @@ RECIPE = SceneRecipe(training=4, validation=2, test=3)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_scenes(RECIPE, tmp_path_factory.mktemp("scenes"))
-
-
-def decoded(segmentation):
-    """A mask from its run-length code down the columns."""
-    h, w = segmentation["size"]
-    values = np.concatenate([np.full(n, i % 2) for i, n in enumerate(segmentation["counts"])])
-    return values.reshape(w, h).T.astype(bool)
 
 
 def test_labels_objects_and_images_tell_the_same(folder):
@@ -34,7 +28,7 @@ def test_labels_objects_and_images_tell_the_same(folder):
             told = np.ones_like(label)
             objects = [one for one in content["annotations"] if one["image_id"] == entry["id"]]
             for one in objects:
-                mask = decoded(one["segmentation"])
+                mask = decode(one["segmentation"], *label.shape)
                 x, y, w, h = one["bbox"]
                 assert mask.sum() == one["area"] == mask[y : y + h, x : x + w].sum()
                 assert mask[y].any() and mask[y + h - 1].any() and mask[:, x].any() and mask[:, x + w - 1].any()  # noqa: PT018
@@ -57,12 +51,6 @@ def test_a_scene_is_drawn_from_its_own_stream_and_written_once(folder):
     assert np.array_equal(draw_scene(SceneRecipe(), "test", 2).image, image)
     assert not np.array_equal(draw_scene(SceneRecipe(seed=1), "test", 2).image, image)
     assert not list(folder.parent.glob(".unfinished*"))
-
-
-def test_runs_are_counted_down_the_columns_and_begin_outside():
-    mask = np.array([[1, 0, 0], [1, 0, 1]], bool)
-    assert run_lengths(mask) == [0, 2, 3, 1]
-    assert run_lengths(~mask) == [2, 3, 1]
 
 
 def test_a_recipe_that_cannot_be_drawn_is_refused():

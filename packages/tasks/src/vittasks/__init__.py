@@ -2,6 +2,7 @@
 
 from vittasks.classification import Classification
 from vittasks.data.cifar import CIFAR
+from vittasks.data.digit_detection import DigitDetection
 from vittasks.data.digit_scenes import DigitScenes
 from vittasks.data.digit_segmentation import DigitSegmentation
 from vittasks.data.hugging_face_images import HuggingFaceImages
@@ -13,6 +14,10 @@ from vittasks.data.torchvision_images import TorchvisionImages
 from vittasks.data.written_scenes import SceneRecipe
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
+from vittasks.detection.detection import Detection
+from vittasks.detection.fcos import FCOS
+from vittasks.detection.mask_rcnn import MaskRCNN
+from vittasks.detection.retinanet import RetinaNet
 from vittasks.mixing import Mixing
 from vittasks.optim import weight_decay_groups
 from vittasks.schedule import WarmupCosine
@@ -24,16 +29,21 @@ from vittasks.segmentation.upernet import UPerNet
 
 __all__ = [
     "CIFAR",
+    "FCN",
+    "FCOS",
     "Classification",
     "DenseBackbone",
+    "Detection",
+    "DigitDetection",
     "DigitScenes",
     "DigitSegmentation",
-    "FCN",
     "FeaturePyramid",
     "HuggingFaceImages",
     "ImageFolder",
     "LitDataImages",
+    "MaskRCNN",
     "Mixing",
+    "RetinaNet",
     "SceneRecipe",
     "Segmentation",
     "SegmentationFolder",

@@ -1,6 +1,6 @@
 """Data loaders that leave the global random streams alone and start when the epoch is known."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -47,9 +47,15 @@ class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
 
 
 def train_loader(
-    dataset: Dataset[tuple[Tensor, int]], sampler: EpochSampler, batch_size: int, workers: int
+    dataset: Dataset[tuple[Tensor, int]],
+    sampler: EpochSampler,
+    batch_size: int,
+    workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
 ) -> EpochLoader:
     """Full batches in the sampler's order; a generator of its own keeps the loader out of the global stream.
+
+    ``collate`` makes a batch of a list of samples; None stacks them.
 
     Raises:
         ValueError: an epoch holds less than one batch, which Lightning would pass over in silence.
@@ -62,6 +68,7 @@ def train_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         drop_last=True,
+        collate_fn=collate,
         generator=torch.Generator(),
     )
 
@@ -79,12 +86,18 @@ def check_batch(batch_size: int, samples: int) -> None:
         )
 
 
-def eval_loader(dataset: Dataset[Any], batch_size: int, workers: int) -> DataLoader[tuple[Tensor, ...]]:
+def eval_loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    workers: int,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[tuple[Tensor, ...]]:
     """All samples once, in order; a generator of its own, so that validating does not shift the training's draws."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
         num_workers=workers,
         persistent_workers=workers > 0,
+        collate_fn=collate,
         generator=torch.Generator(),
     )

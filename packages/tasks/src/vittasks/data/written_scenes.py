@@ -16,6 +16,7 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from vittasks.data.digit_composites import Split, load_sources, split_sources
+from vittasks.data.masks import run_lengths
 from vittasks.data.sampling import sample_generator
 
 INK = 0.3
@@ -177,10 +178,3 @@ def _coco_object(number: int, image: int, category: int, mask: NDArray[np.bool_]
         "iscrowd": 0,
         "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)},
     }
-
-
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Return the lengths of the runs of a mask, down the columns, the first of pixels outside the mask."""
-    flat = np.concatenate(([False], mask.T.ravel(), [not mask[-1, -1]]))
-    ends = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(ends, prepend=0).tolist()

@@ -1,0 +1,107 @@
+"""Detection: boxes, and masks with Mask R-CNN, by one of torchvision's detectors on a pyramid, and COCO's mAP."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.detection import MeanAveragePrecision
+
+from vittasks.detection.fcos import FCOS
+from vittasks.detection.mask_rcnn import MaskRCNN
+from vittasks.optim import OptimizerFactory
+from vittasks.schedule import ScheduleFactory, WarmupCosine
+from vittasks.task import SupervisedTask
+
+DetectorFactory: TypeAlias = Callable[[nn.Module, int], nn.Module]
+"""Makes a detector from a pyramid and the number of classes: lists of images and targets to losses, or to detections."""
+
+Target: TypeAlias = dict[str, Tensor]
+
+
+class Detection(SupervisedTask):
+    """Train a detector with the losses that it returns.
+
+    Args:
+        backbone: A pyramid, image (b, c, H, W) to maps; its head, its last norm and its class tokens are removed.
+        num_classes: Number of classes, the background not counted.
+        detector: Makes the detector for (backbone, num_classes): ``vittasks.FCOS``, ``vittasks.RetinaNet``,
+            ``vittasks.MaskRCNN``.
+        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+
+    Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and
+    ``val/mask_mAP50``, and the same under ``test/``. Scores are fractions, over the whole set.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        detector: DetectorFactory = FCOS,
+        optimizer: OptimizerFactory = torch.optim.AdamW,
+        schedule: ScheduleFactory = WarmupCosine,
+    ) -> None:
+        super().__init__(num_classes, optimizer, schedule)
+        self.network = detector(backbone, num_classes)
+        kinds: Any = ("bbox", "segm") if isinstance(self.network, MaskRCNN) else ("bbox",)
+        # Mask R-CNN counts its classes from 1: 0 is the background.
+        self.first_label = 1 if isinstance(self.network, MaskRCNN) else 0
+        self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
+        self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
+
+    def undecayed(self) -> Any:
+        """Yield the names of the parameters that the pyramid exempts from weight decay."""
+        backbone: Any = self.network.backbone
+        return (f"network.backbone.{name}" for name in backbone.no_weight_decay())
+
+    def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
+        """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""
+        found: list[Target] = self.network(list(images))
+        return [{**one, "labels": one["labels"] - self.first_label} for one in found]
+
+    def training_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> Tensor:
+        """Return the sum of the detector's losses."""
+        images, targets = batch
+        losses = self.network(images, [{**one, "labels": one["labels"] + self.first_label} for one in targets])
+        total = torch.stack(list(losses.values())).sum()
+        named = {f"train/{name}": loss for name, loss in losses.items()} | {"train/loss": total}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
+        return total
+
+    def validation_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:
+        """Keep the detections of a validation batch."""
+        self._keep(self.val_scores, batch)
+
+    def test_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:
+        """Keep the detections of a test batch."""
+        self._keep(self.test_scores, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the detections of the whole set."""
+        self._score(self.val_scores, "val")
+
+    def on_test_epoch_end(self) -> None:
+        """Score the detections of the whole set."""
+        self._score(self.test_scores, "test")
+
+    def predict_step(self, batch: Any, batch_index: int) -> list[Target]:
+        """Return boxes, scores, labels, and masks with Mask R-CNN."""
+        return self(batch[0] if isinstance(batch, list | tuple) else batch)
+
+    def _keep(self, scores: MeanAveragePrecision, batch: tuple[list[Tensor], list[Target]]) -> None:
+        images, targets = batch
+        found = self(images)
+        if "masks" in found[0]:
+            found = [{**one, "masks": one["masks"][:, 0] > 0.5} for one in found]
+        scores.update(found, targets)
+
+    def _score(self, scores: MeanAveragePrecision, split: str) -> None:
+        values = scores.compute()
+        scores.reset()
+        both = "bbox_map" in values
+        names = {"mAP": "map", "mAP50": "map_50", "mAP75": "map_75"}
+        named = {f"{split}/{ours}": values[f"bbox_{theirs}" if both else theirs] for ours, theirs in names.items()}
+        if both:
+            named |= {f"{split}/mask_mAP": values["segm_map"], f"{split}/mask_mAP50": values["segm_map_50"]}
+        self.log_dict({name: value.clamp(min=0) for name, value in named.items()})

@@ -113,7 +113,8 @@ def seconds_per_image(epoch: Epoch) -> float:
     who = resource.RUSAGE_CHILDREN if epoch.__name__ != "decode" else resource.RUSAGE_SELF
     before = resource.getrusage(who)
     images = epoch()
-    gc.collect()  # ends the processes of a loader that nobody holds
+    if who == resource.RUSAGE_CHILDREN:
+        gc.collect()  # ends the processes of a loader that nobody holds
     after = resource.getrusage(who)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / images
 

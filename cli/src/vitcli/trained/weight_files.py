@@ -1,7 +1,6 @@
 """The weights alone: a safetensors file with the run's names, and a directory that ``timm.create_model`` opens."""
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,17 +10,17 @@ from torch import Tensor, nn
 
 import vitmodels
 from vitcli.config.errors import ConfigError
-from vitcli.trained.described import description
+from vitcli.trained.described import as_metadata, description
 from vitcli.trained.load import TrainedRun
 
 OURS = "vitmodels."
 
 
 def write_safetensors(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
-    """Write the model's state dict, with the run's description as metadata, and return a model with what was read."""
+    """Write the model's state dict, with the run's description in its metadata, and return a model with what was read."""
     # Copies, since safetensors refuses names that share memory.
     state = {name: value.detach().clone().contiguous() for name, value in run.model.state_dict().items()}
-    save_file(state, path, metadata={name: json.dumps(value) for name, value in description(run).items()})
+    save_file(state, path, metadata=as_metadata(run))
     model = copy.deepcopy(run.model)
     for value in model.state_dict().values():
         value.zero_()

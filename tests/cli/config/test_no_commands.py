@@ -13,11 +13,11 @@ from torch import nn
 from tests.cli.config import own_parts
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, TRAINER, write
 from vitcli.config.defaults import as_namespace, complete
-from vitcli.config.entries import Entry
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.overlay import lay_over
 from vitcli.main import main
+from vitmodels.skeletons.entries import Entry
 
 pytestmark = LIGHTNING
 

@@ -14,9 +14,9 @@ from lightning.pytorch.cli import LightningCLI
 from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.ablation.difference import difference, flat
 from vitcli.config.command_line import parse_arguments
-from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI, base_config, resolve, schema
+from vitcli.config.origin import Origin
 from vitcli.config.overlay import checked_value, lay_over
 from vitcli.main import main
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from vitcli.config.entries import Origin
+from vitcli.config.origin import Origin
 from vitcli.main import main
 from vitcli.show.build import build_op, find_op
 from vitcli.show.gallery import examples

@@ -11,10 +11,10 @@ from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.spec import AblationSpec, Metric, Seeds, StopEarly, launcher_class, launcher_name
 from vitcli.config.defaults import complete
-from vitcli.config.entries import Entry, dataclass_entries
 from vitcli.config.errors import ConfigError, alike, refuse_non_finite
 from vitcli.config.names import folder_key, name_fault
 from vitcli.config.overlay import lay_over
+from vitmodels.skeletons.entries import Entry, dataclass_entries
 
 DEPTH = {"arms": 1, "factors": 2}
 """How many names below these lies what a later file replaces whole: an arm, a level of a factor."""

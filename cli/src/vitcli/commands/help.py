@@ -16,9 +16,9 @@ def main(words: list[str]) -> int:
 
     from vitcli.ablation.section import ENTRIES
     from vitcli.ablation.spec import AblationSpec
-    from vitcli.config.entries import Entry
     from vitcli.config.key_help import key_help
     from vitcli.config.lightning_cli import base_config, schema
+    from vitmodels.skeletons.entries import Entry
 
     arguments = parse_run("fit", words)
     entries = {**schema(), "ablation": Entry(AblationSpec, {}, group=ENTRIES)}

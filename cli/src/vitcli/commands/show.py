@@ -7,12 +7,13 @@ from typing import Any
 from torch import nn
 
 from vitcli.config.command_line import COMMAND_LINE, parse_arguments
-from vitcli.config.entries import Entry, Origin
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.origin import Origin
 from vitcli.config.overlay import lay_over
 from vitcli.show.attention import OpToShow, TokenMap, draw_each, draw_overview, show_op
 from vitcli.show.build import find_op, settable
 from vitcli.show.gallery import drawn_with
+from vitmodels.skeletons.entries import Entry
 
 ENDINGS = (".png", ".svg")
 SETTINGS = {

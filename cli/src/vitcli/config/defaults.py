@@ -10,11 +10,12 @@ import timm
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
-from vitcli.config.entries import (
+from vitcli.config.origin import Origin
+from vitcli.config.overlay import tidy
+from vitmodels.skeletons.entries import (
     REQUIRED,
     Entry,
     OpenEntries,
-    Origin,
     expects_part,
     import_part,
     item_type,
@@ -23,7 +24,6 @@ from vitcli.config.entries import (
     parameters,
     takes_call,
 )
-from vitcli.config.overlay import tidy
 
 # Parts in arguments of no stated type are built as ever; ``_check_inner_parts`` decides which.
 set_parsing_settings(instantiate_subclass_spec_in_any=True)

@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 from docstring_parser import parse
 
-from vitcli.config.entries import (
+from vitcli.config.origin import Origin
+from vitmodels.skeletons.entries import (
     REQUIRED,
     Entry,
-    Origin,
     expects_part,
     makers,
     options,

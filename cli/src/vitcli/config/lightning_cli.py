@@ -11,10 +11,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from vitcli.config.command_line import Arguments
 from vitcli.config.defaults import as_namespace, complete
-from vitcli.config.entries import Entry, callable_entries
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
 from vitcli.config.overlay import lay_over
+from vitmodels.skeletons.entries import Entry, callable_entries
 from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_safetensors, refuse_other_files
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)

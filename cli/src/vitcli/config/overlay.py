@@ -7,8 +7,9 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from vitcli.config.entries import Entry, Origin, options
 from vitcli.config.errors import refuse_non_finite
+from vitcli.config.origin import Origin
+from vitmodels.skeletons.entries import Entry, options
 from vitmodels.skeletons.overlay import Overlay, check_kind
 
 __all__ = ["checked_value", "lay_over", "tidy"]

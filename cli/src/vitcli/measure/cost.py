@@ -11,11 +11,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.flop_counter import FlopCounterMode
 
-from vitcli.config.entries import Origin, parameters, wanted_class
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
+from vitcli.config.origin import Origin
 from vitcli.measure.example_input import ExampleInput, example_input
 from vitmodels import MisfitError
+from vitmodels.skeletons.entries import parameters, wanted_class
 from vitmodels.skeletons.parts import walk
 
 MEMORYLESS = ("meta tensor", "Meta tensor", "meta device", "data-dependent", "DataDependent")

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from vitcli.config.entries import Origin
 from vitcli.config.errors import ConfigError
+from vitcli.config.origin import Origin
 from vitcli.show.build import build_op, error_sentence, find_op
 from vitcli.show.gallery import FAMILIES, Example, examples
 from vitcli.show.measure import Sight, measure

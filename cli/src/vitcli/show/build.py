@@ -9,8 +9,9 @@ from torch import nn
 
 import vitcore
 from vitcli.config.defaults import as_namespace
-from vitcli.config.entries import Entry, Origin, callable_entries, import_part
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.origin import Origin
+from vitmodels.skeletons.entries import Entry, callable_entries, import_part
 
 SUPPLIED = ("width", "in_width")
 """Arguments that hold the number of channels: the command supplies them, as the slot of a network would."""

@@ -9,9 +9,10 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch.utils.data import DataLoader
 from torchmetrics import MetricCollection
 
-from vitcli.config.entries import Origin, import_part
 from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.origin import Origin
 from vitcli.measure.cost import build, build_anywhere
+from vitmodels.skeletons.entries import import_part
 
 NEEDED = {
     "model": (LightningModule, ("training_step", "configure_optimizers", "test_step")),

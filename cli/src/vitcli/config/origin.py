@@ -1,4 +1,4 @@
-"""The entries of a configuration: those of ``vitmodels.skeletons.entries``, with errors and hints for a user of vitcli."""
+"""The origin of a value: a file or the command line, and how its author is told what is wrong with it."""
 
 import functools
 import sys
@@ -9,43 +9,7 @@ from typing import ClassVar
 
 from vitcli.config.errors import ConfigError, nearest
 from vitmodels.skeletons import entries
-from vitmodels.skeletons.entries import (
-    REQUIRED,
-    Entry,
-    OpenEntries,
-    callable_entries,
-    dataclass_entries,
-    expects_part,
-    import_part,
-    item_type,
-    makers,
-    may_stand,
-    options,
-    parameters,
-    public_path,
-    takes_call,
-    wanted_class,
-)
 from vitmodels.skeletons.parts import renamed_notice
-
-__all__ = [
-    "REQUIRED",
-    "Entry",
-    "OpenEntries",
-    "Origin",
-    "callable_entries",
-    "dataclass_entries",
-    "expects_part",
-    "import_part",
-    "item_type",
-    "makers",
-    "may_stand",
-    "options",
-    "parameters",
-    "public_path",
-    "takes_call",
-    "wanted_class",
-]
 
 
 @dataclass(frozen=True)

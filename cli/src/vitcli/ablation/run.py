@@ -20,7 +20,8 @@ from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.console import Output
-from vitcli.records.ablation import ABLATION, Ablation, Arm, Metric, load, record_report, save
+from vitcli.records.ablation import ABLATION, Ablation, Metric, load, record_report, save
+from vitcli.records.arm import Arm
 from vitcli.records.conditions import Budget
 from vitcli.records.json_files import RecordError
 from vitcli.records.reports import read_reports

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from vitcli.records.arm import Arm, read_arm
 from vitcli.records.conditions import Budget, read_budget
 from vitcli.records.json_files import (
     FORMAT,
     RecordError,
     get,
-    get_count,
     get_counts,
     get_number,
     get_optional,
@@ -41,36 +41,6 @@ class Metric:
     def sign(self) -> int:
         """+1 if a larger value is better, else -1."""
         return 1 if self.direction == "max" else -1
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One variant of the ablation with its planned trials.
-
-    Args:
-        name: Its name in the ablation's file.
-        id: Hash of its resolved config.
-        difference: Resolved key -> (value in the baseline, value in this arm).
-        parameters: Number of learned parameters; None if it was not measured.
-        macs: Multiply-adds for one image; None if they were not measured.
-        trials: One per planned seed, in the plan's order, whatever their status.
-    """
-
-    name: str
-    id: str
-    difference: Mapping[str, tuple[Any, Any]]
-    parameters: int | None
-    macs: int | None
-    trials: tuple[Trial, ...] = ()
-
-    @property
-    def done(self) -> tuple[Trial, ...]:
-        """The trials that statistics use."""
-        return tuple(trial for trial in self.trials if trial.status == "done")
-
-    def values(self, metric: str) -> dict[int, float]:
-        """Seed -> final value of ``metric``, over the done trials that have it."""
-        return {trial.seed: trial.metrics[metric] for trial in self.done if metric in trial.metrics}
 
 
 @dataclass(frozen=True)
@@ -227,7 +197,7 @@ def load(directory: str | Path) -> Ablation:
         command=str(content.get("command", "")),
         versions=get_optional(content, "versions", dict, path) or {},
         machine=get_optional(content, "machine", dict, path) or {},
-        arms=tuple(_arm(name, arm, path) for name, arm in get(content, "arms", dict, path).items()),
+        arms=tuple(read_arm(name, arm, path) for name, arm in get(content, "arms", dict, path).items()),
         levels=_levels(content, path),
         budget=read_budget(content, path),
         dropped={name: str(why) for name, why in (get_optional(content, "dropped", dict, path) or {}).items()},
@@ -263,25 +233,6 @@ def _metric(content: dict[str, Any], path: Path) -> Metric:
     if direction not in ("max", "min"):
         raise RecordError(f"{path}: the metric's direction must be max or min, got {direction}.")
     return Metric(get(record, "name", str, path), cast(Literal["max", "min"], direction))
-
-
-def _arm(name: str, record: Any, path: Path) -> Arm:
-    if not isinstance(record, dict):
-        raise RecordError(f"{path}: the arm {name} must be an object, got {record!r}.")
-    difference = {key: _pair(key, pair, path) for key, pair in get(record, "difference", dict, path).items()}
-    return Arm(
-        name,
-        get(record, "id", str, path),
-        difference,
-        get_count(record, "parameters", path),
-        get_count(record, "macs", path),
-    )
-
-
-def _pair(key: str, pair: Any, path: Path) -> tuple[Any, Any]:
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise RecordError(f"{path}: the difference in {key} must be [baseline's value, arm's value], got {pair!r}.")
-    return pair[0], pair[1]
 
 
 def _levels(content: dict[str, Any], path: Path) -> dict[str, dict[str, str]]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
-from vitcli.records.ablation import Arm
+from vitcli.records.arm import Arm
 from vitcli.records.json_files import RecordError
 
 METRICS = "metrics.csv"

@@ -1,6 +1,7 @@
 """Trainings that their configuration ended before the last epoch: what each arm trained, and that the budgets differ."""
 
-from vitcli.records.ablation import Ablation, Arm
+from vitcli.records.ablation import Ablation
+from vitcli.records.arm import Arm
 from vitcli.report.mixed_conditions import join_words
 
 

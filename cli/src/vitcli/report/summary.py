@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from vitcli.records.ablation import Ablation, Arm, Metric
+from vitcli.records.ablation import Ablation, Metric
+from vitcli.records.arm import Arm
 from vitcli.records.speed import ArmSpeed
 from vitcli.report.early_ends import unequal_budget
 from vitcli.report.mixed_conditions import mixed_conditions

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vitcli.records.ablation import Ablation, Arm, Metric
+from vitcli.records.ablation import Ablation, Metric
+from vitcli.records.arm import Arm
 from vitcli.records.json_files import RecordError
 from vitcli.report import numbers
 from vitcli.report.blocks import Block, Heading, Paragraph, Table

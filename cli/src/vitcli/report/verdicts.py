@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from vitcli.records.ablation import Ablation, Arm
+from vitcli.records.ablation import Ablation
+from vitcli.records.arm import Arm
 from vitcli.statistics.against_baseline import Comparisons, Difference, compare_with_baseline
 from vitcli.statistics.comparison import BySeed
 from vitcli.statistics.looks import Look, compare_at_looks, declared_looks

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitcli.records.ablation import ABLATION, Ablation, Arm
+from vitcli.records.ablation import ABLATION, Ablation
+from vitcli.records.arm import Arm
 from vitcli.records.trial import RESULT, Trial
 from vitcli.report.summary import Summary as ReportSummary
 from vitcli.report.summary import speed_of, summarise

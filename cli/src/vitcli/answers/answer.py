@@ -156,9 +156,7 @@ def page(answer: Answer) -> str:
     """Return the page of an answer: the answer in sentences, the table, the figures, and how it was measured."""
     with answer.unpacked() as ablation:
         body = to_markdown(short_answer(ablation, answer.summary))
-        machine = ", ".join(
-            f"{value} {name}" if isinstance(value, int) else str(value) for name, value in ablation.machine.items()
-        )
+        machine = ", ".join(_counted(name, value) for name, value in ablation.machine.items())
         versions = ", ".join(
             f"{name} {ablation.versions[name]}" for name in ("vitcli", "torch") if name in ablation.versions
         )
@@ -168,3 +166,8 @@ def page(answer: Answer) -> str:
         f"{body.rstrip()}\n\n{pictures}\n\nAnswered on {answer.date}: {len(answer.trials)} trials on {machine}; {versions}, "
         f"commit {', '.join(commits)}. Repeat it with `{answer.record['command']}`.\n"
     )
+
+
+def _counted(name: str, value: Any) -> str:
+    """Return a property of the machine as text, such as ``2 cores`` or ``1 thread``."""
+    return f"{value} {name.removesuffix('s') if value == 1 else name}" if isinstance(value, int) else str(value)

@@ -112,10 +112,17 @@ def test_a_checkpoint_of_another_width_is_one_sentence(command, refused):
     assert "(1, 1, 16) in it and (1, 1, 24) in the model, and " in said
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 half an archive"])
-def test_a_file_that_is_no_checkpoint_is_one_sentence(content, refused):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty; the download or the copy has failed."),
+        (b"<html>", "is no checkpoint but an HTML page; the download gave a page instead of the file."),
+        (b"PK\x03\x04 half an archive", "is not a checkpoint of a training ("),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_one_sentence(content, said, refused):
     Path("other.ckpt").write_bytes(content)
-    assert refused("--ckpt_path", "other.ckpt").startswith("ckpt_path other.ckpt is not a checkpoint of a training (")
+    assert refused("--ckpt_path", "other.ckpt").startswith(f"ckpt_path other.ckpt {said}")
 
 
 def test_a_fault_in_the_code_keeps_its_traceback(refused):

@@ -15,9 +15,11 @@ from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
 from vitcli.config.overlay import lay_over
 from vitmodels.skeletons.entries import Entry, callable_entries
-from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_safetensors, refuse_other_files
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+
+STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
+"""Arguments that name weights to start from, and the packages that call them so; () for every package."""
 
 
 class VitCLI(LightningCLI):
@@ -121,23 +123,23 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         )
     if checkpoint and not os.path.isfile(checkpoint):
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
-    if checkpoint:
-        _refuse_bare_weights(checkpoint, place)
     return complete(config, schema(), place)
 
 
-def _refuse_bare_weights(checkpoint: str, place: str) -> None:
-    """Refuse a file of weights where the checkpoint of a training belongs; what cannot be read is left to Lightning."""
-    try:
-        refuse_other_files(Path(checkpoint))
-        bare = is_safetensors(Path(checkpoint))
-        content = {} if bare else torch.load(checkpoint, map_location="meta", weights_only=True)
-    except NotACheckpointError as error:
-        raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but {error}") from error
-    except Exception:  # whatever damaged bytes or a user's own objects lead to
-        return
-    if not isinstance(content, dict) or LIGHTNING not in content:
-        raise ConfigError(
-            f"{place}: ckpt_path is {checkpoint!r}, which holds weights and no training; start from weights with "
-            f"--model.backbone.pretrained {checkpoint}, and name a run's checkpoint in ckpt_path."
-        )
+def without_start(value: Any) -> Any:
+    """Return a configuration without weights to start from, since the trained ones replace them: no file, no download."""
+    if isinstance(value, list):
+        return [without_start(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: without_start(inner) for name, inner in value.items()}
+    path, arguments = changed.get("class_path"), changed.get("init_args")
+    if not isinstance(path, str) or not isinstance(arguments, dict):
+        return changed
+    package = path.partition(".")[0]
+    start = {name for name, packages in STARTS.items() if arguments.get(name) and (not packages or package in packages)}
+    return changed | {"init_args": arguments | {name: _no_start(arguments[name]) for name in start}}
+
+
+def _no_start(value: Any) -> bool | None:
+    return False if isinstance(value, bool) else None

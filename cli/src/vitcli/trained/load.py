@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vitcli.config.command_line import COMMAND_LINE
 from vitcli.config.errors import ConfigError
-from vitcli.config.lightning_cli import resolve, schema
+from vitcli.config.lightning_cli import resolve, schema, without_start
 from vitcli.config.overlay import lay_over
 from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
@@ -20,8 +20,6 @@ from vittasks import Classification
 
 CONFIG = "config.yaml"
 Weights = Literal["ema", "last"]
-STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
-"""Arguments that name weights to start from, and the packages that call them so; () for every package."""
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
 """Settings of a trainer that is made on any machine; what the training needed is not needed here."""
@@ -121,26 +119,7 @@ def _config(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     for place, content in ((str(path), {**written, "trainer": QUIET}), (COMMAND_LINE, dict(overrides))):
         lay_over(config, schema(), content, place)
     # The caller's random numbers and threads are left alone.
-    return {**_without_start(resolve(config, str(path))), "seed_everything": False}
-
-
-def _without_start(value: Any) -> Any:
-    """Return a configuration without weights to start from, since the trained ones replace them: no file, no download."""
-    if isinstance(value, list):
-        return [_without_start(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    changed = {name: _without_start(inner) for name, inner in value.items()}
-    path, arguments = changed.get("class_path"), changed.get("init_args")
-    if not isinstance(path, str) or not isinstance(arguments, dict):
-        return changed
-    package = path.partition(".")[0]
-    start = {name for name, packages in STARTS.items() if arguments.get(name) and (not packages or package in packages)}
-    return changed | {"init_args": arguments | {name: _no_start(arguments[name]) for name in start}}
-
-
-def _no_start(value: Any) -> bool | None:
-    return False if isinstance(value, bool) else None
+    return {**without_start(resolve(config, str(path))), "seed_everything": False}
 
 
 def _not_a_run(folder: Path) -> str:

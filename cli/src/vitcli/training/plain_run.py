@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
-from vitcli.config.lightning_cli import base_config, resolve
+from vitcli.config.lightning_cli import base_config, resolve, without_start
 from vitcli.config.names import run_name
 from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json
@@ -31,7 +31,7 @@ def run(command: str, arguments: Arguments) -> int:
         return 0
     name = run_name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
-        _leave_out_pretrained(config)
+        config = without_start(config)
     checked_cost(config, arguments.place)
     if config["ckpt_path"]:
         check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place)
@@ -46,14 +46,6 @@ def run(command: str, arguments: Arguments) -> int:
     if code == 0 and directory.exists() and is_first_rank():
         print(f"Run: {directory}")
     return code
-
-
-def _leave_out_pretrained(config: dict[str, Any]) -> None:
-    """Forget the file that the training started from, which may be gone: all weights come from the checkpoint."""
-    backbone = config["model"].get("init_args", {}).get("backbone")
-    arguments = backbone.get("init_args", {}) if isinstance(backbone, dict) else {}
-    if isinstance(arguments.get("pretrained"), str):
-        arguments["pretrained"] = None
 
 
 def _fit(config: dict[str, Any], directory: Path) -> int:

@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 
 from vitcli.config.errors import ConfigError
+from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_safetensors, refuse_other_files
 
 OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""
@@ -66,8 +67,14 @@ def check_checkpoint(path: str | None, model: LightningModule, place: str) -> No
 def _tensors(path: str, place: str) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of the tensors in a Lightning checkpoint."""
     try:
+        refuse_other_files(Path(path))
+        if is_safetensors(Path(path)):
+            raise KeyError(LIGHTNING)
         saved = torch.load(path, map_location="meta", weights_only=True, mmap=Path(path).is_file())
+        saved[LIGHTNING]
         return {name: tuple(tensor.shape) for name, tensor in saved["state_dict"].items()}
+    except NotACheckpointError as error:
+        raise ConfigError(f"{place}: ckpt_path {error}") from error
     except (
         OSError,
         RuntimeError,
@@ -79,9 +86,11 @@ def _tensors(path: str, place: str) -> dict[str, tuple[int, ...]]:
         pickle.UnpicklingError,
     ) as error:
         if isinstance(error, KeyError):
-            why = "it has no state_dict"
-        else:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+            raise ConfigError(
+                f"{place}: ckpt_path {path} holds no training, at most weights; a training starts from weights with "
+                f"--model.backbone.pretrained {path}, and continues from a last.ckpt that vitcli fit wrote."
+            ) from error
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
         raise ConfigError(
             f"{place}: ckpt_path {path} is not a checkpoint of a training ({why}); give a last.ckpt that vitcli fit wrote."
         ) from error

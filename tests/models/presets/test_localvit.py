@@ -34,6 +34,7 @@ def gigamacs(name, **parts):
 
 MODELS = [
     ("deit_tiny", "5.717", 1.254),
+    ("deit_tiny_ratio6", "7.491", 1.602),
     ("deit_small", "22.051", 4.599),
     ("deit_base", "86.568", 17.565),
     ("localvit_tiny", "5.909", 1.266),

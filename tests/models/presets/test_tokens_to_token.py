@@ -22,6 +22,8 @@ from vitmodels.skeletons.timm_interface import PRESETS
 SIZES = {
     "t2t_vit_7": ("4.256", 1.147),
     "t2t_vit_14": ("21.466", 4.783),
+    "t2t_vit_14_resnext": ("21.466", 4.783),
+    "t2t_vit_14_wide": ("25.001", 5.229),
     "t2t_vit_t_14": ("21.465", 6.089),
     "t2t_vit_t_19": ("39.085", 9.785),
     "t2t_vit_t_24": ("64.001", 14.967),

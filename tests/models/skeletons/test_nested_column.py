@@ -20,6 +20,7 @@ SIZES = {
     "tnt_small": ("23.755", 5.217),
     "tnt_base": ("65.407", 14.049),
     "localvit_tnt_tiny": ("6.261", 1.417),
+    "localvit_tnt_small": ("24.138", 5.235),
 }
 
 

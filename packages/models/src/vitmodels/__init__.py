@@ -6,6 +6,8 @@ from vitmodels.presets.boat import (
     PairedImageAttention,
     boat_cswin_base,
     boat_cswin_base_compat,
+    boat_cswin_large,
+    boat_cswin_large_compat,
     boat_cswin_small,
     boat_cswin_small_compat,
     boat_cswin_tiny,
@@ -32,6 +34,7 @@ from vitmodels.presets.deit import (
     deit_small_distilled,
     deit_tiny,
     deit_tiny_distilled,
+    deit_tiny_ratio6,
 )
 from vitmodels.presets.localvit import (
     localvit_small,
@@ -100,13 +103,15 @@ from vitmodels.presets.t2t_vit import (
     t2t_vit_10,
     t2t_vit_12,
     t2t_vit_14,
+    t2t_vit_14_resnext,
+    t2t_vit_14_wide,
     t2t_vit_19,
     t2t_vit_24,
     t2t_vit_t_14,
     t2t_vit_t_19,
     t2t_vit_t_24,
 )
-from vitmodels.presets.tnt import localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
+from vitmodels.presets.tnt import localvit_tnt_small, localvit_tnt_tiny, tnt_base, tnt_small, tnt_tiny
 from vitmodels.presets.tokens_to_token import TokensToToken
 from vitmodels.published import PAPERS, Published, read_published
 from vitmodels.skeletons.checkpoint import KeyRules, MisfitError, translate

@@ -27,12 +27,13 @@ class Embedding(nn.Module):
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
 
 
-def project_patches(projection: nn.Conv2d, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
+def project_patches(projection: nn.Conv2d, image: Float[Tensor, "b c H W"], stride: int) -> Float[Tensor, "b h w d"]:
     """Convolve an image to tokens whose channels come last in memory, as all later modules expect.
 
     Either the image or the tokens must be copied for that; the smaller of the two is.
     """
     grid = image.permute(0, 2, 3, 1)
-    if projection.in_channels * projection.stride[0] * projection.stride[1] < projection.out_channels:
+    width, in_chans = projection.weight.shape[:2]
+    if in_chans * stride**2 < width:
         grid = grid.contiguous()
     return on_map(projection, grid).contiguous()

@@ -51,7 +51,7 @@ class OverlapPatchEmbedding(Embedding):
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Embed the patches."""
         require_patch("OverlapPatchEmbedding", image.permute(0, 2, 3, 1), self.kernel_size, self.padding)
-        return normalise(self.norm, project_patches(self.projection, image))
+        return normalise(self.norm, project_patches(self.projection, image, self.reduction))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of an image of h x w pixels."""

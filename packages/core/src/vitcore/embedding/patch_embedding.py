@@ -37,7 +37,7 @@ class PatchEmbedding(Embedding):
                 "PatchEmbedding: the image must hold at least one patch, "
                 f"got image={tuple(image.shape[2:])}, patch_size={self.reduction}."
             )
-        return project_patches(self.projection, image)
+        return project_patches(self.projection, image, self.reduction)
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid of an image of h x w pixels."""

@@ -32,6 +32,14 @@ def every_stage(**slots: Any) -> dict[str, Any]:
 _PARTS = every_stage(mixer=attention_branch(64), feed_forward=MLP_BRANCH)
 
 deit_tiny = preset("deit_tiny", column, "DeiT-Tiny: width 192, 3 heads.", COLUMN, width=192, **_PARTS)
+deit_tiny_ratio6 = preset(
+    "deit_tiny_ratio6",
+    column,
+    "DeiT-Tiny with expansion 6, LocalViT's baseline at that size (73.1 % top-1 in LocalViT's Table 1, recalled).",
+    COLUMN,
+    width=192,
+    **every_stage(mixer=attention_branch(64), feed_forward=MLP_BRANCH | {"op": part("vitcore.Mlp", ratio=6.0)}),
+)
 deit_small = preset("deit_small", column, "DeiT-Small: width 384, 6 heads.", COLUMN, width=384, **_PARTS)
 deit_base = preset("deit_base", column, "DeiT-Base: width 768, 12 heads.", COLUMN, width=768, **_PARTS)
 

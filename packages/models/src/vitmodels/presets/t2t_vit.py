@@ -115,8 +115,9 @@ def _on_column(
     depth: int,
     feed_forward: Any,
     rules: KeyRules = RULES,
+    head_dim: int = 64,
 ) -> Any:
-    attention = part("vitcore.GlobalAttention", head_dim=64, bias="projection")
+    attention = part("vitcore.GlobalAttention", head_dim=head_dim, bias="projection")
     mixer = {"op": attention, "norm": LAYER_NORM, "drop_path_scale": 1.0}
     return preset(
         name,
@@ -133,23 +134,25 @@ def _on_column(
     )
 
 
-def _t2t(name: str, mixer: str, width: int, depth: int, ratio: float, top1: str) -> Any:
+def _t2t(name: str, mixer: str, width: int, depth: int, ratio: float, result: str, head_dim: int = 64) -> Any:
     stem = t2t_stem(mixer, part("vitcore.Mlp", ratio=1.0), LAYER_NORM)
     mlp = {"op": part("vitcore.Mlp", ratio=ratio), "norm": LAYER_NORM, "drop_path_scale": 1.0}
     kind = "performer" if mixer == PERFORMER else "token attention"
-    description = f"T2T-ViT-{depth} with {kind}: width {width} ({top1} % top-1 published)."
-    return _on_column(name, description, stem, width, depth, mlp)
+    description = f"T2T-ViT-{depth} with {kind}: width {width} ({result})."
+    return _on_column(name, description, stem, width, depth, mlp, head_dim=head_dim)
 
 
-t2t_vit_7 = _t2t("t2t_vit_7", PERFORMER, 256, 7, 2.0, "71.7")
-t2t_vit_10 = _t2t("t2t_vit_10", PERFORMER, 256, 10, 2.0, "75.2")
-t2t_vit_12 = _t2t("t2t_vit_12", PERFORMER, 256, 12, 2.0, "76.5")
-t2t_vit_14 = _t2t("t2t_vit_14", PERFORMER, 384, 14, 3.0, "81.5")
-t2t_vit_19 = _t2t("t2t_vit_19", PERFORMER, 448, 19, 3.0, "81.9")
-t2t_vit_24 = _t2t("t2t_vit_24", PERFORMER, 512, 24, 3.0, "82.3")
-t2t_vit_t_14 = _t2t("t2t_vit_t_14", ATTENTION, 384, 14, 3.0, "81.7")
-t2t_vit_t_19 = _t2t("t2t_vit_t_19", ATTENTION, 448, 19, 3.0, "82.4")
-t2t_vit_t_24 = _t2t("t2t_vit_t_24", ATTENTION, 512, 24, 3.0, "82.6")
+t2t_vit_7 = _t2t("t2t_vit_7", PERFORMER, 256, 7, 2.0, "71.7 % top-1 published")
+t2t_vit_10 = _t2t("t2t_vit_10", PERFORMER, 256, 10, 2.0, "75.2 % top-1 published")
+t2t_vit_12 = _t2t("t2t_vit_12", PERFORMER, 256, 12, 2.0, "76.5 % top-1 published")
+t2t_vit_14 = _t2t("t2t_vit_14", PERFORMER, 384, 14, 3.0, "81.5 % top-1 published")
+t2t_vit_19 = _t2t("t2t_vit_19", PERFORMER, 448, 19, 3.0, "81.9 % top-1 published")
+t2t_vit_24 = _t2t("t2t_vit_24", PERFORMER, 512, 24, 3.0, "82.3 % top-1 published")
+t2t_vit_14_resnext = _t2t("t2t_vit_14_resnext", PERFORMER, 384, 14, 3.0, "32 heads, of the public code", head_dim=12)
+t2t_vit_14_wide = _t2t("t2t_vit_14_wide", PERFORMER, 768, 4, 3.0, "wide and shallow, of the public code")
+t2t_vit_t_14 = _t2t("t2t_vit_t_14", ATTENTION, 384, 14, 3.0, "81.7 % top-1 published")
+t2t_vit_t_19 = _t2t("t2t_vit_t_19", ATTENTION, 448, 19, 3.0, "82.4 % top-1 published")
+t2t_vit_t_24 = _t2t("t2t_vit_t_24", ATTENTION, 512, 24, 3.0, "82.6 % top-1 published")
 
 
 def _localvit(name: str, description: str, mixer: str, norm: Any = "torch.nn.Identity") -> Any:

@@ -116,3 +116,11 @@ localvit_tnt_tiny = _tnt(
     3,
     locality_branch(channel_attention=squeeze_excite(192)),
 )
+localvit_tnt_small = _tnt(
+    "localvit_tnt_small",
+    "LocalViT on TNT-S, a size of the public code; no published figure.",
+    384,
+    24,
+    4,
+    locality_branch(channel_attention=squeeze_excite(384)),
+)

@@ -1,6 +1,6 @@
 """The road of docs/transfer.md, really walked: from a checkpoint under public names to a trained model and out again.
 
-    python benchmarks/transfer.py                    every block of the page in order, in a temporary directory: 3 minutes
+    python benchmarks/transfer.py                    every block of the page in order: 2 minutes of processor time
     python benchmarks/transfer.py --material road    only write what the page starts from into the directory road
 
 Nothing is downloaded. The checkpoint has the names and shapes of LocalViT's public one; its values come from a golden record

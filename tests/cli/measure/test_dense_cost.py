@@ -25,7 +25,7 @@ def cost(model, data):
 
 
 def test_a_detector_is_counted_with_its_classes_in_mind():
-    detector = {"class_path": "vittasks.FCOS", "channels": 32, "convolutions": 1, **GREY}
+    detector = {"class_path": "vittasks.FCOS", "channels": 64, "convolutions": 1, **GREY}
     model = {"class_path": "vittasks.Detection", "num_classes": 10, "detector": detector}
     found = cost(model, "vittasks.DigitDetection")
     assert found["parameters"] > 0

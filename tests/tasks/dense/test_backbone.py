@@ -7,17 +7,17 @@ from torch import nn
 
 from tests.head_records import HeadRecord, assert_output
 from tests.models.small_pyramids import by_timm
-from vitmodels.presets import cswin, pvt, pvtv2, swin
+from vitmodels.presets.key_rules import CSWIN, PVT, SWIN
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.public_names import MAP_NORMS, dense_rules
 
 SEEN = {"mixer": {"op": {"init_args": {"padding": "seen"}}}}
 SEEN_EVERYWHERE = {f"stage{number}": SEEN for number in range(1, 5)}
 PUBLIC = {
-    "pvt_tiny": ("pvt_tiny", {}, nn.Identity, dense_rules(pvt.RULES)),
-    "pvt_v2_b0": ("pvtv2_b0", {}, nn.Identity, dense_rules(pvtv2.RULES)),
-    "swin_tiny": ("swin_tiny", SEEN_EVERYWHERE, nn.LayerNorm, dense_rules(swin.RULES, MAP_NORMS)),
-    "cswin_tiny": ("cswin_tiny", SEEN_EVERYWHERE, nn.LayerNorm, dense_rules(cswin.RULES, MAP_NORMS)),
+    "pvt_tiny": ("pvt_tiny", {}, nn.Identity, dense_rules(PVT)),
+    "pvt_v2_b0": ("pvtv2_b0", {}, nn.Identity, dense_rules(PVT)),
+    "swin_tiny": ("swin_tiny", SEEN_EVERYWHERE, nn.LayerNorm, dense_rules(SWIN, MAP_NORMS)),
+    "cswin_tiny": ("cswin_tiny", SEEN_EVERYWHERE, nn.LayerNorm, dense_rules(CSWIN, MAP_NORMS)),
 }
 
 

@@ -10,6 +10,7 @@ import math
 from torch import Tensor, nn
 
 from vitmodels import KeyRules
+from vitmodels.skeletons.checkpoint import Numbered
 
 Renames = tuple[tuple[str, str], ...]
 
@@ -88,7 +89,7 @@ def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = (), 
     """
     norms = tuple((theirs, ours.replace("backbone", place, 1)) for theirs, ours in norms)
     backbone = [
-        (rf"backbone\.{theirs}", f"{place}.pyramid.{ours}")
+        (rf"backbone\.{theirs}", _below(f"{place}.pyramid", ours))
         for theirs, ours in classifier.renames
         if ours not in NOT_IN_A_BACKBONE
     ]
@@ -99,7 +100,13 @@ def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = (), 
         has_class_token = name.endswith(".position.table") and value.ndim == 3 and not _is_square(value.shape[1])
         return value[:, 1:] if has_class_token else value
 
-    return dataclasses.replace(classifier, renames=(*norms, *backbone, *heads), transform=transform)
+    return dataclasses.replace(classifier, renames=(*norms, *backbone, *heads), transform=transform, others=())
+
+
+def _below(place: str, ours: str | Numbered) -> str | Numbered:
+    if isinstance(ours, Numbered):
+        return dataclasses.replace(ours, owner=f"{place}.{ours.owner}")
+    return f"{place}.{ours}"
 
 
 def _is_square(number: int) -> bool:

@@ -22,7 +22,7 @@ class FCOS(detection.FCOS):
         num_classes: Number of classes, the background not counted.
         levels: The maps that are read, 0 for the finest.
         extra_levels: ``two`` coarser levels beside them, or ``none``.
-        channels: Channels of the levels, a multiple of 32.
+        channels: Channels of the levels, a multiple of 32, the groups of the norms; with 32 no level may be a single place.
         convolutions: Convolutions in each tower, each with GroupNorm and ReLU.
         map_norm: Makes a normalisation of each map, see ``vittasks.DenseBackbone``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.

@@ -110,6 +110,7 @@ class CIFAR(LabelledImages):
             raise ValueError(
                 f"CIFAR: data.crop is padded, which needs data.img_size=32, got {img_size}; set data.crop to resized."
             )
+        # pylint: disable=duplicate-code  # arguments of the base are spelled out, since configurations read the signature
         super().__init__(
             img_size=img_size,
             interpolation=interpolation,

@@ -82,6 +82,7 @@ class HuggingFaceImages(LabelledImages):
         seed: int = 0,
         channels: int = 3,
     ) -> None:
+        # pylint: disable=duplicate-code  # arguments of the base are spelled out, since configurations read the signature
         super().__init__(
             img_size=img_size,
             interpolation=interpolation,

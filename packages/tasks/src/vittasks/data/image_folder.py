@@ -129,6 +129,7 @@ class ImageFolder(LabelledImages):
         on_damaged: OnDamaged = "refuse",
         channels: int | None = None,
     ) -> None:
+        # pylint: disable=duplicate-code  # arguments of the base are spelled out, since configurations read the signature
         super().__init__(
             img_size=img_size,
             interpolation=interpolation,

@@ -120,11 +120,11 @@ def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
             "torch.nn.Linear",
             "which makes no vitcore.FeatureOp; valid names are",
         ),
-        ("model", "vittasks.DigitScenes", "makes no lightning.LightningModule; expected vittasks.Classification."),
+        ("model", "vittasks.DigitScenes", "makes no lightning.LightningModule; did you mean vittasks.Detection?"),
         (
             "data",
             "vittasks.Classification",
-            "makes no lightning.LightningDataModule; did you mean vittasks.DigitScenes?",
+            "makes no lightning.LightningDataModule; did you mean vittasks.DigitDetection?",
         ),
         ("model.backbone", "localvit_tiny", "cannot be imported; did you mean vitmodels.localvit_tiny?"),
         ("model.optimizer", "torch.nn.GELU", "makes no torch.optim.Optimizer; valid names are torch.optim.ASGD"),

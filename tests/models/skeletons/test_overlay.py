@@ -11,9 +11,10 @@ import vitcore
 import vitmodels
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import schema
+from vitcli.config.origin import _print_once
 from vitcli.config.overlay import lay_over
 from vitmodels import BlockSpec, Branch, part
-from vitmodels.skeletons.entries import Entry, Origin, _print_once
+from vitmodels.skeletons.entries import Entry, Origin
 from vitmodels.skeletons.overlay import Overlay
 
 LOCALITY = part("vitcore.LocalityFeedForward", ratio=4.0, channel_attention=part("vitcore.SqueezeExcite", reduction=8))

@@ -49,6 +49,8 @@ class SpatialReductionAttention(AttentionToPieces):
 
     def pieces(self, grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c"]:
         """Convolve each patch to one token."""
+        if self.reduction == 1:
+            return grid
         below, right = (max(0, self.reduction - side) for side in grid.shape[1:3])
         return on_map(self.reduce, pad(grid, (0, 0, 0, right, 0, below)) if below or right else grid)
 

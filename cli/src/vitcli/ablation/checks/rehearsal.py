@@ -120,7 +120,13 @@ def _short_run(config: dict[str, Any], folder: str) -> VitCLI:
         "limit_val_batches": 0 if given["limit_val_batches"] == 0 else 1,
         "logger": False if given["logger"] is False else LOGGER,
     }
-    return VitCLI({**config, "trainer": trainer}, callbacks=[_OneBatch()])
+    return VitCLI({**config, "trainer": trainer, "data": _without_workers(config["data"])}, callbacks=[_OneBatch()])
+
+
+def _without_workers(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data's configuration with batches made in this process: starting workers takes longer than one batch."""
+    given = data.get("init_args", {})
+    return {**data, "init_args": {**given, "workers": 0}} if "workers" in given else data
 
 
 def _fewer_images(config: dict[str, Any], macs: int) -> dict[str, Any]:

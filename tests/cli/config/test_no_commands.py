@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import pickle
 from pathlib import Path
 
 import pytest

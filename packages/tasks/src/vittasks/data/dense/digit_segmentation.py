@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vittasks.data.segmentation_folder import SegmentationFolder
-from vittasks.data.written_scenes import SceneRecipe, scenes_hash, write_scenes
+from vittasks.data.dense.segmentation_folder import SegmentationFolder
+from vittasks.data.dense.written_scenes import SceneRecipe, scenes_hash, write_scenes
 
 MEAN, STD = 0.14, 0.25
 """Of the pixels of the default scenes."""

@@ -9,11 +9,11 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from vittasks.data.class_folders import hash_files
+from vittasks.data.dense.faults import Faults, OnFault
+from vittasks.data.dense.paired_transforms import FittingCrop, RandomSize, on_image
+from vittasks.data.dense.segmentation_pairs import SegmentationPairs, find_pairs
 from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
-from vittasks.data.faults import Faults, OnFault
-from vittasks.data.paired_transforms import FittingCrop, RandomSize, on_image
 from vittasks.data.sampling import EpochSampler
-from vittasks.data.segmentation_pairs import SegmentationPairs, find_pairs
 
 
 class SegmentationFolder(LightningDataModule):

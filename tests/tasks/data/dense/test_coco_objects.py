@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from vittasks import DigitDetection, SceneRecipe
-from vittasks.data.coco_objects import Pictures, read_coco
-from vittasks.data.faults import Faults
+from vittasks.data.dense.coco_objects import Pictures, read_coco
+from vittasks.data.dense.faults import Faults
 
 SQUARE = [[2, 3, 8, 3, 8, 9, 2, 9]]
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from vittasks import SegmentationFolder
-from vittasks.data.paired_transforms import FittingCrop, RandomSize
+from vittasks.data.dense.paired_transforms import FittingCrop, RandomSize
 
 
 @pytest.fixture

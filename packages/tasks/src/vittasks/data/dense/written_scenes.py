@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn.functional import interpolate
 
+from vittasks.data.dense.masks import run_lengths
 from vittasks.data.digit_composites import Split, load_sources, split_sources
-from vittasks.data.masks import run_lengths
 from vittasks.data.sampling import sample_generator
 
 INK = 0.3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vittasks.data.masks import decode, run_lengths
+from vittasks.data.dense.masks import decode, run_lengths
 
 
 def compressed(counts):

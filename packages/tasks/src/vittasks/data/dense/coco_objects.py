@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from vittasks.data.faults import Faults
-from vittasks.data.masks import decode
-from vittasks.data.paired_transforms import Transform
+from vittasks.data.dense.faults import Faults
+from vittasks.data.dense.masks import decode
+from vittasks.data.dense.paired_transforms import Transform
+from vittasks.data.dense.segmentation_pairs import read_image
 from vittasks.data.sampling import epoch_and_index, global_generators
-from vittasks.data.segmentation_pairs import read_image
 
 SECTIONS = ("images", "annotations", "categories")
 

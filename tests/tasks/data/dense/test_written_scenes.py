@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from vittasks import SceneRecipe
+from vittasks.data.dense.masks import decode
+from vittasks.data.dense.written_scenes import draw_scene, write_scenes
 from vittasks.data.digit_composites import split_sources
-from vittasks.data.masks import decode
-from vittasks.data.written_scenes import draw_scene, write_scenes
 
 RECIPE = SceneRecipe(training=4, validation=2, test=3)
 

@@ -7,11 +7,11 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vittasks.data.coco_objects import Pictures, read_coco
+from vittasks.data.dense.coco_objects import Pictures, read_coco
+from vittasks.data.dense.faults import Faults
+from vittasks.data.dense.written_scenes import SceneRecipe, scenes_hash, write_scenes
 from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
-from vittasks.data.faults import Faults
 from vittasks.data.sampling import EpochSampler
-from vittasks.data.written_scenes import SceneRecipe, scenes_hash, write_scenes
 
 Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from vittasks.data.faults import Faults
-from vittasks.data.paired_transforms import Transform
+from vittasks.data.dense.faults import Faults
+from vittasks.data.dense.paired_transforms import Transform
 from vittasks.data.sampling import epoch_and_index, global_generators
 
 IMAGES = (".jpg", ".jpeg", ".png")

@@ -14,7 +14,7 @@ from torchvision import tv_tensors
 from vittasks.data.dense.faults import Faults
 from vittasks.data.dense.masks import decode
 from vittasks.data.dense.paired_transforms import Transform
-from vittasks.data.dense.segmentation_pairs import read_image
+from vittasks.data.dense.segmentation_pairs import read_pixels
 from vittasks.data.sampling import epoch_and_index, global_generators
 
 SECTIONS = ("images", "annotations", "categories")
@@ -129,7 +129,7 @@ class Pictures(Dataset[tuple[Tensor, dict[str, Tensor]]]):
             ValueError: The image cannot be read, has another size than the JSON file says, or a mask does not fit it.
         """
         entry = self.file.images[index]
-        pixels = read_image(entry.path, "L" if self.channels == 1 else "RGB")
+        pixels = read_pixels(entry.path, "L" if self.channels == 1 else "RGB")
         size = (entry.height, entry.width)
         if pixels.shape[:2] != size:
             kind = "an image of another size than its JSON file says"

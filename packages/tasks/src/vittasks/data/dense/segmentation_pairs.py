@@ -85,8 +85,8 @@ class SegmentationPairs(Dataset[tuple[Tensor, Tensor]]):
             ValueError: A file cannot be read, or the two do not fit together or to the classes.
         """
         image_path, label_path = self.pairs[index]
-        image = read_image(image_path, "L" if self.channels == 1 else "RGB")
-        label = torch.from_numpy(read_image(label_path, None)).long()
+        image = read_pixels(image_path, "L" if self.channels == 1 else "RGB")
+        label = torch.from_numpy(read_pixels(label_path, None)).long()
         if label.shape != image.shape[:2]:
             raise ValueError(
                 f"labels of another size than the image: {label_path} has {tuple(label.shape)}, {image_path} {image.shape[:2]}"
@@ -114,7 +114,7 @@ class SegmentationPairs(Dataset[tuple[Tensor, Tensor]]):
         return label
 
 
-def read_image(path: Path, mode: str | None) -> NDArray[np.uint8]:
+def read_pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
     """Return the pixels of an image, converted to a mode of Pillow if one is given.
 
     Raises:

@@ -16,6 +16,18 @@ from tests.core.checks import random_grid, randomise
 every_op = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
+def one_of_each_class(cases):
+    """Leave all arguments of a class but the first ones to the exhaustive tests."""
+    seen = set()
+    for case in cases:
+        made = getattr(case.make, "func", case.make)
+        yield pytest.param(case, id=case.name, marks=[pytest.mark.exhaustive] if made in seen else [])
+        seen.add(made)
+
+
+every_class = pytest.mark.parametrize("case", list(one_of_each_class(CASES)))
+
+
 def run(op, case, grid):
     return op(grid)
 
@@ -125,7 +137,7 @@ def test_a_channels_last_image_gives_what_a_contiguous_grid_gives(case):
     torch.testing.assert_close(op(strided), op(grid), rtol=1e-10, atol=1e-10)
 
 
-@every_op
+@every_class
 def test_it_compiles_to_one_graph(case):
     if "compile" not in case.exports:
         return
@@ -137,7 +149,7 @@ def test_it_compiles_to_one_graph(case):
     )
 
 
-@every_op
+@every_class
 def test_it_exports_with_a_dynamic_batch(case):
     if "export" not in case.exports:
         return

@@ -38,6 +38,7 @@ def test_one_images_logits_do_not_depend_on_the_others(name):
     torch.testing.assert_close(model(images), alone, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @every_family
 def test_the_model_compiles_without_a_graph_break(name):
     model = small(name).eval()

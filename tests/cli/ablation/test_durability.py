@@ -367,6 +367,7 @@ def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monke
     assert not (directory / "ablation.json").exists()
 
 
+@pytest.mark.slow
 def test_what_befalls_one_trial_does_not_touch_the_others(tmp_path, whole):
     trainer = {f"{name.lower()}": {"trainer.callbacks": [f"mortal.{name}"]} for name in ("Exits", "Greedy", "Stumbles")}
     arms = {"plain": {}, **trainer, "hot": {"model.optimizer.lr": 1e30}}

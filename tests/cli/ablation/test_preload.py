@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 
+@pytest.mark.slow
 def test_a_module_that_is_missing_is_left_out_and_the_others_are_imported():
     script = """
 import sys

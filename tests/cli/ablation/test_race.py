@@ -219,6 +219,7 @@ def test_trials_start_seed_by_seed_and_the_costly_arms_first(tmp_path, runs, cap
     assert told == ["[1/4] gelu seed 0", "[2/4] plain seed 0", "[3/4] gelu seed 1", "[4/4] plain seed 1"]
 
 
+@pytest.mark.slow
 def test_levels_budget_and_speed_are_recorded(tmp_path, runs, capfd):
     factors = {
         "act": {"hardswish": {}, "gelu": {ACTIVATION: "torch.nn.GELU"}},

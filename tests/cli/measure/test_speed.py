@@ -84,6 +84,7 @@ def test_without_an_ablation_there_is_nothing_to_measure(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_equal_training_time_follows_from_what_was_measured_and_stays_when_an_arm_is_added(
     tmp_path, monkeypatch, capsys
 ):

@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parents[3] / "ablations"
 DENSE = ("dense_backbones",)
 """Questions about segmentation, which tests/cli/shipped/test_dense.py checks."""
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem not in DENSE)
-QUICK = ("localvit_act", "localvit_hosts", "pvt_reduction", "slide_stages", "boat_branches", "pale_attention")
+QUICK = ("localvit_act", "pvt_reduction", "boat_branches")
 
 # Parameters and multiply-adds in millions and billions, LocalViT's Tables 1 to 4 as its public code gives them.
 PUBLISHED: dict[str, dict[str, tuple[float, float | None]]] = {

@@ -52,6 +52,7 @@ def test_onnxruntime_computes_the_same_for_any_number_of_images(folders_run, log
     assert "of the largest." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_exported_program_needs_no_code_of_this_project(folders_run, logits, tmp_path):
     path = exported(folders_run, "torch_export", tmp_path / "flowers.pt2")
     torch.save((IMAGES, logits), tmp_path / "expected.pt")
@@ -88,6 +89,7 @@ def test_timm_opens_a_model_of_this_project_once_its_package_is_imported(folders
     assert config["pretrained_cfg"]["crop_pct"] == 0.875
 
 
+@pytest.mark.slow
 def test_timm_opens_its_own_model_without_this_project(tmp_path):
     write_images(tmp_path / "images", train=2, val=1)
     data = {"root": str(tmp_path / "images"), "img_size": 32, "batch_size": 2, "workers": 0}

@@ -32,7 +32,7 @@ def _different(row: Row, one: Difference, summary: Summary) -> str:
     return (
         f"{row.arm} is {sign} than {summary.baseline} by {numbers.value(abs(value), decimals)} "
         f"{numbers.interval((low, high), decimals)} in {summary.metric.name}, "
-        f"{numbers.p_equals(one.p_adjusted)} ({_family(summary)}, {_seeds(one)})"
+        f"{numbers.p_equals(one.p_adjusted)} ({_seeds(one)})"
         f"{f', and equivalent within the margin of {summary.margin:g}' if also else ''}{_exploratory(row)}."
     )
 
@@ -97,10 +97,6 @@ def _not_compared(arms: list[str], summary: Summary) -> list[str]:
 
 def _exploratory(row: Row) -> str:
     return "; this is exploratory, because the first look did not show it" if row.exploratory else ""
-
-
-def _family(summary: Summary) -> str:
-    return f"corrected for {summary.comparisons} comparison{'' if summary.comparisons == 1 else 's'}"
 
 
 def _seeds(one: Difference) -> str:

@@ -6,14 +6,12 @@ from vitcli.records.ablation import Ablation
 from vitcli.report import numbers
 from vitcli.report.blocks import Block, Heading, Paragraph, Warnings
 from vitcli.report.conclusion import conclusion
-from vitcli.report.how_compared import how_compared
 from vitcli.report.summary import Row, Summary
-from vitcli.report.tables import results
+from vitcli.report.tables import meaning, results
 
 
 def short_answer(ablation: Ablation, summary: Summary) -> list[Block]:
     """Return the parts of the report that answer the question, without costs and methods."""
-    compared = how_compared(summary)
     return [
         Heading(ablation.name, 1),
         *([Paragraph(ablation.question)] if ablation.question else []),
@@ -21,7 +19,7 @@ def short_answer(ablation: Ablation, summary: Summary) -> list[Block]:
         *([Warnings(summary.warnings)] if summary.warnings else []),
         Paragraph(conclusion(summary), "Answer."),
         results(summary),
-        *([Paragraph(compared)] if compared else []),
+        Paragraph(meaning(summary)),
     ]
 
 

@@ -122,6 +122,9 @@ def _lay(section: dict[str, Any], name: str, inner: str, value: Any, place: str)
     if value is None and name in ("baseline", "stop_early"):
         section.pop(name, None)
         return
+    if value == {} and name == "stop_early":  # an empty group: what it needs is then named as missing
+        section[name] = {}
+        return
     key = f"ablation.{name}.{inner}" if inner else f"ablation.{name}"
     lay_over({"ablation": section}, {"ablation": Entry(dict, group=ENTRIES)}, {key: value}, place)
 

@@ -1,4 +1,8 @@
-"""Every registered model. The smallest of each family is tested by default; all others are left to the exhaustive tests."""
+"""Every registered model.
+
+By default one model of each kind of skeleton is tested, the smallest of every other family by the slow tests, and all others by the
+exhaustive ones.
+"""
 
 import pytest
 
@@ -20,6 +24,14 @@ SMALLEST = (
     *("slide_swin_tiny", "boat_swin_tiny", "pale_tiny"),
 )
 
-every_model = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in SMALLEST else pytest.mark.exhaustive) for name in vitmodels.MODELS]
-)
+QUICK = ("deit_tiny", "localvit_tiny", "tnt_tiny", "pvt_tiny", "pvtv2_b0", "swin_tiny", "msg_tiny", "pale_tiny")
+
+
+def _marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    if name in QUICK:
+        return ()
+    return (pytest.mark.slow,) if name in SMALLEST else (pytest.mark.exhaustive,)
+
+
+every_model = pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in vitmodels.MODELS])
+smallest = pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in SMALLEST])

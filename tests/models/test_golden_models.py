@@ -41,7 +41,24 @@ RECORDS = {
 ARGUMENTS = {"slide_swin_tiny_window7_stages1": {"stage2": swin.swin_stages(96, swin.TINY)["stage2"]}}
 
 
-@pytest.fixture(scope="module", params=RECORDS, ids=lambda key: key[1])
+FURTHER = (
+    *(
+        "T2t_vit_t_14",
+        "localvit_tiny_mlp4_act3_r192",
+        "localvit_tiny_mlp4_act4_eca",
+        "localvit_tiny_mlp6_act1",
+        "localvit_pvt_tiny",
+    ),
+    *("localvit_swin_tiny_patch4_window7_224", "localvit_T2t_conv7", "pvt_v2_b2_li", "slide_swin_tiny_window7_stages1"),
+)
+"""Records of a family that has another one; the slow tests check these."""
+
+
+def listed(keys):
+    return [pytest.param(key, id=key[1], marks=pytest.mark.slow if key[1] in FURTHER else ()) for key in keys]
+
+
+@pytest.fixture(scope="module", params=listed(RECORDS))
 def first(request):
     """A record and our model with its weights, made once for all tests of the record."""
     return Checked(request.param)
@@ -141,7 +158,7 @@ def public_slide_macs(op, h, w):
     return 4 * h * w * op.width**2 + 4 * op.kernel_size**4 * h * w * op.width
 
 
-@pytest.mark.parametrize("first", [key for key in RECORDS if not key[0].startswith("boat")], indirect=True)
+@pytest.mark.parametrize("first", listed(key for key in RECORDS if not key[0].startswith("boat")), indirect=True)
 def test_float32_stays_near_the_record(checked):
     """All but BOAT: its clustering sorts near-ties, and what float32 makes of them differs from float64 by up to 3 %."""
     logits = checked.model.float()(checked.image.float())

@@ -4,12 +4,12 @@ import pytest
 import timm
 import torch
 
-from tests.models.every_model import SMALLEST
+from tests.models.every_model import smallest
 from vitmodels.skeletons.block import ResidualBranch
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", SMALLEST)
+@smallest
 def test_every_branch_gets_a_contiguous_map(name, training):
     model = timm.create_model(name).train(training)
     layouts = []

@@ -17,11 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from tests.golden_records import goldenfill, model_record
-from tests.models.every_model import SMALLEST, every_model
+from tests.models.every_model import every_model, smallest
 from vitcore import AbsolutePosition
 
-smallest = pytest.mark.parametrize("name", SMALLEST)
-columns = pytest.mark.parametrize("name", [name for name in SMALLEST if name in ("deit_tiny", "localvit_tiny")])
+columns = pytest.mark.parametrize("name", ["deit_tiny", "localvit_tiny"])
 NO_DECAY = {"prefix", "distillation_prefix", "table", "position", "position_bias", "messenger_bias"}
 """The last part of the names of all tokens and positions."""
 PUBLIC = {

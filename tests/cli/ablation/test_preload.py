@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 @pytest.mark.slow
 def test_a_module_that_is_missing_is_left_out_and_the_others_are_imported():

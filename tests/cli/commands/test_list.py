@@ -18,6 +18,7 @@ from vitmodels.published import PAPERS, read_published
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_the_list_holds_every_model_as_the_code_makes_it():
     assert read_models() == list(count_models(vitmodels.MODELS)), "make pages brings the list up to date"
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from tests.models.every_model import SMALLEST, every_model
+from tests.models.every_model import every_model, smallest
 from vitmodels.presets.deit import MLP_BRANCH, every_stage
 from vitmodels.skeletons.initial import (
     draw_seed,
@@ -16,8 +16,6 @@ from vitmodels.skeletons.initial import (
     torch_weights,
     vision_transformer_weights,
 )
-
-smallest = pytest.mark.parametrize("name", SMALLEST)
 
 
 def parameters(name, seed, **parts):

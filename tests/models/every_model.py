@@ -1,7 +1,7 @@
 """Every registered model.
 
-By default one model of each kind of skeleton is tested, the smallest of every other family by the slow tests, and all others by the
-exhaustive ones.
+By default one model of each kind of skeleton is tested. The slow tests add the smallest of every other family, the exhaustive
+tests all others.
 """
 
 import pytest

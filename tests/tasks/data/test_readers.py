@@ -42,6 +42,7 @@ def batches(data):
 def assert_same(data, tree):
     reference = ImageFolder(str(tree), **SMALL)
     assert data.num_classes == reference.num_classes
+    assert getattr(data, "class_names", reference.class_names) == reference.class_names
     for (images, labels), (images_2, labels_2) in zip(batches(data), batches(reference), strict=True):
         assert torch.equal(images, images_2)
         assert torch.equal(labels, labels_2)

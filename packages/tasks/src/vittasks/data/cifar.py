@@ -59,6 +59,9 @@ class Pixels:
         return convert_image(Image.fromarray(self.pixels[index]), self.channels), int(self.labels[index])
 
 
+CIFAR10_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
 class CIFAR(LabelledImages):
     """CIFAR-10 or CIFAR-100 from a folder: 50,000 training images and 10,000 for test, of 32 x 32 pixels.
 
@@ -133,6 +136,11 @@ class CIFAR(LabelledImages):
     def num_classes(self) -> int:
         """``classes``."""
         return self.classes
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of CIFAR-10's classes, in the order of their numbers; None for CIFAR-100, whose classes are told by number."""
+        return list(CIFAR10_NAMES) if self.classes == 10 else None
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of all pixels and labels, and of the number held out."""

@@ -105,10 +105,15 @@ class HuggingFaceImages(LabelledImages):
     @property
     def num_classes(self) -> int:
         """Classes of the column ``label``; needs no ``setup``."""
+        return len(self.class_names)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes of the column ``label``, in the order of their numbers; needs no ``setup``."""
         kind = self._data()[NAMES["train"][0]].features[self.label]
-        if not hasattr(kind, "num_classes"):
+        if not hasattr(kind, "names"):
             raise ValueError(f"HuggingFaceImages: column {self.label} in {self.root} is {kind}; expected a ClassLabel.")
-        return int(kind.num_classes)
+        return list(kind.names)
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of the names and sizes of the files; it reads no image."""

@@ -66,7 +66,7 @@ def test_a_hundred_classes(tmp_path):
     pack_cifar(tmp_path / "cifar-100-python" / "test", 100, 100, 1)
     assert data_of(tmp_path, classes=100).num_classes == 100
     assert data_of(tmp_path, classes=100).class_names is None
-    assert data_of(tmp_path).class_names[:2] == ["airplane", "automobile"]
+    assert CIFAR(str(tmp_path)).class_names[:2] == ["airplane", "automobile"]
 
 
 class Attack:

@@ -149,6 +149,14 @@ def test_a_stream_that_is_not_there_is_named(tmp_path):
         LitDataImages(str(tmp_path), classes=3, **SMALL).check_data()
 
 
+def test_a_data_set_is_a_class_of_data_sets_and_nothing_else_is_called(tmp_path):
+    (tmp_path / "hubconf.py").write_text(f"open({str(tmp_path / 'hacked')!r}, 'w').close()\ndef load(**given): pass\n")
+    call = {"repo_or_dir": str(tmp_path), "model": "load", "source": "local"}
+    with pytest.raises(ValueError, match=r"'torch.hub.load'; expected a class of torch.utils.data.Dataset"):
+        TorchvisionImages("torch.hub.load", str(tmp_path), train=call, **SMALL).check_data()
+    assert not (tmp_path / "hacked").exists()
+
+
 @pytest.mark.parametrize(
     ("dataset", "arguments", "said"),
     [

@@ -1,8 +1,11 @@
 """Any data set of torchvision with images and class numbers, from a folder."""
 
+from inspect import isclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
+
+from torch.utils.data import Dataset
 
 from vittasks.data.class_folders import hash_files
 from vittasks.data.labelled_images import Images, LabelledImages
@@ -110,6 +113,11 @@ class TorchvisionImages(LabelledImages):
             raise ValueError(
                 f"TorchvisionImages: data.dataset is {self.dataset!r}, which cannot be imported."
             ) from None
+        gives_images = isclass(kind) and issubclass(kind, Dataset)
+        if not gives_images:  # anything else might do more than give images when it is called
+            raise ValueError(
+                f"TorchvisionImages: data.dataset is {self.dataset!r}; expected a class of torch.utils.data.Dataset."
+            )
         try:
             return Converted(kind(root=str(self.root), **self.arguments[split]), self.in_chans)
         except (RuntimeError, OSError, TypeError, ValueError) as error:

@@ -145,4 +145,4 @@ def test_a_file_with_another_head_is_not_written_with_a_random_one(own, tmp_path
 def test_a_page_instead_of_a_checkpoint_is_named(tmp_path, capsys):
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><html>Google Drive - Virus scan warning</html>")
     assert main(["convert", "pvtv2_b0", str(tmp_path / "page.pth"), str(tmp_path / "ours.safetensors")]) == 2
-    assert capsys.readouterr().err.startswith(f"vitcli: {tmp_path / 'page.pth'} is no checkpoint but an HTML page; ")
+    assert capsys.readouterr().err.startswith(f"vitcli: {tmp_path / 'page.pth'} is not a checkpoint but an HTML page; ")

@@ -109,7 +109,7 @@ def test_weights_where_a_run_belongs_are_told_apart(command, fit, weights, tmp_p
     page.write_text("<!DOCTYPE html><html></html>")
     for path, message in (
         (weights, f"holds no training, at most weights; a training starts from weights with --{PRETRAINED} {weights}"),
-        (page, "is no checkpoint but an HTML page"),
+        (page, "is not a checkpoint but an HTML page"),
     ):
         assert main([command, "--config", "run.yaml", "--ckpt_path", str(path)]) == 2
         assert message in capsys.readouterr().err

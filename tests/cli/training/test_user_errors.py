@@ -116,7 +116,7 @@ def test_a_checkpoint_of_another_width_is_one_sentence(command, refused):
     ("content", "said"),
     [
         (b"", "is empty; the download or the copy has failed."),
-        (b"<html>", "is no checkpoint but an HTML page; the download gave a page instead of the file."),
+        (b"<html>", "is not a checkpoint but an HTML page; the download gave a page instead of the file."),
         (b"PK\x03\x04 half an archive", "is not a checkpoint of a training ("),
     ],
 )

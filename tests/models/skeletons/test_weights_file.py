@@ -100,7 +100,7 @@ BYTES = {
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_what_is_no_checkpoint_is_named_for_what_it_is(what, name, tmp_path):
     (tmp_path / name).write_bytes(BYTES[what])
-    with pytest.raises(ValueError, match=rf"{name} is no checkpoint but {what}"):
+    with pytest.raises(ValueError, match=rf"{name} is not a checkpoint but {what}"):
         read_checkpoint(tmp_path / name)
 
 
@@ -140,7 +140,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_says_of_which_class(content
 def test_a_compiled_module_is_named(tmp_path):
     with pytest.warns(FutureWarning):
         torch.jit.script(nn.Linear(2, 3)).save(tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match=r"weights\.pt is no checkpoint but a TorchScript module"):
+    with pytest.raises(ValueError, match=r"weights\.pt is not a checkpoint but a TorchScript module"):
         read_checkpoint(tmp_path / "weights.pt")
 
 

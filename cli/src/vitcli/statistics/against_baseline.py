@@ -37,7 +37,7 @@ class Difference:
     Args:
         arm_seeds, baseline_seeds: The seeds whose results are used; the same ones where pairs are compared.
         value: Mean of the arm - mean of the baseline, in the metric's own unit and sign.
-        standard_error, degrees: Of ``value``, and its degrees of freedom.
+        standard_error, degrees: Standard error of ``value`` and its degrees of freedom.
         p_value: Two-sided, of this comparison alone.
         p_adjusted: The same, corrected for all comparisons, step by step.
         interval: Ends of the simultaneous interval.
@@ -77,7 +77,7 @@ class Comparisons:
         differences: Arm -> its comparison, in the order of the arms.
         pairing: ``seeds`` if pairs of equal seeds were compared wherever an arm shares two seeds with the baseline, ``none`` if
             means were; ``Difference.in_pairs`` says it of each arm.
-        correlation: Of arms and baseline over equal seeds; None where the seeds do not suffice for one.
+        correlation: Correlation of arms and baseline over equal seeds; None where the seeds do not suffice for one.
         level: Chance of one or more false "better" or "worse".
         level_of_each: Each interval alone fails with this chance, so that any fails with a chance of at most ``level``;
             None without a test.

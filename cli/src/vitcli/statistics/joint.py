@@ -56,7 +56,7 @@ def level_of_each(shared: Floats, level: float) -> float:
 
     Args:
         shared: (k,), see ``joint_error``.
-        level: Of the family.
+        level: Confidence level of the whole family.
     """
     low, high = math.log(level / (2 * shared.size)), math.log(level)
     for _ in range(50):

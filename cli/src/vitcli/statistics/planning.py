@@ -60,7 +60,7 @@ def allocations(comparisons: int, trials: int, baseline_spread: float = NOISY_BA
 
     Args:
         comparisons: Number of arms besides the baseline.
-        trials: Of all arms together.
+        trials: Number of trials of all arms together.
         baseline_spread: Standard deviation of the baseline over that of the arms. Unless it is known, the baseline is taken to
             be the noisier one: its noise is in every comparison, so that this is the case to guard against.
     """

@@ -38,7 +38,7 @@ class MeanTests:
 
     Args:
         difference: Arm - baseline.
-        standard_error: Of the difference; 0 where neither group has a spread.
+        standard_error: Standard error of the difference; 0 where neither group has a spread.
         degrees: Degrees of freedom of its estimate.
         shared: Share of the squared standard error that comes from the baseline, which other comparisons have in common.
     """
@@ -86,9 +86,9 @@ def degrees_of_freedom(a: Floats, b: Floats, n_a: Floats, n_b: Floats) -> Floats
 
     Args:
         a: Estimated variance of the one mean.
-        b: Of the other.
+        b: Estimated variance of the other mean.
         n_a: Number of seeds behind ``a``.
-        n_b: Behind ``b``.
+        n_b: Number of seeds behind ``b``.
     """
     from scipy import special
 

@@ -177,7 +177,7 @@ def _refuse_small_part(config: dict[str, Any], split: str, loaders: Any) -> None
 
 
 def _cause(error: Exception) -> str:
-    """Return what an exception says; if it is no sentence for users, with its kind and the line that raised it."""
+    """Return what an exception says; if it was not written for users, add its kind and the line that raised it."""
     text = error_text(error)
     if isinstance(error, ValueError):
         return text

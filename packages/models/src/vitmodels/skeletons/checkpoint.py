@@ -105,7 +105,7 @@ class Fit:
         rules: The rules that were applied.
         own: The model's state dict.
         values: Our name -> value, for all names of the model that the state dict fills.
-        left_over: Their name -> (our name, value), of what is no name of the model or was filled already.
+        left_over: Their name -> (our name, value), of what the model has no name for or what was filled already.
         empty: Our names that nothing fills.
         shapes: Our name -> (their name, value), of what has another shape.
         resized: Our name -> their shape, of tables of positions that were interpolated.

@@ -141,7 +141,8 @@ def import_object(path: str) -> Any:
     """Import ``package.module.Name``; a public name of vitcore or vitmodels is found whatever module the path gives.
 
     Raises:
-        ValueError: There is no such module or name, or it is of the standard library or no class or function.
+        ValueError: The module or the name does not exist, or it belongs to the standard library or is neither a class nor a
+            function.
     """
     module, _, name = public_name(path).rpartition(".")
     try:
@@ -150,7 +151,7 @@ def import_object(path: str) -> Any:
         raise ValueError(f"class_path={path!r} cannot be imported: {error}.") from error
     if is_standard(found) or not (inspect.isclass(found) or inspect.isfunction(found)):
         raise ValueError(
-            f"class_path={path!r} is no part: expected a class of torch.nn.Module, or a function that returns one."
+            f"class_path={path!r} is not a part: expected a class of torch.nn.Module, or a function that returns one."
         )
     return found
 

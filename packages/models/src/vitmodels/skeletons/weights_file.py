@@ -57,7 +57,7 @@ STARTS = (
     (rb"\x93NUMPY", "a NumPy array; only PyTorch's and safetensors files are read"),
     (rb"(?s).{257}ustar", "a tar archive; unpack it first"),
 )
-"""How files begin that are no checkpoints, and what they are."""
+"""First bytes of files that are not checkpoints, and what such a file is."""
 
 
 class NotACheckpointError(ValueError):
@@ -142,19 +142,21 @@ def refuse_other_files(path: Path) -> None:
     shown = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, what in STARTS:
         if re.match(pattern, start) or re.match(pattern, shown):
-            raise NotACheckpointError(f"{path} is no checkpoint but {what}.")
+            raise NotACheckpointError(f"{path} is not a checkpoint but {what}.")
     if start[:2] == b"PK" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = {one.rpartition("/")[2] for one in archive.namelist()}
         if "constants.pkl" in names:
-            raise NotACheckpointError(f"{path} is no checkpoint but a TorchScript module; save its state dict alone.")
+            raise NotACheckpointError(
+                f"{path} is not a checkpoint but a TorchScript module; save its state dict alone."
+            )
         if "data.pkl" not in names:
             raise NotACheckpointError(
-                f"{path} is no checkpoint but a zip archive that PyTorch did not write; unpack it first."
+                f"{path} is not a checkpoint but a zip archive that PyTorch did not write; unpack it first."
             )
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
         raise NotACheckpointError(
-            f"{path} is no checkpoint but text, which begins with {shown[:40].decode().strip()!r}."
+            f"{path} is not a checkpoint but text, which begins with {shown[:40].decode().strip()!r}."
         )
 
 

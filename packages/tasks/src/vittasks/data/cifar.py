@@ -77,7 +77,7 @@ class CIFAR(LabelledImages):
             size than 32 needs ``resized``.
         interpolation, auto_augment, color_jitter, re_prob, batch_size, workers, repeats, seed: As of ``ImageFolder``.
         crop_pct: As of ``ImageFolder``; 1 shows whole images.
-        mean: Of each channel; the default is that of CIFAR-10.
+        mean: Mean of each channel; the default is that of CIFAR-10.
         std: Standard deviation of each channel; the default is that of CIFAR-10.
 
     Shapes:

@@ -78,7 +78,7 @@ class DigitScenes(LightningDataModule):
         batch_size: Composites in a batch; the training leaves out an incomplete last one.
         val_size: Composites in the fixed validation set.
         test_size: Composites in the fixed test set.
-        seed: Of the training's order and composites, and of nothing else.
+        seed: Seed of the training's order and composites, and of nothing else.
         workers: Processes that compose training batches; the batches are the same for any number.
 
     Attributes:
@@ -86,7 +86,7 @@ class DigitScenes(LightningDataModule):
         class_names: The digits.
         in_chans: ``channels``.
         image_shape: (channels, canvas, canvas).
-        mean: Of the ink, 0 to 1, taken off each channel.
+        mean: Mean of the ink, 0 to 1, subtracted from each channel.
         std: Standard deviation of the ink, by which each channel is divided.
 
     Shapes:

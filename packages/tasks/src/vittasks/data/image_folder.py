@@ -24,7 +24,7 @@ class FolderImages(datasets.ImageFolder):
     """Torchvision's reader of one split, without hidden files, and with the names of damaged ones.
 
     Args:
-        folder: Of the split.
+        folder: Folder of the split.
         channels: That images are decoded to.
     """
 
@@ -78,18 +78,18 @@ class ImageFolder(LabelledImages):
     Args:
         root: Folder that holds ``train`` and ``val``; ``~`` is the home folder.
         img_size: Side of the images given to the network, in pixels.
-        interpolation: Of both transforms.
+        interpolation: How both transforms resize images.
         auto_augment: timm's policy string, such as ``rand-m9-mstd0.5-inc1``; ``None`` for none.
         color_jitter: Strength of brightness, contrast and saturation jitter; timm ignores it beside ``auto_augment``.
         re_prob: Probability of random erasing, by noise per pixel.
         crop_pct: Side of the central crop over that of the resized image, in evaluation.
-        mean: Of each channel, taken off; the default is ImageNet's, its average where there are other than three channels.
+        mean: Mean of each channel, subtracted; the default is ImageNet's, its average where there are other than three channels.
         std: Standard deviation of each channel, divided by; the default as for ``mean``.
         batch_size: Images in a batch.
         workers: Processes that read and augment.
         repeats: Repeated augmentation: each image that an epoch shows comes this many times, differently augmented, and
             the epoch keeps its length, so that it shows 1 in ``repeats`` images.
-        seed: Of the training's order and augmentation.
+        seed: Seed of the training's order and augmentation.
         test_split: Folder of the test set; None means ``test`` if there is such a folder, else ``val``.
         on_damaged: What happens with an image that cannot be decoded. ``refuse`` ends the run with a sentence that names it,
             at the latest when it is read. ``skip`` decodes all images once, remembers the damaged ones and leaves them out;

@@ -89,7 +89,7 @@ def reason_of_damage(path: str, channels: int) -> str:
 def quick_reason_of_damage(path: str, channels: int) -> str:
     """Like ``reason_of_damage``, but a file whose head can be read and whose end is that of a complete file passes at once.
 
-    It finds empty and truncated files and those that are no images, at a hundredth of the cost.
+    It finds empty and truncated files and files that are not images, at a hundredth of the cost.
     """
     try:
         with open(path, "rb") as file, Image.open(file) as image:

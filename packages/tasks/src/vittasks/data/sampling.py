@@ -16,9 +16,9 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     """The random stream of one sample in one epoch, whoever draws it and whenever (about 15 microseconds).
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         epoch: Counted from 0.
-        index: Of the sample in its data set. Another triple gives an independent stream.
+        index: Index of the sample in its data set. Another triple gives an independent stream.
     """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, index))))
 
@@ -70,7 +70,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
     Args:
         size: Samples in the data set, and pairs in one epoch over all processes.
-        seed: Of the order.
+        seed: Seed of the order.
         repeats: Repeated augmentation: each drawn sample comes ``repeats`` times in a row, on different ranks where
             there are several, and an epoch holds the first ``size`` of these. Copy c of sample i has the index
             ``i + c * size``: the data set takes it modulo ``size`` and draws from a stream of its own.

@@ -24,7 +24,7 @@ class FileFacts:
     Args:
         path: The file.
         content: Hash of its bytes; empty if it cannot be read.
-        mode: PIL's mode, such as RGB or I;16, or npy; empty if it is no image.
+        mode: PIL's mode, such as RGB or I;16, or npy; empty if it is not an image.
         size: Width and height.
         damage: Why it cannot be decoded; empty if it can.
     """

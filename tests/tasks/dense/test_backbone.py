@@ -59,14 +59,6 @@ def test_a_class_token_leaves_no_trace(model):
     assert sizes == [(16, 24), (8, 12), (4, 6), (2, 3)]
 
 
-def test_positions_stay_out_of_the_weight_decay():
-    pyramid = by_timm("swin_tiny")
-    names = {f"pyramid.{name}" for name in pyramid.no_weight_decay()}
-    backbone = DenseBackbone(pyramid)
-    assert names == backbone.no_weight_decay() <= set(dict(backbone.named_parameters()))
-    assert names
-
-
 def test_a_model_without_maps_and_a_level_that_is_not_there_are_refused():
     with pytest.raises(ValueError, match=r"Linear gives no maps; choose a model with feature_info"):
         DenseBackbone(nn.Linear(1, 1))

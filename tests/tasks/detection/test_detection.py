@@ -74,7 +74,7 @@ def test_any_size_and_an_image_without_objects_give_a_loss_that_reaches_every_pa
 
 def test_positions_of_the_pyramid_are_not_decayed():
     one = Detection(by_timm("swin_tiny", in_chans=1, num_classes=0), 10, DETECTORS["fcos"])
-    names = set(one.undecayed())
+    names = one.no_weight_decay()
     assert names
     assert names <= set(dict(one.named_parameters()))
 

@@ -56,6 +56,17 @@ ADDED = {
     "on_damaged": "refuse",
     "channels": None,
     "query_width": None,  # of global attention
+    "undecayed": "vectors",  # from here on of all tasks: what learns, and how fast
+    "layer_decay": 1.0,
+    "backbone_lr": 1.0,
+    "stages": 0,
+    "batch_norms": "batch",
+    "global_batch": None,
+    "activations": "keep",
+    "compile": None,
+    "warmup_steps": 0,  # these three of schedules
+    "cooldown": 0.0,
+    "fall_from": "peak",
 }
 """Arguments that were added after the first results, and the value that computes what was computed before them.
 

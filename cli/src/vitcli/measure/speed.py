@@ -97,6 +97,7 @@ def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float
         trainer = {**config["trainer"], **BARE, "callbacks": _weight_averages(config), "default_root_dir": folder}
         torch.manual_seed(0)
         cli = VitCLI({**config, "trainer": trainer}, callbacks=[watch])
+        cli.model.global_batch = None  # one device alone would add up batches in the place of the others
         cli.trainer.fit(cli.model, cli.datamodule)
     step, images = statistics.median(watch.seconds), watch.images
     numbers = {

@@ -98,9 +98,10 @@ def fit_and_test(
             raise RuntimeError("the training made no step")
         _refuse_non_finite(reached.metrics, reached.epochs)
         scores = _test(cli, reached)
-    notes: list[str] = getattr(cli.datamodule, "notes", list)()
-    if notes:
-        made_by["data_notes"] = "; ".join(notes)
+    for key, part in (("data_notes", cli.datamodule), ("training_notes", cli.model)):
+        notes: list[str] = getattr(part, "notes", list)()
+        if notes:
+            made_by[key] = "; ".join(notes)
     metrics = {name: float(value) for score in scores for name, value in score.items()}
     _refuse_non_finite(metrics, reached.epochs)
     batch_size = getattr(cli.datamodule, "batch_size", 0)

@@ -18,9 +18,10 @@ from vittasks.detection.detection import Detection
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.detection.retinanet import RetinaNet
+from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing
-from vittasks.optim import weight_decay_groups
-from vittasks.schedule import WarmupCosine
+from vittasks.optim import ParameterGroups, weight_decay_groups
+from vittasks.schedule import WarmupCosine, WarmupMultiStep, WarmupPolynomial
 from vittasks.segmentation.fcn import FCN
 from vittasks.segmentation.inference import SlidingWindow, WholeImage
 from vittasks.segmentation.segmentation import Segmentation
@@ -38,11 +39,13 @@ __all__ = [
     "DigitScenes",
     "DigitSegmentation",
     "FeaturePyramid",
+    "Freezing",
     "HuggingFaceImages",
     "ImageFolder",
     "LitDataImages",
     "MaskRCNN",
     "Mixing",
+    "ParameterGroups",
     "RetinaNet",
     "SceneRecipe",
     "Segmentation",
@@ -53,6 +56,8 @@ __all__ = [
     "TorchvisionImages",
     "UPerNet",
     "WarmupCosine",
+    "WarmupMultiStep",
+    "WarmupPolynomial",
     "WholeImage",
     "weight_decay_groups",
 ]

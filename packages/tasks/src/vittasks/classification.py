@@ -1,6 +1,6 @@
 """Image classification: a backbone, its loss and optimizer, and top-1 and top-5 accuracy."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -9,10 +9,11 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing, refuse_odd_batch
-from vittasks.optim import OptimizerFactory
+from vittasks.optim import OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
-from vittasks.task import SupervisedTask
+from vittasks.task import CompileMode, SupervisedTask
 
 
 class Classification(SupervisedTask):
@@ -21,10 +22,15 @@ class Classification(SupervisedTask):
     Args:
         backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any model of vitmodels, timm or torchvision. It may
             give them as the attribute ``logits`` of its output, as models of transformers do.
-        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
-        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        optimizer: Makes the optimizer for the groups of parameters.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
         label_smoothing: Share of the label that is spread over all classes.
         mixing: Mixup and CutMix of training batches.
+        groups: Which parameters are not decayed, and the learning rate of each part.
+        freezing: Which part of the backbone does not learn.
+        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
+        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there to save memory.
+        compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Logs ``train/loss``; ``val/loss``, ``val/acc1``, ``val/acc5`` and the same under ``test/``. Accuracies are fractions.
     """
@@ -35,12 +41,20 @@ class Classification(SupervisedTask):
         self,
         backbone: nn.Module,
         optimizer: OptimizerFactory = torch.optim.AdamW,
-        schedule: ScheduleFactory = WarmupCosine,
+        schedule: ScheduleFactory | None = WarmupCosine,
         label_smoothing: float = 0.0,
         mixing: Mixing = Mixing(),  # noqa: B008 (never changed)
+        groups: ParameterGroups = ParameterGroups(),  # noqa: B008 (never changed)
+        freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
+        global_batch: int | None = None,
+        activations: Literal["keep", "recompute"] = "keep",
+        compile: CompileMode | None = None,
     ) -> None:
-        super().__init__(count_classes(backbone), optimizer, schedule)
+        super().__init__(
+            count_classes(backbone), optimizer, schedule, groups, freezing, global_batch, activations, compile
+        )
         self.backbone = backbone
+        self.prepare_backbone()
         self.label_smoothing = label_smoothing
         self.mixing = mixing
         accuracy = {

@@ -1,47 +1,129 @@
-"""What every task shares: optimizer and schedule over all its parameters, and the check that it fits the data."""
+"""What every task shares: optimizer and schedule, what learns and how fast, and the check that the network fits the data."""
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch import nn
 
-from vittasks.optim import OptimizerFactory, weight_decay_groups
+from vittasks.freezing import Freezing
+from vittasks.optim import RATE, OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
+from vittasks.step_batch import StepBatch, step_batch
+
+CompileMode: TypeAlias = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+"""Modes of torch.compile."""
 
 
 class SupervisedTask(pl.LightningModule):
     """A network that learns classes; a subclass says how.
 
+    A subclass calls ``prepare_backbone`` when it has made its parts.
+
     Args:
         num_classes: Classes that the network tells apart.
-        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
-        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        optimizer: Makes the optimizer for the groups of parameters.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
+        groups: Which parameters are not decayed, and the learning rate of each part.
+        freezing: Which part of the backbone does not learn.
+        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for. A run with fewer adds up
+            the gradients of several batches; where that does not meet the number, the learning rate is scaled by the ratio.
+            None: a step takes a batch of each device, and nothing is scaled.
+        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there, which takes about a third
+            longer and much less memory.
+        compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Attributes:
         classes_key: Where a configuration sets the number of classes.
+        backbone_path: Where the backbone is in this module.
     """
 
     classes_key: ClassVar[str] = "model.num_classes"
+    backbone_path: ClassVar[str] = "backbone"
 
     def __init__(
         self,
         num_classes: int,
         optimizer: OptimizerFactory = torch.optim.AdamW,
-        schedule: ScheduleFactory = WarmupCosine,
+        schedule: ScheduleFactory | None = WarmupCosine,
+        groups: ParameterGroups = ParameterGroups(),  # noqa: B008 (never changed)
+        freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
+        global_batch: int | None = None,
+        activations: Literal["keep", "recompute"] = "keep",
+        compile: CompileMode | None = None,  # the name that users know from torch
     ) -> None:
         super().__init__()
+        if global_batch is not None and global_batch < 1:
+            raise ValueError(
+                f"{type(self).__name__}: global_batch must be at least 1, got global_batch={global_batch}."
+            )
         self.num_classes = num_classes
         self.optimizer = optimizer
         self.schedule = schedule
+        self.groups = groups
+        self.freezing = freezing
+        self.global_batch = global_batch
+        self.activations = activations
+        self.compile_mode = compile
+        self.step_batch: StepBatch | None = None
 
-    def setup(self, stage: str) -> None:
-        """Check that the network fits the data.
+    @property
+    def _backbone(self) -> nn.Module:
+        return self.get_submodule(self.backbone_path)
+
+    def prepare_backbone(self) -> None:
+        """Freeze what does not learn and turn on recomputation, as the arguments say.
 
         Raises:
-            ValueError: It does not.
+            ValueError: The backbone has no such stages, or cannot recompute its activations.
         """
-        self.check_against(getattr(self.trainer, "datamodule", None))
+        backbone = self._backbone
+        self.freezing.freeze(backbone)
+        if self.activations == "recompute":
+            if not hasattr(backbone, "set_grad_checkpointing"):
+                raise ValueError(
+                    f"model.activations is recompute, but {type(backbone).__name__} has no set_grad_checkpointing; choose a "
+                    "model of vitmodels or timm, or set model.activations=keep."
+                )
+            backbone.set_grad_checkpointing(True)  # type: ignore[operator]
+
+    def train(self, mode: bool = True) -> "SupervisedTask":  # noqa: FBT001, FBT002 (torch's signature)
+        """Set the mode of all parts; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        self._keep_still()
+        return self
+
+    def setup(self, stage: str) -> None:
+        """Check that the network fits the data, choose how many batches a step takes, and compile.
+
+        Raises:
+            ValueError: It does not fit.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        self.check_against(data)
+        self._choose_step_batch(getattr(data, "batch_size", None))
+        if stage == "fit" and self.compile_mode is not None:
+            # A pyramid of a dense task gives its maps by another method: what is called is the DenseBackbone around it.
+            self.get_submodule(self.backbone_path.removesuffix(".pyramid")).compile(mode=self.compile_mode)
+
+    def on_train_start(self) -> None:
+        """Put what is frozen into evaluation mode; Lightning warns of such parts if it finds them any earlier."""
+        self._keep_still()
+
+    def _keep_still(self) -> None:
+        if self.freezing != Freezing():
+            self.freezing.still(self._backbone)
+
+    def _choose_step_batch(self, images: int | None) -> None:
+        if isinstance(images, int):
+            self.step_batch = step_batch(self.trainer, images, self.global_batch)
+            self.trainer.accumulate_grad_batches = self.step_batch.accumulated
+        elif self.global_batch is not None:
+            raise ValueError(
+                f"model.global_batch is {self.global_batch}, but the data module does not say how many images a batch has: "
+                "give it an attribute batch_size, or set model.global_batch=null."
+            )
 
     def check_against(self, data: pl.LightningDataModule | None) -> None:
         """Check that the network fits the data, before anything is trained.
@@ -59,16 +141,26 @@ class SupervisedTask(pl.LightningModule):
                 f"set {self.classes_key}={classes}."
             )
 
-    def undecayed(self) -> Iterator[str]:
-        """Yield the names of the parameters that a part of the network exempts from weight decay."""
-        for name, part in self.named_children():
-            listed = getattr(part, "no_weight_decay", None)
-            if callable(listed):
-                yield from (f"{name}.{one}" for one in listed())
+    def notes(self) -> list[str]:
+        """What a reader of the results should know of this training, in phrases; call it after the training."""
+        return [str(self.step_batch)] if self.step_batch else []
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of the parameters that the backbone exempts from weight decay."""
+        listed = getattr(self._backbone, "no_weight_decay", set)
+        return {f"{self.backbone_path}.{name}" for name in listed()}
 
     def configure_optimizers(self) -> Any:
         """Make optimizer and schedule for the whole training's number of steps."""
-        optimizer = self.optimizer(weight_decay_groups(self, self.undecayed()))
+        optimizer = self.optimizer(self.groups.split(self, self.no_weight_decay(), self.backbone_path))
+        scale = self.step_batch.lr_scale if self.step_batch else 1.0
+        for group in optimizer.param_groups:
+            group["lr"] *= scale * group.get(RATE, 1.0)
+        if self.global_batch is not None and self.step_batch:
+            rate = max(group["lr"] for group in optimizer.param_groups)
+            rank_zero_info(f"{self.step_batch}, made for {self.global_batch}: learning rate {rate:.3g}")
+        if self.schedule is None:
+            return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         return {
             "optimizer": optimizer,

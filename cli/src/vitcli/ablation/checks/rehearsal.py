@@ -120,7 +120,9 @@ def _short_run(config: dict[str, Any], folder: str) -> VitCLI:
         "limit_val_batches": 0 if given["limit_val_batches"] == 0 else 1,
         "logger": False if given["logger"] is False else LOGGER,
     }
-    return VitCLI({**config, "trainer": trainer, "data": _without_workers(config["data"])}, callbacks=[_OneBatch()])
+    cli = VitCLI({**config, "trainer": trainer, "data": _without_workers(config["data"])}, callbacks=[_OneBatch()])
+    cli.model.global_batch = None  # the optimizer takes its step after the one batch
+    return cli
 
 
 def _without_workers(data: dict[str, Any]) -> dict[str, Any]:

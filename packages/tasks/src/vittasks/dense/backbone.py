@@ -56,11 +56,6 @@ class DenseBackbone(nn.Module):
         self.pyramid = pyramid
         self.norms = nn.ModuleList(build_norm(norm, width) for width in self.widths)
 
-    def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that the pyramid exempts from weight decay."""
-        names: set[str] = getattr(self.pyramid, "no_weight_decay", set)()
-        return {f"pyramid.{name}" for name in names}
-
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps."""
         maps = self.pyramid.forward_intermediates(  # type: ignore[operator]

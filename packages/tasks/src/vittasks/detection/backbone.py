@@ -25,10 +25,6 @@ class DetectorBackbone(nn.Module):
         self.pyramid = FeaturePyramid(maps.widths, channels, extra_levels)
         self.out_channels = channels
 
-    def no_weight_decay(self) -> set[str]:
-        """Names of the parameters that the pyramid exempts from weight decay."""
-        return {f"maps.{name}" for name in self.maps.no_weight_decay()}
-
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Return the levels."""
         levels = self.pyramid.levels(self.maps(image))

@@ -1,7 +1,7 @@
 """Detection: boxes, and masks with Mask R-CNN, by one of torchvision's detectors on a pyramid, and COCO's mAP."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,10 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
-from vittasks.optim import OptimizerFactory
+from vittasks.freezing import Freezing
+from vittasks.optim import OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
-from vittasks.task import SupervisedTask
+from vittasks.task import CompileMode, SupervisedTask
 
 DetectorFactory: TypeAlias = Callable[[nn.Module, int], nn.Module]
 """Makes a detector from a pyramid and the number of classes: lists of images and targets to losses, or to detections."""
@@ -27,12 +28,19 @@ class Detection(SupervisedTask):
         num_classes: Number of classes, the background not counted.
         detector: Makes the detector for (backbone, num_classes): ``vittasks.FCOS``, ``vittasks.RetinaNet``,
             ``vittasks.MaskRCNN``.
-        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
-        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        optimizer: Makes the optimizer for the groups of parameters.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
+        groups: Which parameters are not decayed, and the learning rate of each part.
+        freezing: Which part of the backbone does not learn.
+        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
+        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there to save memory.
+        compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and
     ``val/mask_mAP50``, and the same under ``test/``. Scores are fractions, over the whole set.
     """
+
+    backbone_path = "network.backbone.maps.pyramid"
 
     def __init__(
         self,
@@ -40,20 +48,21 @@ class Detection(SupervisedTask):
         num_classes: int,
         detector: DetectorFactory = FCOS,
         optimizer: OptimizerFactory = torch.optim.AdamW,
-        schedule: ScheduleFactory = WarmupCosine,
+        schedule: ScheduleFactory | None = WarmupCosine,
+        groups: ParameterGroups = ParameterGroups(),  # noqa: B008 (never changed)
+        freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
+        global_batch: int | None = None,
+        activations: Literal["keep", "recompute"] = "keep",
+        compile: CompileMode | None = None,
     ) -> None:
-        super().__init__(num_classes, optimizer, schedule)
+        super().__init__(num_classes, optimizer, schedule, groups, freezing, global_batch, activations, compile)
         self.network = detector(backbone, num_classes)
+        self.prepare_backbone()
         kinds: Any = ("bbox", "segm") if isinstance(self.network, MaskRCNN) else ("bbox",)
         # Mask R-CNN counts its classes from 1: 0 is the background.
         self.first_label = 1 if isinstance(self.network, MaskRCNN) else 0
         self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
         self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
-
-    def undecayed(self) -> Any:
-        """Yield the names of the parameters that the pyramid exempts from weight decay."""
-        backbone: Any = self.network.backbone
-        return (f"network.backbone.{name}" for name in backbone.no_weight_decay())
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
         """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""

@@ -8,14 +8,15 @@ from torch.nn.functional import pad
 
 from vitcore import NormFactory
 from vittasks.dense.backbone import DenseBackbone
-from vittasks.optim import OptimizerFactory
+from vittasks.freezing import Freezing
+from vittasks.optim import OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
 from vittasks.segmentation.head import HeadFactory, resize
 from vittasks.segmentation.inference import Inference, WholeImage, probabilities
 from vittasks.segmentation.loss import pixel_loss
 from vittasks.segmentation.scores import pixel_scores
 from vittasks.segmentation.semantic_fpn import SemanticFPN
-from vittasks.task import SupervisedTask
+from vittasks.task import CompileMode, SupervisedTask
 
 MULTIPLE = 32
 """Images are padded to a multiple of this many pixels, the stride of a pyramid's coarsest map."""
@@ -36,18 +37,25 @@ class Segmentation(SupervisedTask):
         auxiliary_weight: Factor on the second head's loss.
         map_norm: Makes a normalisation of each map, for (width): ``torch.nn.LayerNorm`` for Swin-like pyramids,
             ``torch.nn.Identity`` for none.
-        optimizer: Makes the optimizer; biases, norms, position tables and class tokens are not decayed.
-        schedule: Makes the learning-rate schedule, stepped once an optimizer step.
+        optimizer: Makes the optimizer for the groups of parameters.
+        schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
         ignored: The label of pixels without a class.
         loss_mean: The loss is the mean over ``all`` pixels, ignored ones included, as in the papers' recipes, or over the
             ``valid`` ones.
         inference: How the network is applied at evaluation: ``vittasks.WholeImage`` or ``vittasks.SlidingWindow``.
         test_ratios: Sizes of the copies of an image whose probabilities are averaged in a test, as factors of its size.
         test_flip: With ``horizontal`` each copy is also seen mirrored in a test.
+        groups: Which parameters are not decayed, and the learning rate of each part.
+        freezing: Which part of the backbone does not learn.
+        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
+        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there to save memory.
+        compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Logs ``train/loss``; ``val/loss``, ``val/mIoU``, ``val/mAcc``, ``val/aAcc`` and the same under ``test/``. Scores are
     fractions, from one confusion matrix over all pixels of the set.
     """
+
+    backbone_path = "backbone.pyramid"
 
     def __init__(
         self,
@@ -58,15 +66,21 @@ class Segmentation(SupervisedTask):
         auxiliary_weight: float = 0.4,
         map_norm: NormFactory = nn.Identity,
         optimizer: OptimizerFactory = torch.optim.AdamW,
-        schedule: ScheduleFactory = WarmupCosine,
+        schedule: ScheduleFactory | None = WarmupCosine,
         ignored: int = 255,
         loss_mean: Literal["all", "valid"] = "all",
         inference: Inference = WholeImage(),  # noqa: B008 (it has no state)
         test_ratios: tuple[float, ...] = (1.0,),
         test_flip: Literal["none", "horizontal"] = "none",
+        groups: ParameterGroups = ParameterGroups(),  # noqa: B008 (never changed)
+        freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
+        global_batch: int | None = None,
+        activations: Literal["keep", "recompute"] = "keep",
+        compile: CompileMode | None = None,
     ) -> None:
-        super().__init__(num_classes, optimizer, schedule)
+        super().__init__(num_classes, optimizer, schedule, groups, freezing, global_batch, activations, compile)
         self.backbone = DenseBackbone(backbone, norm=map_norm)
+        self.prepare_backbone()
         self.head = head(self.backbone.widths, num_classes)
         self.auxiliary = auxiliary(self.backbone.widths, num_classes) if auxiliary else None
         self.auxiliary_weight = auxiliary_weight

@@ -16,12 +16,17 @@ from tests.core.checks import random_grid, randomise
 every_op = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
+COMPILED_BY_DEFAULT = ("locality", "pale", "window", "cluster", "slide")
+"""Convolutions, and attention of four kinds: by stripes, windows, content and neighbourhoods."""
+
+
 def one_of_each_class(cases):
-    """Leave all arguments of a class but the first ones to the exhaustive tests."""
+    """Leave the other classes to the slow tests, and all arguments of a class but the first ones to the exhaustive tests."""
     seen = set()
     for case in cases:
         made = getattr(case.make, "func", case.make)
-        yield pytest.param(case, id=case.name, marks=[pytest.mark.exhaustive] if made in seen else [])
+        marks = pytest.mark.exhaustive if made in seen else pytest.mark.slow
+        yield pytest.param(case, id=case.name, marks=[] if case.name in COMPILED_BY_DEFAULT else [marks])
         seen.add(made)
 
 

@@ -48,6 +48,7 @@ def test_every_quick_case_is_one_of_the_cases():
     assert all(size in sizes[name][:2] for name, size in QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "size"), EXPORTED)
 def test_onnxruntime_computes_an_op_as_pytorch_does_at_another_batch_size(case, size):
     op = randomise(case.make(case.width)).float()

@@ -62,6 +62,7 @@ def test_a_compiled_training_step_has_the_same_gradients(name):
         torch.testing.assert_close(graph, eager, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @every_family
 def test_the_exported_program_takes_any_batch_size(name):
     model = small(name).eval()

@@ -189,7 +189,7 @@ def test_parameters_at_the_paper_s_size_are_the_published_ones(name, arm, image_
 
 @pytest.mark.parametrize(
     ("name", "arm"),
-    [(name, arm) for name in PUBLISHED for arm, (_, macs) in PUBLISHED[name].items() if macs is not None],
+    quickly((name, arm) for name in PUBLISHED for arm, (_, macs) in PUBLISHED[name].items() if macs is not None),
 )
 def test_multiply_adds_at_the_paper_s_size_are_the_published_ones(name, arm, image_folders):
     assert round(_at_paper_size(name, image_folders).arms[arm].macs / 1e9, 3) == PUBLISHED[name][arm][1]

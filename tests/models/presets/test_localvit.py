@@ -85,6 +85,7 @@ def test_every_model_has_its_published_size_and_cost(name, parameters, macs):
     assert gigamacs(name) == pytest.approx(macs, rel=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "parts", "parameters", "macs"), TABLES.values(), ids=TABLES)
 def test_every_row_of_the_ablations_has_its_published_size_and_cost(name, parts, parameters, macs):
     assert megaparameters(name, **parts) == parameters

@@ -70,7 +70,7 @@ def test_without_pandas_one_sentence_names_the_extra(directory, monkeypatch):
 
 
 def test_a_wrong_directory_or_axis_is_named(tmp_path):
-    with pytest.raises(RecordError, match="ablation.json"):
+    with pytest.raises(RecordError, match=r"ablation\.json"):
         vitcli.results(tmp_path)
     with pytest.raises(ValueError, match="got 'epochs'"):
         vitcli.results(tmp_path, "epochs")

@@ -67,7 +67,9 @@ def new_texts() -> dict[Path, str]:
     texts[RESULTS] = between(RESULTS.read_text(), "columns of report.csv", column_table())
     for path in sorted(PAPERS.glob("*.md")):
         texts[path] = paper_page(path.read_text())
-    return texts | {API / f"{package.__name__}.md": api_page(package) for package in (vitcore, vitmodels, vittasks, vitcli)}
+    return texts | {
+        API / f"{package.__name__}.md": api_page(package) for package in (vitcore, vitmodels, vittasks, vitcli)
+    }
 
 
 def between(page: str, name: str, text: str) -> str:
@@ -187,7 +189,7 @@ def launcher_section(word: str, launcher: type) -> str:
     texts = [
         f"## {word.replace('_', ' ').capitalize()}",
         parts[""],
-        f"```\nvitcli fit --config ablations/localvit_act.yaml --launcher {word}\n```",
+        f"```sh\nvitcli fit --config ablations/localvit_act.yaml --launcher {word}\n```",
         "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else "",
     ]
     return "\n\n".join(filter(None, texts)) + "\n\n"

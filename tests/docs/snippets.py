@@ -1,6 +1,6 @@
 """The fenced blocks of the README and of every page under docs, and how they are run.
 
-The blocks of a page belong together. They run in the order of the page, in a folder with nothing but a link to ``ablations``:
+The blocks of a page belong together. They run in the order of the page, in a folder that has nothing but ``ablations``:
 
 * ``python`` runs in one namespace for the whole page; ``sh`` runs line by line, ``vitcli`` in this process and the rest in bash;
 * a block of ``python`` or ``yaml`` whose first line names a file (``# roll.py``) is written to that file;
@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,19 +34,18 @@ CANNOT = {
     "pip install": "installs into the environment; tests/first_day.sh installs the wheels",
     "--launcher slurm": "needs Slurm",
     "--launcher ray": "starts a cluster; tests/cli/ablation/launch/test_ray.py does",
-    "ray start": "starts a cluster",
-    "machine1$": "needs two machines",
+    "machine1$": "needs several machines",
+    "machine2$": "needs several machines",
     "ablations/imagenet1k": "needs ImageNet",
-    "pgrep": "needs a running job",
-    "vitcli dashboard": "serves until it is stopped; tests/cli/commands/test_dashboard.py starts it",
-    "python -m http.server": "serves until it is stopped",
-    "FILE": "names no file of its own",
-    "RUN ": "names no run of its own",
+    "my_package.MyOp": "stands for any package",
 }
-"""How a line contains what no test can run, and why. A line that contains one of these is left out."""
+"""What a line of sh contains that no test can run, and why. Such a line is left out."""
 
+LANGUAGES = {"python", "sh", "yaml", "text"}
 SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 2 --trainer.limit_val_batches 1 --trainer.limit_test_batches 1"
-"""Added to every ``vitcli fit`` on a page: the commands of the page, but a training of two steps."""
+"""Added to every ``vitcli fit`` on a page: the commands of the page, but trainings of two steps."""
+ONE_TRIAL = "--ablation.only relu6 --ablation.seeds 1"
+"""Added to a command that would train all arms of a shipped question."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +91,26 @@ def blocks(page: str) -> Iterator[Block]:
         yield Block(page, text[: found.start()].count("\n") + 1, found[2], body)
 
 
-def run_page(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run all blocks of a page in a folder."""
+def run_page(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch, languages: Collection[str] = LANGUAGES) -> None:
+    """Run the blocks of a page in a folder.
+
+    Args:
+        page: The page.
+        folder: An empty folder, or what the page says is there already.
+        monkeypatch: Sets the working directory and the path of modules.
+        languages: The others are left out.
+    """
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     (folder / "ablations").symlink_to(ROOT / "ablations")
+    (folder.parent / "benchmarks").symlink_to(ROOT / "benchmarks")
     before, namespace = set(sys.modules), {"__name__": "__main__"}
     try:
         with warnings.catch_warnings(action="ignore"):  # what Lightning says of two steps is not about the page
             for block in blocks(page):
-                run_block(block, folder, namespace)
+                if block.language in languages:
+                    run_block(block, folder, namespace)
     finally:
         for name in set(sys.modules) - before:
             if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
@@ -134,8 +143,10 @@ def run_line(line: str, place: str) -> None:
     if words[0] == "PYTHONPATH=.":
         words = words[1:]
     if words[0] != "vitcli" or {"|", ">", "&&"} & set(words):
-        subprocess.run(["bash", "-euc", line], check=True, env={**os.environ, "ROOT": str(ROOT)})
+        subprocess.run(["bash", "-euc", line], check=True)
         return
     short = shlex.split(SHORT) if words[1] == "fit" else []
+    if short and "ablations/" in line and "--ablation.only" not in words:
+        short += shlex.split(ONE_TRIAL)
     code = main([*words[1:], *short])
     assert code == 0, f"{place}: {line} ended with exit code {code}"

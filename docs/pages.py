@@ -33,12 +33,12 @@ RESULTS, PAPERS, API = ROOT / "docs" / "results.md", ROOT / "docs" / "papers", R
 
 def write_pages() -> None:
     """Write every page and every picture."""
-    API.mkdir(exist_ok=True)
-    for path, text in new_texts().items():
-        path.write_text(text)
     write_models(count_models(vitmodels.MODELS))
     with MODELS.open("w") as file, contextlib.redirect_stdout(file):
         main(["list", "--format", "markdown"])
+    API.mkdir(exist_ok=True)
+    for path, text in new_texts().items():
+        path.write_text(text)
     main(["show", "attention", "--all", "--out", str(ROOT / "docs" / "ops")])
     main(["show", "attention", "--all", "--out", str(ROOT / "docs" / "attention.png")])
 

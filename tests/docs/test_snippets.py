@@ -9,14 +9,17 @@ from tests.docs.snippets import CANNOT, LANGUAGES, blocks, pages, run_page
 from tests.tasks.data.trees import pack_cifar
 
 QUICK = {
+    "ablations/README.md",
+    "docs/ablations.md",
     "docs/library.md",
     "docs/ops.md",
     "docs/results.md",
+    "docs/statistics.md",
     "packages/core/README.md",
     "packages/models/README.md",
     "packages/tasks/README.md",
 }
-"""Pages of Python alone, which take a second or two: they run whenever the tests run."""
+"""Pages without commands, which take a second or two: they run whenever the tests run."""
 
 SLOW = {"docs/transfer.md"}
 """Pages that run in CI. All others with commands are run by hand, with ``make test-slow``."""

@@ -54,8 +54,9 @@ def _is_own(path: str) -> bool:
         found = getattr(importlib.import_module(module), name, None)
     except (ImportError, ValueError):  # not the path of a class
         return False
-    has_rule = inspect.isclass(found) and issubclass(found, FeatureOp)
-    return has_rule and found.forward_prefixed is not FeatureOp.forward_prefixed
+    if not inspect.isclass(found) or not issubclass(found, FeatureOp):
+        return False
+    return found.forward_prefixed is not FeatureOp.forward_prefixed
 
 
 def _named_wrongly(path: str) -> str:

@@ -93,8 +93,8 @@ def paper_page(page: str) -> str:
 
 
 def preset_table(pattern: str) -> str:
-    """Return the rows of docs/models.md whose model matches a regular expression."""
-    return rows_of(MODELS, pattern, lambda row: row)
+    """Return the rows of docs/models.md whose model matches a regular expression, without the column of the paper."""
+    return rows_of(MODELS, pattern, lambda row: "|".join(row.split("|")[:7] + row.split("|")[8:]))
 
 
 def question_table(pattern: str) -> str:
@@ -106,7 +106,7 @@ def rows_of(path: Path, pattern: str, change: Callable[[str], str]) -> str:
     """Return the first table of a page with the rows whose first cell matches a regular expression."""
     table = [line for line in path.read_text().splitlines() if line.startswith("|")]
     rows = [line for line in table[2:] if re.match(rf"\| `({pattern})` \|", line)]
-    return "\n".join([*table[:2], *map(change, rows)]) + "\n"
+    return "\n".join(map(change, [*table[:2], *rows])) + "\n"
 
 
 def api_page(package: ModuleType) -> str:

@@ -1,9 +1,9 @@
-# make demo | test | lint | pages | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
+# make demo | test | lint | docs | pages | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint pages bench dashboard clean
+.PHONY: demo test test-slow lint docs pages bench dashboard clean
 
 demo: .venv/ready
 	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
@@ -20,6 +20,13 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pylint --disable=all --enable=duplicate-code packages cli
+
+# The pages keep their places beside each other, so that one link serves the repository and the site.
+docs: .venv/ready
+	rm -rf build/docs && mkdir -p build/docs/pages
+	git ls-files -z --cached --others --exclude-standard '*.md' 'docs/*.png' 'ablations/answers/*.png' ':!tests' | \
+	  xargs -0 cp --parents -t build/docs/pages
+	$(BIN)/zensical build --strict
 
 pages: .venv/ready
 	$(BIN)/python docs/pages.py
@@ -38,6 +45,6 @@ clean:
 .venv/ready: pyproject.toml constraints.txt packages/core/pyproject.toml packages/models/pyproject.toml packages/tasks/pyproject.toml cli/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev \
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev --group docs \
 	  --editable 'packages/core[export]' --editable packages/models --editable packages/tasks --editable cli
 	touch .venv/ready

@@ -1,15 +1,17 @@
 """Bring pages and pictures up to date with the code: ``make pages``.
 
 A page says more than a docstring, so what a person wrote on it stays. What is missing is drafted: a section for an op or a
-launcher from its docstring, a row of a table from a first sentence. The pictures and docs/models.md are made anew.
+launcher from its docstring, a row of a table from a first sentence. The pictures, docs/models.md, docs/api and what stands
+between two marks (the columns of report.csv, the presets and the questions of a paper) are made anew.
 """
 
 import contextlib
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -20,20 +22,23 @@ import vittasks
 from vitcli.ablation.spec import launcher_name
 from vitcli.main import COMMANDS, main
 from vitcli.measure.model_list import count_models, write_models
+from vitcli.report.columns import MEANINGS
 from vitcli.show.gallery import examples
 
 ROOT = Path(__file__).parents[1]
 OPS, CLUSTERS, MODELS = (ROOT / "docs" / f"{name}.md" for name in ("ops", "clusters", "models"))
 CORE, TASKS, CLI = (ROOT / folder / "README.md" for folder in ("packages/core", "packages/tasks", "cli"))
+RESULTS, PAPERS, API = ROOT / "docs" / "results.md", ROOT / "docs" / "papers", ROOT / "docs" / "api"
 
 
 def write_pages() -> None:
     """Write every page and every picture."""
-    for path, text in new_texts().items():
-        path.write_text(text)
     write_models(count_models(vitmodels.MODELS))
     with MODELS.open("w") as file, contextlib.redirect_stdout(file):
         main(["list", "--format", "markdown"])
+    API.mkdir(exist_ok=True)
+    for path, text in new_texts().items():
+        path.write_text(text)
     main(["show", "attention", "--all", "--out", str(ROOT / "docs" / "ops")])
     main(["show", "attention", "--all", "--out", str(ROOT / "docs" / "attention.png")])
 
@@ -59,7 +64,62 @@ def new_texts() -> dict[Path, str]:
         if not re.search(rf"`(vitcli )?{name}\b", texts[CLI]):
             row = f"| `vitcli {name} {command.usage}` | {in_a_cell(command.help)} |"
             texts[CLI] = after_last(texts[CLI], r"^\| .+ \|$", row)
-    return texts
+    texts[RESULTS] = between(RESULTS.read_text(), "columns of report.csv", column_table())
+    for path in sorted(PAPERS.glob("*.md")):
+        texts[path] = paper_page(path.read_text())
+    return texts | {
+        API / f"{package.__name__}.md": api_page(package) for package in (vitcore, vitmodels, vittasks, vitcli)
+    }
+
+
+def between(page: str, name: str, text: str) -> str:
+    """Return the page with a text between the two marks of that name."""
+    begin, end = f"<!-- made by make pages: {name} -->\n", "<!-- end -->"
+    return re.sub(f"(?<={re.escape(begin)}).*?(?={end})", lambda _: text, page, count=1, flags=re.S)
+
+
+def column_table() -> str:
+    """Return the table of the columns of report.csv."""
+    rows = [f"| `{key}` | {in_a_cell(meaning)} |" for key, meaning in MEANINGS.items()]
+    return "\n".join(["| column | what it holds |", "|---|---|", *rows]) + "\n"
+
+
+def paper_page(page: str) -> str:
+    """Return the page of a paper with the tables of its presets and its questions, which its marks name by patterns."""
+    for kind, make in (("presets", preset_table), ("questions", question_table)):
+        for pattern in re.findall(rf"<!-- made by make pages: {kind} (\S+) -->", page):
+            page = between(page, f"{kind} {pattern}", make(pattern))
+    return page
+
+
+def preset_table(pattern: str) -> str:
+    """Return the rows of docs/models.md whose model matches a regular expression, without the column of the paper."""
+    return rows_of(MODELS, pattern, lambda row: "|".join(row.split("|")[:7] + row.split("|")[8:]))
+
+
+def question_table(pattern: str) -> str:
+    """Return the rows of the table in ablations/README.md whose file matches a regular expression."""
+    return rows_of(ROOT / "ablations/README.md", pattern, lambda row: row.replace("](", "](../../ablations/"))
+
+
+def rows_of(path: Path, pattern: str, change: Callable[[str], str]) -> str:
+    """Return the first table of a page with the rows whose first cell matches a regular expression."""
+    table = [line for line in path.read_text().splitlines() if line.startswith("|")]
+    rows = [line for line in table[2:] if re.match(rf"\| `({pattern})` \|", line)]
+    return "\n".join(map(change, [*table[:2], *rows])) + "\n"
+
+
+def api_page(package: ModuleType) -> str:
+    """Return the page of a package in docs/api: its public names. The models are on docs/models.md."""
+    public = package.__all__ if package is not vitcli else sorted({**vitcli.MODULES, **vitcli.IN_PYTHON})
+    found = {name: getattr(package, name) for name in public}
+    documented = [
+        f"::: {one.__module__}.{name}\n"
+        for name, one in found.items()
+        if (inspect.isclass(one) or inspect.isfunction(one)) and name not in vitmodels.MODELS
+    ]
+    first = (inspect.getdoc(package) or "").partition("\n")[0]
+    return "\n".join([f"# {package.__name__}\n", f"{first}\n", *documented])
 
 
 def ops() -> Iterator[type[vitcore.FeatureOp]]:
@@ -129,7 +189,7 @@ def launcher_section(word: str, launcher: type) -> str:
     texts = [
         f"## {word.replace('_', ' ').capitalize()}",
         parts[""],
-        f"```\nvitcli fit --config ablations/localvit_act.yaml --launcher {word}\n```",
+        f"```sh\nvitcli fit --config ablations/localvit_act.yaml --launcher {word}\n```",
         "\n".join(["| option | meaning |", "|---|---|", *rows]) if rows else "",
     ]
     return "\n\n".join(filter(None, texts)) + "\n\n"

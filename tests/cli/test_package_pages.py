@@ -1,7 +1,6 @@
-"""The pages of the four packages: their snippets run, their links lead somewhere, and they name what there is."""
+"""The pages of the four packages: their links lead somewhere, and they name what there is."""
 
 import re
-import warnings
 from pathlib import Path
 
 import pytest
@@ -30,18 +29,6 @@ def test_every_link_leads_to_a_file_and_a_heading(package):
             page = ROOT / package / target
             assert page.exists(), target
             assert not anchor or anchor in anchors(page), anchor
-
-
-@pytest.mark.parametrize("package", PAGES[:3])
-def test_the_snippets_run_one_after_the_other(package, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    namespace: dict = {}
-    with warnings.catch_warnings():
-        # What Lightning and timm have to say about a two-step run on this machine is not about the snippet.
-        warnings.simplefilter("ignore")
-        for snippet in re.findall(r"```python\n(.+?)```", text(package), flags=re.DOTALL):
-            exec(compile(snippet, f"{package}/README.md", "exec"), namespace)
-    assert capsys.readouterr().out
 
 
 def test_core_names_every_mixer():

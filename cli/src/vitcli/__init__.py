@@ -1,4 +1,4 @@
-"""vitcli: the command line, the launchers that an ablation file names by their class paths, and trained runs in Python."""
+"""vitcli: the command line, the launchers that an ablation file names by their class paths, and runs and results in Python."""
 
 import importlib
 from typing import Any
@@ -12,16 +12,21 @@ MODULES = {
 }
 """The module of each launcher. It is imported when the class is asked for, so that ``import vitcli`` stays light."""
 
-TRAINED = {"TrainedRun": "vitcli.trained.load", "load_run": "vitcli.trained.load"}
-"""The module of what opens a trained run in Python, also imported when it is asked for."""
+IN_PYTHON = {
+    "Results": "vitcli.report.data_frames",
+    "TrainedRun": "vitcli.trained.load",
+    "load_run": "vitcli.trained.load",
+    "results": "vitcli.report.data_frames",
+}
+"""The module of what opens a trained run or the results of an ablation in Python, also imported when it is asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    module = {**MODULES, **TRAINED}.get(name)
+    module = {**MODULES, **IN_PYTHON}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *MODULES, *TRAINED]
+    return [*globals(), *MODULES, *IN_PYTHON]

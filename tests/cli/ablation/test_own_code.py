@@ -30,11 +30,11 @@ class Roll(FeatureOp):
     def forward(self, grid):
         return self.mix(grid.roll((self.shift, self.shift), (1, 2)))  # both ways
 
-    def forward_prefixed(self, prefix, grid):
-        return prefix, self(grid)
+    def forward_prefixed(self, grid, prefix):
+        return self(grid), None
 
-    def macs(self, height, width):
-        return height * width * self.mix.in_features ** 2
+    def macs(self, h, w, prefix=0):
+        return h * w * self.mix.in_features ** 2
 '''
 COMMAND = ["fit", "--config", "arms.yaml"]
 

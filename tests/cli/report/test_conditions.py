@@ -54,6 +54,23 @@ def test_trials_of_one_code_data_and_device_raise_no_warning(runs):
         assert said in page(runs)
 
 
+def test_a_package_that_one_arm_alone_uses_raises_no_warning_unless_it_changed(runs):
+    set_provenance(runs)
+    for seed in (0, 1, 2, 4):
+        set_trial_provenance(
+            runs, "h_swish", seed, code={"my_ops.Roll": "1"}, versions={"torch": "2", "my_ops": "code 1"}
+        )
+    for path in runs.glob("*/seed*/result.json"):
+        set_trial_provenance(
+            runs, path.parts[-3], int(path.parts[-2][4:]),
+            versions={"torch": "2", **({"my_ops": "code 1"} if path.parts[-3] == "h_swish" else {})},
+        )  # fmt: skip
+    assert summarise(load(runs)).warnings == ()
+    set_trial_provenance(runs, "h_swish", 4, versions={"torch": "2", "my_ops": "code 2"})
+    (warning,) = summarise(load(runs)).warnings
+    assert "my_ops code 2 in 1 of 23: h_swish (seed 4)" in warning
+
+
 def test_what_is_to_be_known_of_the_data_stands_beside_their_fingerprint(runs):
     set_provenance(
         runs, data="abcdef0123456789", data_notes="the test set is the folder val; damaged images left out of train: 1"

@@ -15,6 +15,7 @@ from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.origin import Origin
 from vitcli.measure.example_input import ExampleInput, example_input
+from vitcli.measure.prefix_rule import refuse_exchanged
 from vitmodels import MisfitError
 from vitmodels.skeletons.entries import parameters, wanted_class
 from vitmodels.skeletons.parts import walk
@@ -110,6 +111,7 @@ class CostCounter:
     def _count(self, config: dict[str, Any], device: str) -> dict[str, int]:
         model, data = build(config, device)
         self._check(model, data, config)
+        refuse_exchanged(config["model"])
         inputs = example_input(model, data)
         key = f"{inputs.shapes} {json.dumps(_what_is_run(config['model']), sort_keys=True)}"
         if key not in self.known:

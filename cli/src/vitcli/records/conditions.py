@@ -19,6 +19,7 @@ class Provenance:
         data: Fingerprint of the data; None if it was not taken.
         device: Model of the CPU or GPU.
         data_notes: What the data module says of its data, for example how many damaged images were left out.
+        own: Packages of the user's own that the trial's arm uses.
     """
 
     commit: str | None
@@ -27,6 +28,7 @@ class Provenance:
     data: str | None
     device: str
     data_notes: str = ""
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def read_provenance(result: dict[str, Any], path: Path) -> Provenance | None:
         data=get_optional(record, "data", str, path),
         device=str(record.get("device") or ""),
         data_notes=str(record.get("data_notes") or ""),
+        own=frozenset(str(name).partition(".")[0] for name in get_optional(record, "code", dict, path) or {}),
     )
 
 

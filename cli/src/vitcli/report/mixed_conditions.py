@@ -30,20 +30,21 @@ def short(fingerprint: str | None) -> str:
 def mixed_conditions(ablation: Ablation) -> tuple[str, ...]:
     """Return one sentence for each way in which the used trials split into groups.
 
-    Aspects that split the trials in the same way share a sentence.
+    Aspects that split the trials in the same way share a sentence. A package of the user's own that only some arms use splits
+    nothing: it is compared among the arms that use it.
     """
     used = [trial for arm in ablation.arms for trial in arm.done]
     recorded = {trial.name: aspects(trial.provenance) for trial in used if trial.provenance}
     if not recorded:
         return ()
-    sentences = []
+    sentences, own = [], {package for trial in used if trial.provenance for package in trial.provenance.own}
     if without := [trial for trial in used if not trial.provenance]:
         sentences.append(f"Code, data and device are {NOT_RECORDED} for {name_trials(without, used)}.")
     by_split: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for aspect in dict.fromkeys(aspect for found in recorded.values() for aspect in found):
         values = [found.get(aspect, "absent") for found in recorded.values()]
         numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
-        if len(numbers) > 1:
+        if len(set(values) - ({"absent"} if aspect in own else set())) > 1:
             by_split[tuple(numbers[value] for value in values)].append(aspect)
     trials = [trial for trial in used if trial.provenance]
     sentences += [_sentence(split, names, trials, recorded) for split, names in by_split.items()]

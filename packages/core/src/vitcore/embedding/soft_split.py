@@ -10,7 +10,7 @@ from vitcore.convolution import require_patch, strided_size
 def overlapping_patches(
     grid: Float[Tensor, "b H W c"], kernel_size: int, stride: int, padding: int
 ) -> Float[Tensor, "b h w ck2"]:
-    """Concatenate the channels of the tokens of each patch, ordered [channel][row][column]; zeros lie around the map."""
+    """Concatenate the channels of the tokens of each patch, ordered (channel, row, column); zeros lie around the map."""
     size = strided_size(grid.shape[1], grid.shape[2], kernel_size, stride, padding)
     patches = unfold(grid.permute(0, 3, 1, 2), kernel_size, padding=padding, stride=stride)
     return patches.transpose(1, 2).unflatten(1, size)

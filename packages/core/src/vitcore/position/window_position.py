@@ -26,7 +26,7 @@ class WindowPosition(nn.Module):
         heads: Number of heads.
 
     Shapes:
-        rows, columns (at most ``window``) -> (1, heads, t, t) or None, t = rows * columns in raster order: [query][key]
+        rows, columns (at most ``window``) -> (1, heads, t, t) or None, t = rows * columns in raster order: (query, key)
     """
 
     def __init__(self, window: int, heads: int) -> None:

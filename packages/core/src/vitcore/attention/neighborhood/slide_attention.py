@@ -126,8 +126,8 @@ class SlideAttention(FeatureOp):
 
     Source: Pan et al., Slide-Transformer: Hierarchical Vision Transformer with Local Self-Attention, CVPR 2023: feature
     shifting as depth-wise convolution, the deformed shifting module, and its re-parameterisation. ``both``, ``on_keys`` and
-    ``zero`` are the public code's, with a bias in either convolution; its joint projection is ordered [head][q | k |
-    v][channel], this one [q | k | v][head][channel]. Differs only in the arithmetic: no convolution runs, neither in training
+    ``zero`` are the public code's, with a bias in either convolution; its joint projection is ordered (head;
+    q, k, v; channel), this one (q, k, v; head; channel). Differs only in the arithmetic: no convolution runs, neither in training
     nor after merging (see ``shifted_scores``); the public form costs 2 * k**4 * h * w * width for each of its convolutions.
     """
 

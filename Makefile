@@ -26,7 +26,7 @@ docs: .venv/ready
 	rm -rf build/docs && mkdir -p build/docs/pages
 	git ls-files -z --cached --others --exclude-standard '*.md' 'docs/*.png' 'ablations/answers/*.png' ':!tests' | \
 	  xargs -0 cp --parents -t build/docs/pages
-	$(BIN)/zensical build --strict
+	$(BIN)/zensical build --clean --strict
 
 pages: .venv/ready
 	$(BIN)/python docs/pages.py

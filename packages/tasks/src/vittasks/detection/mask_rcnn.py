@@ -16,6 +16,8 @@ from vittasks.detection.anchors import ExactAnchors, GreedyMatcher
 from vittasks.detection.backbone import DetectorBackbone
 
 RATIOS = (0.5, 1.0, 2.0)
+COUNTED_BOXES, COUNTED_MASKS = 1000, 100
+"""Boxes whose classes and whose masks papers count as the cost of an image."""
 
 
 class AlignedPool(MultiScaleRoIAlign):
@@ -153,6 +155,18 @@ class MaskRCNN(detection.MaskRCNN):
         )
         if as_recipe:
             self.rpn.proposal_matcher = GreedyMatcher(0.7, 0.3, lowest=0.3)
+
+    def counted_pass(self, images: Tensor) -> None:
+        """Run every layer on images (b, c, H, W) of their final size, the heads on 1000 boxes and 100 masks."""
+        levels = list(self.backbone(images).values())
+        self.rpn.head(levels)
+        heads, channels = self.roi_heads, self.backbone.out_channels
+        boxes, masks = (
+            images.new_zeros(number, channels, *pool.output_size)
+            for number, pool in ((COUNTED_BOXES, heads.box_roi_pool), (COUNTED_MASKS, heads.mask_roi_pool))
+        )
+        heads.box_predictor(heads.box_head(boxes))
+        heads.mask_predictor(heads.mask_head(masks))
 
 
 def _pool(strides: list[int], side: int, recipe: str) -> MultiScaleRoIAlign:

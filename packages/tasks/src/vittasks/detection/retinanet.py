@@ -103,6 +103,10 @@ class RetinaNet(detection.RetinaNet):
             detections_per_img=100 if as_recipe else 300,
         )
 
+    def counted_pass(self, images: Tensor) -> None:
+        """Run backbone and head on images (b, c, H, W) of their final size."""
+        self.head(list(self.backbone(images).values()))
+
 
 def with_two_more(strides: Sequence[int]) -> list[int]:
     """Return the strides of levels with those of two coarser ones."""

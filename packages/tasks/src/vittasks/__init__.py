@@ -18,6 +18,7 @@ from vittasks.detection.detection import Detection
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.detection.retinanet import RetinaNet
+from vittasks.detection.rules import MaskRCNNRules, RetinaNetRules
 from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing
 from vittasks.optim import ParameterGroups, weight_decay_groups
@@ -44,9 +45,11 @@ __all__ = [
     "ImageFolder",
     "LitDataImages",
     "MaskRCNN",
+    "MaskRCNNRules",
     "Mixing",
     "ParameterGroups",
     "RetinaNet",
+    "RetinaNetRules",
     "SceneRecipe",
     "Segmentation",
     "SegmentationFolder",

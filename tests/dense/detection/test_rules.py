@@ -148,7 +148,9 @@ def test_the_mask_of_a_box_is_the_crop_of_the_object_s_mask_as_0_or_1():
     assert torch.equal(mask_targets(masks, box, owner, 4, "mmdet"), masks[1:, 1:5, 1:5].float())
     # Each value stands for 2 x 2 pixels, of which one or two are the object's.
     assert mask_targets(masks, box, owner, 2, "mmdet").tolist() == [[[0.0, 1.0], [0.0, 1.0]]]
-    assert mask_targets(masks, box, owner, 2, "torchvision").unique().numel() > 2
+    # Half a pixel off, and as fractions.
+    fractions = [[[0.5625, 0.5625], [0.1875, 0.1875]]]
+    assert mask_targets(masks, box, owner, 2, "torchvision").tolist() == fractions
 
 
 def test_the_error_of_proposals_is_absolute_and_divided_by_all_anchors_that_were_drawn():

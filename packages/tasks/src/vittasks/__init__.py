@@ -15,6 +15,7 @@ from vittasks.data.torchvision_images import TorchvisionImages
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
 from vittasks.detection.detection import Detection
+from vittasks.detection.detr import DETR
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.detection.retinanet import RetinaNet
@@ -31,6 +32,7 @@ from vittasks.segmentation.upernet import UPerNet
 
 __all__ = [
     "CIFAR",
+    "DETR",
     "FCN",
     "FCOS",
     "Classification",

@@ -56,6 +56,15 @@ def test_the_heads_of_mask_rcnn_are_counted_on_1000_boxes_and_100_masks_whatever
     assert 2 * convolutional < double["macs"] - heads < 2.2 * convolutional
 
 
+def test_a_rule_of_a_detector_is_chosen_by_name(cost):
+    outputs = {
+        rule: json.loads(cost("--format", "json", f"--model.detector.rules.outputs={rule}")[1].out)["parameters"]
+        for rule in ("mmdet", "torchvision")
+    }
+    # torchvision predicts a box and a mask of the background too, from 16 and 8 channels.
+    assert outputs["torchvision"] - outputs["mmdet"] == 4 * (16 + 1) + (8 + 1)
+
+
 def test_the_text_names_both_figures_and_the_size(cost):
     code, said = cost()
     assert code == 0

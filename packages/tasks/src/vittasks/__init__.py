@@ -14,6 +14,7 @@ from vittasks.data.tar_shards import TarShards
 from vittasks.data.torchvision_images import TorchvisionImages
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
+from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.detection.detection import Detection
 from vittasks.detection.detr import DETR
 from vittasks.detection.fcos import FCOS
@@ -64,5 +65,6 @@ __all__ = [
     "WarmupMultiStep",
     "WarmupPolynomial",
     "WholeImage",
+    "load_public_checkpoint",
     "weight_decay_groups",
 ]

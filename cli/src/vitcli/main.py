@@ -86,6 +86,18 @@ COMMANDS = {
         "vitcli speed ablations/localvit_act.yaml",
         (("--KEY VALUE", "set one key, as in fit"),),
     ),
+    "cost": Command(
+        "cost:main",
+        "--config FILE [--format text|json]",
+        "print the parameters and multiply-adds of a whole network; neither weights nor data are needed",
+        "vitcli cost --config ablations/shared/ade20k_upernet_160k.yaml",
+        (
+            ("--config FILE", "a configuration; a later file is laid over the ones before"),
+            ("--cost.height PIXELS, --cost.width PIXELS", "size of the image (default: that of the data's images)"),
+            ("--format FORM", "text (default) or json"),
+            ("--KEY VALUE", "set one key, as in fit"),
+        ),
+    ),
     "validate": Command(
         "evaluate:validate",
         "--config FILE --ckpt_path FILE",

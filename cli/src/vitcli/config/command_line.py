@@ -9,6 +9,9 @@ from vitcli.config.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
 QUICK = "--quick"
+BESIDE = ("ablation", "cost")
+"""Sections of a file that are no part of a run's configuration."""
+
 Planning = Literal["quick", "rehearsed"]
 """Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
 
@@ -34,21 +37,25 @@ class Arguments:
     help_key: str | None = None
 
     def layers(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return (place, content) of each file and then of the overrides, without their ``ablation`` sections."""
+        """Return (place, content) of each file and then of the overrides, without the sections of ``BESIDE``."""
         return [
-            (place, {k: v for k, v in content.items() if str(k).split(".")[0] != "ablation"})
+            (place, {k: v for k, v in content.items() if str(k).split(".")[0] not in BESIDE})
             for place, content in self._contents()
         ]
 
-    def ablation_sections(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return (place, section) of every ``ablation`` section, in order; a dotted key counts as a section with one key."""
+    def sections(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return (place, section) of every section of this name, in order; a dotted key counts as a section with one key."""
         sections = []
         for place, content in self._contents():
             for key, value in content.items():
                 head, _, rest = str(key).partition(".")
-                if head == "ablation":
+                if head == name:
                     sections.append((place, {rest: value} if rest else value))
         return sections
+
+    def ablation_sections(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return (place, section) of every ``ablation`` section, in order."""
+        return self.sections("ablation")
 
     def _contents(self) -> list[tuple[str, dict[str, Any]]]:
         return [*((path, read_yaml(path)) for path in self.files), (COMMAND_LINE, self.overrides)]

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.origin import Origin
-from vitcli.measure.example_input import ExampleInput, example_input
+from vitcli.measure.example_input import ExampleInput, blank_image, example_input
 from vitcli.measure.prefix_rule import refuse_exchanged
 from vitmodels import MisfitError
 from vitmodels.skeletons.entries import parameters, wanted_class
@@ -75,9 +75,13 @@ class CostCounter:
 
     A model is applied to one example image, see ``vitcli.measure.example_input``. A model that cannot be built or run without
     memory for its tensors is run on the CPU.
+
+    Args:
+        size: Height and width of the example image in pixels. If it is given, the files of the data need not be there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        self.size = size
         self.known: dict[str, int] = {}
         self.looked_at: set[str] = set()
 
@@ -112,7 +116,7 @@ class CostCounter:
         model, data = build(config, device)
         self._check(model, data, config)
         refuse_exchanged(config["model"])
-        inputs = example_input(model, data)
+        inputs = example_input(model, data) if self.size is None else blank_image(data, self.size)
         key = f"{inputs.shapes} {json.dumps(_what_is_run(config['model']), sort_keys=True)}"
         if key not in self.known:
             self.known[key] = _macs(model, inputs.to(device))
@@ -124,7 +128,7 @@ class CostCounter:
         Arms with the same data look at them once.
         """
         key = json.dumps(config["data"], sort_keys=True)
-        if key not in self.looked_at:
+        if key not in self.looked_at and self.size is None:
             getattr(data, "check_data", lambda: None)()
             self.looked_at.add(key)
         _compare_classes(model, data)
@@ -139,9 +143,11 @@ def error_text(error: BaseException) -> str:
 
 
 def _macs(model: LightningModule, inputs: ExampleInput) -> int:
+    """Return the multiply-adds of ``counted_pass``, which a task may have beside ``forward``."""
+    run = getattr(model.eval(), "counted_pass", model)
     try:
         with FlopCounterMode(display=False) as counter:
-            model.eval()(*inputs.arguments, **inputs.named)
+            run(*inputs.arguments, **inputs.named)
     except Exception as error:
         if _needs_memory(error):
             raise

@@ -55,6 +55,12 @@ def example_input(model: LightningModule, data: LightningDataModule) -> ExampleI
         ) from error
 
 
+def blank_image(data: LightningDataModule, size: tuple[int, int]) -> ExampleInput:
+    """Return a blank image of a height and width, with the channels of the data's images, or 3 if the data do not say."""
+    channels = getattr(data, "image_shape", (3,))[0]
+    return ExampleInput((torch.zeros((1, channels, *size), device="cpu"),), {}, 1)
+
+
 def _first_image(data: LightningDataModule) -> Any:
     data.prepare_data()
     data.setup("fit")

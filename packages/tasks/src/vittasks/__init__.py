@@ -14,10 +14,13 @@ from vittasks.data.tar_shards import TarShards
 from vittasks.data.torchvision_images import TorchvisionImages
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
+from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.detection.detection import Detection
+from vittasks.detection.detr import DETR
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.detection.retinanet import RetinaNet
+from vittasks.detection.rules import MaskRCNNRules, RetinaNetRules
 from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing
 from vittasks.optim import ParameterGroups, weight_decay_groups
@@ -30,6 +33,7 @@ from vittasks.segmentation.upernet import UPerNet
 
 __all__ = [
     "CIFAR",
+    "DETR",
     "FCN",
     "FCOS",
     "Classification",
@@ -44,9 +48,11 @@ __all__ = [
     "ImageFolder",
     "LitDataImages",
     "MaskRCNN",
+    "MaskRCNNRules",
     "Mixing",
     "ParameterGroups",
     "RetinaNet",
+    "RetinaNetRules",
     "SceneRecipe",
     "Segmentation",
     "SegmentationFolder",
@@ -59,5 +65,6 @@ __all__ = [
     "WarmupMultiStep",
     "WarmupPolynomial",
     "WholeImage",
+    "load_public_checkpoint",
     "weight_decay_groups",
 ]

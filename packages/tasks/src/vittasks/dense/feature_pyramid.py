@@ -1,13 +1,14 @@
 """The feature pyramid (FPN): every map in one width, each with what the coarser maps know."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock
 
-from vitmodels.skeletons.initial import draw_seed, initialise
+from vitmodels.skeletons.initial import InitialWeights, draw_seed, initialise
 
 
 class ConvolvedLevels(ExtraFPNBlock):
@@ -16,20 +17,30 @@ class ConvolvedLevels(ExtraFPNBlock):
     Args:
         width: Channels of the backbone's coarsest map.
         channels: Channels of the feature pyramid.
+        source: What the first one reads: the coarsest map of the ``backbone``, or the coarsest ``level`` of the feature pyramid.
+        activation: Makes what stands between the two.
 
     Source: RetinaNet as mmdetection's recipes build it. torchvision's ``LastLevelP6P7`` reads the feature pyramid instead where
     ``width`` equals ``channels``, and has a ReLU between the two convolutions.
     """
 
-    def __init__(self, width: int, channels: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        channels: int,
+        source: Literal["backbone", "level"] = "backbone",
+        activation: Callable[[], nn.Module] = nn.Identity,
+    ) -> None:
         super().__init__()
-        self.p6 = nn.Conv2d(width, channels, 3, stride=2, padding=1)
+        self.source = source
+        self.p6 = nn.Conv2d(channels if source == "level" else width, channels, 3, stride=2, padding=1)
+        self.activation = activation()
         self.p7 = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
     def forward(self, results: list[Tensor], x: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
         """Append both levels to the results and their names to the names."""
-        p6 = self.p6(x[-1])
-        return [*results, p6, self.p7(p6)], [*names, "p6", "p7"]
+        p6 = self.p6((results if self.source == "level" else x)[-1])
+        return [*results, p6, self.p7(self.activation(p6))], [*names, "p6", "p7"]
 
 
 class FeaturePyramid(FeaturePyramidNetwork):
@@ -42,6 +53,7 @@ class FeaturePyramid(FeaturePyramidNetwork):
         widths: Channels of the backbone's maps.
         channels: Channels of every level.
         extra_levels: Adds coarser levels.
+        weights: Draws the initial weights of a convolution; None for ``xavier_weights``.
 
     Shapes:
         name -> map (b, width, h, w), finest first -> name -> level (b, channels, h, w)
@@ -50,9 +62,15 @@ class FeaturePyramid(FeaturePyramidNetwork):
     mmdetection.
     """
 
-    def __init__(self, widths: Sequence[int], channels: int, extra_levels: ExtraFPNBlock | None = None) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        channels: int,
+        extra_levels: ExtraFPNBlock | None = None,
+        weights: InitialWeights | None = None,
+    ) -> None:
         super().__init__(list(widths), channels, extra_levels)
-        initialise(self, draw_seed(), xavier_weights)
+        initialise(self, draw_seed(), weights or xavier_weights)
 
     def levels(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Return the levels of maps that are given as a list, finest first."""
@@ -64,5 +82,14 @@ def xavier_weights(module: nn.Module) -> None:
     """Xavier's uniform weights for convolutions, zero for their biases."""
     if isinstance(module, nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def he_weights(module: nn.Module) -> None:
+    """He's uniform weights for no non-linearity for convolutions, zero for their biases, as torchvision draws them."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_uniform_(module.weight, a=1)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

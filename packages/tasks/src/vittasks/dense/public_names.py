@@ -75,6 +75,15 @@ MASK_RCNN: Renames = (
     (r"roi_head\.mask_head\.conv_logits\.(.+)", r"roi_heads.mask_predictor.mask_fcn_logits.\1"),
 )
 
+HEADS: dict[str, Renames] = {
+    "SemanticFPN": SEMANTIC_FPN,
+    "UPerNet": UPERNET,
+    "FCN": AUXILIARY_FCN,
+    "RetinaNet": RETINANET,
+    "MaskRCNN": MASK_RCNN,
+}
+"""Head or detector, by the name of its class -> its rules."""
+
 
 def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = (), place: str = "backbone") -> KeyRules:
     """Return the rules for public checkpoints of a backbone with its heads.

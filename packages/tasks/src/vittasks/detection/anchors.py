@@ -8,6 +8,9 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 
+RATIOS = (0.5, 1.0, 2.0)
+"""Heights over widths of the anchors of RetinaNet and Mask R-CNN."""
+
 
 class ExactAnchors(AnchorGenerator):
     """Anchors whose sides are not rounded, on places that are a level's stride apart.
@@ -35,6 +38,12 @@ class ExactAnchors(AnchorGenerator):
         steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in self.strides]
         anchors = self.grid_anchors([list(one.shape[-2:]) for one in feature_maps], steps)
         return [torch.cat(anchors) for _ in image_list.image_sizes]
+
+
+def rounded_anchors(sizes: Sequence[Sequence[float]]) -> AnchorGenerator:
+    """Return torchvision's anchors: their sides, given for each level, and their corners are whole pixels."""
+    whole = tuple(tuple(int(one) for one in level) for level in sizes)
+    return AnchorGenerator(whole, (RATIOS,) * len(whole))
 
 
 def exact_cell(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models.detection.fcos import FCOSHead
 
@@ -72,3 +72,7 @@ class FCOS(detection.FCOS):
             head=FCOSHead(channels, 1, num_classes, convolutions),
             score_thresh=score_threshold,
         )
+
+    def counted_pass(self, images: Tensor) -> None:
+        """Run backbone and head on images (b, c, H, W) of their final size."""
+        self.head(list(self.backbone(images).values()))

@@ -1,21 +1,18 @@
 """RetinaNet on any pyramid: torchvision's, or with the rules of the papers' recipes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 from torchvision.models import detection
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNetHead
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from vitcore import NormFactory
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import ConvolvedLevels
-from vittasks.detection.anchors import ExactAnchors, GreedyMatcher
+from vittasks.detection.anchors import RATIOS, ExactAnchors, GreedyMatcher, rounded_anchors
 from vittasks.detection.backbone import DetectorBackbone
-
-RATIOS = (0.5, 1.0, 2.0)
+from vittasks.detection.rules import RetinaNetRules, Rule, chosen
 
 
 class BatchMeanHead(RetinaNetHead):
@@ -52,9 +49,8 @@ class RetinaNet(detection.RetinaNet):
         map_norm: Makes a normalisation of each map, see ``vittasks.DenseBackbone``.
         tower_norm: Makes a normalisation behind each convolution of the towers, for (channels); None for none.
         anchor_scale: Side of the smallest anchors, in strides of their level.
-        recipe: ``mmdet``: the fourth level reads the backbone and no ReLU stands before the fifth; losses are divided by the
-            positive anchors of the batch; objects take anchors as ``GreedyMatcher`` says; anchors are exact; 100 boxes are kept.
-            ``torchvision``: that library's defaults.
+        recipe: Whose rules hold where ``rules`` leaves it open: ``mmdet``, as in the papers' recipes, or ``torchvision``.
+        rules: Points in which another rule than the recipe's holds, see ``vittasks.RetinaNetRules``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.
         mean: Of each channel of an image from 0 to 1, taken off.
@@ -75,35 +71,43 @@ class RetinaNet(detection.RetinaNet):
         map_norm: NormFactory = nn.Identity,
         tower_norm: Callable[[int], nn.Module] | None = None,
         anchor_scale: float = 4.0,
-        recipe: Literal["mmdet", "torchvision"] = "mmdet",
+        recipe: Rule = "mmdet",
+        rules: RetinaNetRules = RetinaNetRules(),  # noqa: B008 (never changed)
         short_side: tuple[int, ...] = (800,),
         long_side: int = 1333,
         mean: tuple[float, ...] = (0.485, 0.456, 0.406),
         std: tuple[float, ...] = (0.229, 0.224, 0.225),
     ) -> None:
+        rules = chosen(rules, recipe)
         maps = DenseBackbone(pyramid, levels, map_norm)
         strides = with_two_more(maps.strides)
         sizes = [[anchor_scale * stride * 2 ** (octave / 3) for octave in range(3)] for stride in strides]
-        as_recipe = recipe == "mmdet"
-        extra = (ConvolvedLevels if as_recipe else LastLevelP6P7)(maps.widths[-1], channels)
-        head = (BatchMeanHead if as_recipe else RetinaNetHead)(
-            channels, 3 * len(RATIOS), num_classes, norm_layer=tower_norm
-        )
-        rounded = AnchorGenerator(tuple(tuple(int(one) for one in level) for level in sizes), (RATIOS,) * len(sizes))
+        head = BatchMeanHead if rules.loss_mean == "mmdet" else RetinaNetHead
+        exact = rules.anchors == "mmdet"
         super().__init__(
-            DetectorBackbone(maps, channels, extra),
+            DetectorBackbone(maps, channels, _coarser_levels(maps.widths[-1], channels, rules), rules.initial_weights),
             num_classes,
             short_side,
             long_side,
             list(mean),
             list(std),
-            anchor_generator=ExactAnchors(strides, sizes, RATIOS) if as_recipe else rounded,
-            head=head,
-            proposal_matcher=GreedyMatcher(0.5, 0.4) if as_recipe else None,
-            detections_per_img=100 if as_recipe else 300,
+            anchor_generator=ExactAnchors(strides, sizes, RATIOS) if exact else rounded_anchors(sizes),
+            head=head(channels, 3 * len(RATIOS), num_classes, norm_layer=tower_norm),
+            proposal_matcher=GreedyMatcher(0.5, 0.4) if rules.matching == "mmdet" else None,
+            detections_per_img=100 if rules.kept_boxes == "mmdet" else 300,
         )
+
+    def counted_pass(self, images: Tensor) -> None:
+        """Run backbone and head on images (b, c, H, W) of their final size."""
+        self.head(list(self.backbone(images).values()))
 
 
 def with_two_more(strides: Sequence[int]) -> list[int]:
     """Return the strides of levels with those of two coarser ones."""
     return [*strides, 2 * strides[-1], 4 * strides[-1]]
+
+
+def _coarser_levels(width: int, channels: int, rules: RetinaNetRules) -> ConvolvedLevels:
+    of_level = rules.p6 == "torchvision" and width == channels
+    activation = nn.Identity if rules.p7 == "mmdet" else nn.ReLU
+    return ConvolvedLevels(width, channels, "level" if of_level else "backbone", activation)

@@ -1,0 +1,123 @@
+"""Public checkpoints of whole segmentation networks and detectors, loaded into a task; every name is accounted for."""
+
+import dataclasses
+import inspect
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vitmodels import PRESETS, read_checkpoint
+from vitmodels.skeletons.checkpoint import Fit, fit
+from vittasks.dense.public_names import HEADS, MAP_NORMS, Renames, dense_rules
+
+logger = logging.getLogger("vittasks")
+
+BLOCK = re.compile(r"stages\.(\d+)\.blocks\.(\d+)\..+")
+OF_AUXILIARY = "auxiliary_head.*"
+
+
+def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
+    """Load a public checkpoint of the whole network into ``vittasks.Segmentation`` or ``vittasks.Detection``.
+
+    Tables of positions are interpolated to the size of the task's images. If the task has no auxiliary head, the file's is left
+    out; all else must fit. A task on the meta device is checked against the file and stays empty.
+
+    Args:
+        task: The task; its pyramid is one of vitmodels whose classifier has a public checkpoint, its detector follows
+            mmdetection's rules.
+        path: A checkpoint of mmsegmentation or mmdetection.
+
+    Raises:
+        FileNotFoundError: There is nothing at this path.
+        ValueError: The file holds no state dict, or there are no public names for the head.
+        MisfitError: The file does not fit the task; the message names both pyramids and counts what does not fit.
+    """
+    network, place, heads = _network(task)
+    state = read_checkpoint(path)
+    without = (OF_AUXILIARY,) if getattr(network, "auxiliary", None) is None else ()
+    found = _best_fit(state, network, place, heads, without)
+    if found.problems:
+        theirs = {found.rules.rename(name, found.own): tuple(value.shape) for name, value in state.items()}
+        names = {renamed[0]: shape for renamed, shape in theirs.items() if renamed}
+        sizes = {name: tuple(value.shape) for name, value in found.own.items()}
+        pair = (_described(_below(one, f"{place}.pyramid.")) for one in (names, sizes))
+        source = "{} holds a network on {}, but this one is on {}; it".format(path, *pair)
+        raise found.refusal(f"this {type(task).__name__}", source)
+    if next(network.parameters()).is_meta:
+        return
+    network.load_state_dict(found.values)
+    resized = f"; {len(found.resized)} tables of positions were interpolated" if found.resized else ""
+    logger.info("%s: all weights from %s%s.", type(task).__name__, path, resized)
+
+
+def _network(task: Any) -> tuple[nn.Module, str, Renames]:
+    """Return what the names are relative to, the place of its dense backbone, and the rules of its heads."""
+    detector = getattr(task, "network", None)
+    network, place, parts = (
+        (detector, "backbone.maps", [detector])
+        if isinstance(detector, nn.Module)
+        else (task, "backbone", [task.head, task.auxiliary])
+    )
+    unknown = [type(one).__name__ for one in parts if one is not None and type(one).__name__ not in HEADS]
+    if unknown:
+        raise ValueError(
+            f"load_public_checkpoint: no public names are known for {unknown[0]}; they are for {', '.join(HEADS)}."
+        )
+    rules = (HEADS[type(one).__name__] for one in parts if one is not None)
+    return network, place, tuple(pair for renames in rules for pair in renames)
+
+
+def _best_fit(
+    state: Mapping[str, Tensor], network: nn.Module, place: str, heads: Renames, without: tuple[str, ...]
+) -> Fit:
+    """Return what the file is for the network under the rules, of those of all pyramids, that leave least over."""
+    systems = {id(one.rules): one.rules for one in PRESETS.values() if one.rules is not None}
+    found = []
+    for classifier in systems.values():
+        rules = dense_rules(classifier, MAP_NORMS, heads, place)
+        found.append(fit(state, dataclasses.replace(rules, structural=(*rules.structural, *without)), network))
+        if not found[-1].problems:
+            break
+    return min(found, key=lambda one: one.problems)
+
+
+def _below(names: Mapping[str, tuple[int, ...]], place: str) -> dict[str, tuple[int, ...]]:
+    return {name.removeprefix(place): shape for name, shape in names.items() if name.startswith(place)}
+
+
+def _described(names: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the name of the model whose stages have these names and shapes, or the one of its depths that is most like it."""
+    depths = _depths(names)
+    likely = [name for name in PRESETS if _preset_depths(name) == depths]
+    if not likely:
+        return f"a pyramid of {', '.join(map(str, depths))} blocks"
+    return min(likely, key=lambda name: len(_stages(name) ^ _of_stages(names.items())))
+
+
+def _depths(names: Iterable[str]) -> tuple[int, ...]:
+    """Return the number of blocks of each stage."""
+    found = {(int(match[1]), int(match[2])) for name in names if (match := BLOCK.fullmatch(name))}
+    return tuple(
+        sum(stage == number for stage, _ in found) for number in range(1 + max((s for s, _ in found), default=-1))
+    )
+
+
+def _preset_depths(name: str) -> tuple[int, ...]:
+    defaults = inspect.signature(PRESETS[name].builder).parameters
+    stages = [defaults[f"stage{i}"].default for i in (1, 2, 3, 4) if f"stage{i}" in defaults]
+    return tuple(stage.get("depth", 0) for stage in stages)
+
+
+def _stages(name: str) -> set[tuple[str, tuple[int, ...]]]:
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        model = PRESETS[name].builder()
+    return _of_stages((key, tuple(value.shape)) for key, value in model.state_dict().items())
+
+
+def _of_stages(names: Iterable[tuple[str, tuple[int, ...]]]) -> set[tuple[str, tuple[int, ...]]]:
+    return {(name, shape) for name, shape in names if BLOCK.fullmatch(name)}

@@ -1,0 +1,84 @@
+"""Public checkpoints of whole networks, put together from the records of a backbone and of a head."""
+
+import functools
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from tests.golden_records import goldenfill
+from tests.head_records import HeadRecord
+from vitmodels import MisfitError
+from vittasks import (
+    FCN,
+    FCOS,
+    Detection,
+    MaskRCNN,
+    RetinaNet,
+    Segmentation,
+    SemanticFPN,
+    UPerNet,
+    load_public_checkpoint,
+)
+
+SWIN = {"map_norm": nn.LayerNorm, "head": UPerNet}
+WHOLE = {
+    "semantic_fpn": ("pvt_tiny", ("backbone__pvt_tiny_64x96", "semantic_fpn__pvt"), {"head": SemanticFPN}),
+    "upernet": ("swin_tiny", ("backbone__swin_tiny_64x96", "upernet__swin_tiny"), {**SWIN, "auxiliary": FCN}),
+    "upernet_alone": ("swin_tiny", ("backbone__swin_tiny_64x96", "upernet__swin_tiny"), SWIN),
+    "retinanet": ("pvt_tiny", ("backbone__pvt_tiny_64x96", "retinanet__pvt"), RetinaNet),
+    "mask_rcnn": ("pvt_tiny", ("backbone__pvt_tiny_64x96", "mask_rcnn__pvt"), MaskRCNN),
+}
+
+
+def task(model, records, parts):
+    args = HeadRecord(records[1])["args"]
+    pyramid = timm.create_model(model, num_classes=0)
+    if isinstance(parts, dict):
+        return Segmentation(pyramid, args["classes"], **parts)
+    return Detection(pyramid, args["classes"], functools.partial(parts, channels=args["fpn_channels"]))
+
+
+def save(path, records):
+    """Write what mmsegmentation and mmdetection write."""
+    backbone, head = (goldenfill.make_state_dict(HeadRecord(name).content) for name in records)
+    state = {f"backbone.{name}": value for name, value in backbone.items()} | head
+    torch.save({"meta": {"epoch": 12}, "state_dict": state}, path)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_network_loads_and_no_weight_stays_as_it_was(name, tmp_path):
+    model, records, parts = WHOLE[name]
+    save(tmp_path / "public.pth", records)
+    with torch.device("meta"):
+        empty = task(model, records, parts)
+    load_public_checkpoint(empty, tmp_path / "public.pth")  # a check of names and shapes
+    whole = empty.to_empty(device="cpu")
+    with torch.no_grad():
+        for weight in whole.parameters():
+            weight.fill_(7)
+    load_public_checkpoint(whole, tmp_path / "public.pth")
+    assert not [name for name, weight in whole.named_parameters() if (weight == 7).all()]
+
+
+def test_the_wrong_pyramid_is_refused_with_both_names(tmp_path):
+    _, records, _ = WHOLE["retinanet"]
+    save(tmp_path / "public.pth", records)
+    with torch.device("meta"):
+        other = task("pvt_small", records, RetinaNet)
+    with pytest.raises(
+        MisfitError, match=r"holds a network on pvt_tiny, but this one is on pvt_small; it does not fit"
+    ):
+        load_public_checkpoint(other, tmp_path / "public.pth")
+    with torch.device("meta"):
+        other = task("swin_tiny", records, RetinaNet)
+    with pytest.raises(MisfitError, match=r"holds a network on pvt_tiny, but this one is on swin_tiny"):
+        load_public_checkpoint(other, tmp_path / "public.pth")
+
+
+def test_a_head_without_public_names_is_refused(tmp_path):
+    with torch.device("meta"):
+        detector = Detection(timm.create_model("pvt_tiny", num_classes=0), 5, FCOS)
+    with pytest.raises(ValueError, match=r"no public names are known for FCOS; they are for SemanticFPN, UPerNet"):
+        load_public_checkpoint(detector, tmp_path / "public.pth")

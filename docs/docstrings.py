@@ -1,0 +1,17 @@
+"""How docstrings become Markdown on the pages of the API: a star is a star, as in ``width ** 2``, and not an emphasis."""
+
+import re
+from typing import Any
+
+from griffe import Extension, Object
+
+CODE_OR_STAR = re.compile(r"(``.+?``|`[^`\n]+`)|\*")
+
+
+class PlainStars(Extension):
+    """Escapes the stars of every docstring, except in code."""
+
+    def on_object(self, *, obj: Object, **_: Any) -> None:
+        """Escape the stars of one docstring."""
+        if obj.docstring:
+            obj.docstring.value = CODE_OR_STAR.sub(lambda found: found[1] or r"\*", obj.docstring.value)

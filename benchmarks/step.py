@@ -3,9 +3,9 @@
     python benchmarks/step.py                       four models, one thread, 3 minutes
     python benchmarks/step.py --batch 2 --img_size 64 --out benchmarks/results/2026-01-31-laptop-step.md
 
-Both forms run in turns in one process, several rounds long, with equal weights, batches, optimizer and schedule. The trainer is the one
-of ``vitcli fit``: with its logs, checkpoints, seeds for each step, the look at each loss and the ear for signals. A step lasts
-from the beginning of one to the beginning of the next, so that nothing between them is left out.
+Both forms run in turns in one process, several rounds long, with equal weights, batches, optimizer and schedule. The trainer is
+that of ``vitcli fit``: with its logs, checkpoints, seeds for each step, the look at each loss and the ear for signals. A step
+lasts from the beginning of one to the beginning of the next, so that nothing between them is left out.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.training.provenance import processor
 from vitcli.training.run import hide_expected_warnings, prepare
 from vittasks import Classification
-from vittasks.optim import weight_decay_groups
 
 MODELS = ("deit_tiny", "pvtv2_b0", "swin_tiny", "localvit_tiny")
 CLASSES, WARM_UP = 1000, 1
@@ -98,7 +97,7 @@ def bare(name: str, steps: int, batch: int, img_size: int) -> float:
     """The same step as a loop in PyTorch."""
     torch.manual_seed(0)
     task = Classification(timm.create_model(name, img_size=img_size))
-    optimizer = task.optimizer(weight_decay_groups(task, task.undecayed()))
+    optimizer = task.optimizer(task.groups.split(task, task.no_weight_decay(), task.backbone_path))
     schedule, begun = task.schedule(optimizer, steps), []
     loader: Iterator[list[Tensor]] = iter(DataLoader(Images(steps * batch, img_size), batch))
     for images, labels in loader:

@@ -12,7 +12,7 @@ from vittasks import Classification
 
 pytestmark = LIGHTNING
 
-CONFIG = {"trainer": {"accumulate_grad_batches": 2, "precision": None}}
+CONFIG = {"model": {}, "trainer": {"accumulate_grad_batches": 2, "precision": None}}
 
 
 class Greedy(Classification):
@@ -31,11 +31,10 @@ def test_a_batch_that_does_not_fit_is_named_with_what_to_try(tmp_path, capsys):
     path = write(tmp_path / "greedy.yaml", PLAIN, model=model, runs=str(tmp_path))
     assert main(["fit", "--config", path]) == 1
     told = "the memory of cpu ran out with a batch of 64 images of 1 x 32 x 32 ("
-    tried = "try data.batch_size 32 with trainer.accumulate_grad_batches 2, which keeps the images of a step, "
+    tried = "try data.batch_size 32 with trainer.accumulate_grad_batches 2, model.activations recompute or trainer.precision "
     error = capsys.readouterr().err
     assert told in error
     assert tried in error
-    assert "trainer.precision bf16-mixed" in error
     assert "Traceback" not in error
     result = json.loads((tmp_path / "greedy" / "fit0" / "result.json").read_text())
     assert result["status"] == "failed"

@@ -57,14 +57,18 @@ def _advice(error: Exception, config: dict[str, Any], data: LightningDataModule 
     """Return the keys that need less memory, without those that are set already."""
     if _is_shared(error):
         return "fewer data.workers, or more shared memory (docker run --shm-size 8g)"
-    trainer, size = config["trainer"], getattr(data, "batch_size", None) or 0
+    trainer, model, size = (
+        config["trainer"],
+        config["model"].get("init_args", {}),
+        getattr(data, "batch_size", None) or 0,
+    )
     found = []
     if size > 1:
-        half, steps = size // 2, 2 * trainer["accumulate_grad_batches"]
-        found.append(
-            f"data.batch_size {half} with trainer.accumulate_grad_batches {steps}, which keeps the images of a step"
-        )
-    found.append("activation checkpointing (set_grad_checkpointing of the backbone)")
+        steps = f"with trainer.accumulate_grad_batches {2 * trainer['accumulate_grad_batches']}"
+        kept = "(model.global_batch keeps the images of a step)" if model.get("global_batch") else steps
+        found.append(f"data.batch_size {size // 2} {kept}")
+    if model.get("activations") == "keep":
+        found.append("model.activations recompute")
     if str(trainer["precision"]) in ("None", "32", "32-true"):
         found.append("trainer.precision bf16-mixed")
     return ", ".join(found[:-1]) + f" or {found[-1]}" if len(found) > 1 else found[0]

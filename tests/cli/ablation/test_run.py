@@ -224,7 +224,7 @@ def test_a_failing_trial_is_recorded_with_its_cause_and_the_others_are_done(fail
         "hot/seed0": "failed",
         "late/seed0": "failed",
     }
-    assert found["hot/seed0"]["cause"] == "ArithmeticError: train/loss is nan after epoch 1"
+    assert found["hot/seed0"]["cause"].startswith("ArithmeticError: the loss is nan at step 1 (epoch 0, batch 1; ")
     assert found["late/seed0"]["cause"].startswith("ValueError: failed late")
     assert "Traceback" in (directory / "late" / "seed0" / "log.txt").read_text()
 
@@ -257,7 +257,7 @@ def test_failed_trials_are_kept_and_run_again_when_asked(failing, capsys):
 
 def test_the_report_names_the_failed_trials(failing):
     report = (failing[1] / "report.md").read_text()
-    assert "train/loss is nan after epoch 1" in report
+    assert "the loss is nan at step 1 (epoch 0, batch 1; " in report
     assert "failed late" in report
 
 

@@ -1,18 +1,22 @@
 """One run on several processes: one directory, one result, and a model that averaging can copy."""
 
 import copy
+import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
-from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
+from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import VitCLI, base_config, resolve
+from vitcli.main import main
 from vitcli.training.ranks import common_directory, is_first_rank
 
 pytestmark = LIGHTNING
@@ -88,6 +92,85 @@ def test_lightning_starts_the_second_process_and_weights_are_averaged(tmp_path):
     one_run(tmp_path)
 
 
+class Told(Callback):
+    """Sends SIGTERM to the second of two processes in the first step of the second epoch; the first one is told by it."""
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        if (trainer.current_epoch, index, trainer.global_rank) == (1, 0, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def of_size(folder: Path, name: str, processes: int, **changes: object) -> str:
+    """A configuration of two epochs of two steps of 64 images, on so many processes; 101 images are validated and tested."""
+    data = PLAIN["data"] | {"batch_size": 64 // processes, "val_size": 101, "test_size": 101}
+    trainer = PLAIN["trainer"] | {"devices": processes, "max_epochs": 2, **changes.pop("trainer", {})}
+    return write(folder / name, PLAIN, {"data": data, "trainer": trainer, "runs": str(folder), **changes})
+
+
+def rows(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv."""
+    with (run / "metrics.csv").open() as file:
+        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+
+
+WITHOUT_BATCH_NORM = copy.deepcopy(PLAIN["model"])
+WITHOUT_BATCH_NORM["init_args"]["backbone"]["class_path"] = "vitmodels.deit_tiny"
+del WITHOUT_BATCH_NORM["init_args"]["backbone"]["every.feed_forward.op.channel_attention.reduction"]
+
+
+@pytest.mark.slow
+def test_two_processes_compute_what_one_does_and_either_goes_on_from_the_other(tmp_path):
+    callbacks = {"trainer": {"callbacks": [f"{__name__}.Told"]}}
+    whole = of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)
+    assert main(["fit", "--config", whole]) == 0
+    two = vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, **callbacks))
+    _, errors = two.communicate(timeout=300)
+    assert two.returncode == 143, errors
+    assert "SIGTERM ended the training in epoch 1, after 1 of its batches" in errors
+    alone, together = rows(tmp_path / "whole" / "fit0"), rows(tmp_path / "two" / "fit0")
+    assert together == [pytest.approx(row, rel=1e-4) for row in alone[:2]]
+    saved = tmp_path / "two" / "fit0" / "last.ckpt"
+    again = of_size(tmp_path, "again.yaml", 1, model=WITHOUT_BATCH_NORM, ckpt_path=str(saved))
+    assert main(["fit", "--config", again]) == 0
+    assert rows(tmp_path / "again" / "fit0") == [pytest.approx(row, rel=1e-4) for row in alone[2:]]
+
+
+@pytest.mark.exhaustive
+def test_one_process_computes_what_two_go_on_with(tmp_path):
+    whole = of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM, trainer={"max_epochs": 2})
+    assert main(["fit", "--config", whole]) == 0
+    saved = tmp_path / "previous.ckpt"
+    assert main(["fit", "--config", whole, "--trainer.max_steps", "2"]) == 0
+    saved.write_bytes((tmp_path / "whole" / "fit1" / "last.ckpt").read_bytes())
+    ended(vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, ckpt_path=str(saved))))
+    assert rows(tmp_path / "two" / "fit0") == [
+        pytest.approx(row, rel=1e-2) for row in rows(tmp_path / "whole/fit0")[2:]
+    ]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("folder", [False, True])
+def test_sharded_parameters_give_the_numbers_of_one_process(folder, tmp_path):
+    assert main(["fit", "--config", of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)]) == 0
+    init = {"data_parallel_size": 2, "tensor_parallel_size": 1, "save_distributed_checkpoint": folder}
+    strategy = {"class_path": "lightning.pytorch.strategies.ModelParallelStrategy", "init_args": init}
+    ended(vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, trainer={"strategy": strategy})))
+    assert rows(tmp_path / "two" / "fit0") == [
+        pytest.approx(row, rel=1e-4) for row in rows(tmp_path / "whole" / "fit0")
+    ]
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_batch_norm_of_two_processes_is_that_of_one_if_it_is_synchronised(synchronised, tmp_path):
+    assert main(["fit", "--config", of_size(tmp_path, "whole.yaml", 1)]) == 0
+    ended(vitcli(of_size(tmp_path, "two.yaml", 2, trainer={"sync_batchnorm": synchronised})))
+    alone, together = rows(tmp_path / "whole" / "fit0"), rows(tmp_path / "two" / "fit0")
+    print(alone, together)
+    equal = [one == pytest.approx(other, rel=1e-3) for one, other in zip(alone, together, strict=True)]
+    assert all(equal) == synchronised
+
+
 @pytest.mark.exhaustive
 def test_torchrun_starts_both_processes(tmp_path):
     ended(vitcli(configured(tmp_path), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"))
@@ -100,3 +183,40 @@ def test_srun_starts_both_processes(tmp_path):
     ranks = [vitcli(path, **SLURM, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)) for rank in (0, 1)]
     assert "".join(ended(process) for process in ranks).count("Run: runs/two/fit0") == 1
     one_run(tmp_path)
+
+
+SALLOC = {name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID"} | {
+    "SLURM_PROCID": "0",
+    "SLURM_NTASKS": "4",
+}
+
+
+@pytest.mark.parametrize("step", [{}, {"SLURM_STEP_ID": "4294967290"}])
+def test_inside_an_allocation_without_srun_a_training_is_alone(step, tmp_path, monkeypatch):
+    for name, value in (SALLOC | step).items():
+        monkeypatch.setenv(name, value)
+    trainer = PLAIN["trainer"] | {"limit_train_batches": 1, "limit_val_batches": 0, "limit_test_batches": 1}
+    path = write(tmp_path / "two.yaml", PLAIN, trainer=trainer, runs=str(tmp_path))
+    assert main(["fit", "--config", path]) == 0
+
+
+def test_a_training_on_two_machines_that_was_started_on_one_is_refused(tmp_path, monkeypatch, capsys):
+    for name, value in SALLOC.items():
+        monkeypatch.setenv(name, value)
+    path = write(tmp_path / "two.yaml", PLAIN, trainer=PLAIN["trainer"] | {"num_nodes": 2})
+    assert main(["fit", "--config", path]) == 2
+    assert (
+        "trainer.num_nodes is 2, but this process was started alone; start it on every machine with"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.exhaustive
+def test_inside_an_allocation_the_local_runner_trains_on_two_devices(tmp_path):
+    trainer = PLAIN["trainer"] | {"devices": 2}
+    path = write(
+        tmp_path / "arms.yaml", PLAIN, trainer=trainer, ablation=ABLATION | {"seeds": 1, "arms": {"plain": {}}}
+    )
+    assert "1 of 1" in ended(vitcli(path, **SALLOC))
+    (result,) = results(tmp_path / "runs" / "arms").values()
+    assert (result["status"], result["train_images"]) == ("done", 2 * 2 * 64)

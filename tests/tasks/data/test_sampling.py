@@ -11,7 +11,7 @@ from torch import Tensor, distributed, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from vittasks.data.epoch_loader import EpochLoader, train_loader
-from vittasks.data.sampling import EpochSampler, epoch_and_index, global_generators, sample_generator
+from vittasks.data.sampling import EachOnce, EpochSampler, epoch_and_index, global_generators, sample_generator
 
 # Lightning advises on things that a 12-sample run on a CPU is right not to do.
 pytestmark = [
@@ -262,3 +262,16 @@ def test_iterating_a_training_loader_leaves_the_global_stream_alone():
     torch.manual_seed(0)
     list(PairsData(workers=0).train_dataloader())
     assert torch.rand(()) == expected
+
+
+@pytest.mark.parametrize("processes", [2, 3, 8])
+def test_an_evaluation_gives_every_index_to_one_process_in_as_many_batches_each(processes, monkeypatch):
+    for size, wanted in [(size, wanted) for size in range(processes, 70) for wanted in (1, 2, 8, 60)]:
+        given, batches = [], set()
+        for rank in range(processes):
+            monkeypatch.setattr("vittasks.data.sampling.rank_and_processes", lambda rank=rank: (rank, processes))
+            share = EachOnce(size)
+            given += list(share)
+            batches.add(-(-len(share) // share.batch_size(wanted)))
+        assert sorted(given) == list(range(size))
+        assert len(batches) == 1

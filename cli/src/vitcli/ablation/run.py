@@ -1,10 +1,13 @@
 """Running an ablation: train the trials that are not done, several at a time, then write the report."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from rich.text import Text
 
@@ -16,7 +19,7 @@ from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end, what_changed
-from vitcli.ablation.worker import plan_in_worker, start_server
+from vitcli.ablation.worker import ASKING, plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.console import Output
@@ -26,8 +29,11 @@ from vitcli.records.conditions import Budget
 from vitcli.records.json_files import RecordError
 from vitcli.records.reports import read_reports
 from vitcli.training.provenance import packages, processor
+from vitcli.training.ranks import forget_allocation
 
 INTERRUPTED = 130
+SECONDS_TO_SAVE = 25.0
+"""Time that trials have to save after SIGTERM: most schedulers kill 30 seconds after it."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,21 @@ class Outcome:
 
     Args:
         failed: Number of trials that failed.
-        interrupted: Whether Ctrl-C ended it.
         waiting: Trials that were not started.
+        interrupted: The exit code if Ctrl-C or a signal ended it, else 0.
     """
 
     failed: int
-    interrupted: bool
     waiting: list[Key]
+    interrupted: int = 0
+
+
+class AskedToEnd(KeyboardInterrupt):
+    """SIGTERM or SIGUSR1, by which a scheduler asks the runner and the trials of its launcher to end."""
+
+    def __init__(self, number: int, of: LocalLauncher) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code, self.of = 128 + number, of
 
 
 def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
@@ -71,12 +85,13 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
         planning: Whether arms of which no trial has begun are rehearsed.
 
     Returns:
-        Exit code: 0 if every trial is done, 1 if one failed, 130 after Ctrl-C.
+        Exit code: 0 if every trial is done, 1 if one failed, 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
 
     Raises:
         ConfigError: The input is bad, and nothing has been written; or the directory has become unwritable.
     """
     console = Output()
+    forget_allocation()
     start_server()
     with console.status("importing and planning ...") as status:
         plan = plan_in_worker(arguments, planning, lambda text: status.update(Text(text)))
@@ -103,7 +118,7 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
             highlight=False,
             soft_wrap=True,
         )
-        return INTERRUPTED
+        return outcome.interrupted
     if outcome.waiting:
         others = ", ".join(arm for arm in plan.arms if arm not in plan.spec.chosen)
         console.print(
@@ -189,7 +204,7 @@ def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Output) -> 
     epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
     seeds = {arm: len(plan.seeds_of(arm)) for arm in plan.spec.chosen}
     race = race_so_far(plan)
-    with Progress(console, epochs, seeds, launcher.places) as progress:
+    with Progress(console, epochs, seeds, launcher.places) as progress, _listening(launcher):
         for state, keys in (("done", work.done), ("failed", work.failed), ("dropped", work.dropped)):
             for key in keys:
                 progress.skip(*key, state)
@@ -211,11 +226,38 @@ def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Output) -> 
                         failed += _finish(plan, *key, event.cause, progress)
                         race = race_so_far(plan)
                         _drop_stopped(race, waiting, running, launcher, progress)
+        except AskedToEnd as asked:
+            progress.say(f"{asked}: the trials that run save and end.")
+            asked.of.ask_to_end(SECONDS_TO_SAVE)
+            return Outcome(failed, waiting, asked.exit_code)
         except KeyboardInterrupt:
-            return Outcome(failed, True, waiting)
+            return Outcome(failed, waiting, INTERRUPTED)
         finally:
             launcher.stop()
-    return Outcome(failed, False, waiting)
+    return Outcome(failed, waiting)
+
+
+@contextlib.contextmanager
+def _listening(launcher: Launcher) -> Iterator[None]:
+    """Raise ``AskedToEnd`` at the first SIGTERM or SIGUSR1, and ignore those that follow.
+
+    Trials elsewhere live on without the runner, and the next one adopts them: there the signals end the runner as always.
+    """
+    if not isinstance(launcher, LocalLauncher):
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> NoReturn:
+        for other in ASKING:
+            signal.signal(other, signal.SIG_IGN)
+        raise AskedToEnd(number, launcher)
+
+    handlers = {number: signal.signal(number, ask) for number in ASKING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _next(waiting: Iterable[Key], race: Race) -> Key | None:

@@ -23,7 +23,7 @@ LINES, WIDTH = 20, 400
 INTERRUPTED = "interrupted: "
 """Beginning of a cause that lies in the machine and not in the trial; the same command continues such a trial."""
 NOT_FINITE = "ArithmeticError: "
-FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """Signals that come from outside the process: the kernel when memory runs out, a shutdown, a person."""
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE)
 """Errors of a disk or file system: full, over quota, read-only, or broken."""
@@ -155,6 +155,8 @@ def cause_of_exit(exit_code: int) -> str:
     """Return the cause that is recorded for a process that wrote no result; a negative code is a signal's number."""
     if exit_code == os.EX_IOERR:
         return INTERRUPTED + "the process could not write its result"
+    if exit_code - 128 in FROM_OUTSIDE:  # see vitcli.training.signals
+        return f"{INTERRUPTED}{signal.Signals(exit_code - 128).name} ended the training"
     if exit_code >= 0:
         return f"the process ended with exit code {exit_code}; see log.txt"
     text = f"the process was ended by signal {-exit_code} ({signal.strsignal(-exit_code)}); see log.txt"

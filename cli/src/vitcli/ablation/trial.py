@@ -17,10 +17,9 @@ from vitcli.ablation.state import BEGUN, CodeChangedError, cause_of, failure, no
 from vitcli.config.defaults import as_namespace
 from vitcli.config.lightning_cli import schema
 from vitcli.records.json_files import read_json, write_json
-from vitcli.records.metrics import METRICS
 from vitcli.records.trial import RESULT, done_result, result_end, result_head
-from vitcli.training.checkpoints import LAST, Saved, read_checkpoint
-from vitcli.training.metrics_file import has_epochs
+from vitcli.training.checkpoints import LAST, Saved
+from vitcli.training.continuation import clear, interrupted
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.ranks import is_first_rank
 from vitcli.training.run import fit_and_test
@@ -113,10 +112,7 @@ def _start(directory: Path, head: dict[str, Any], data: str | None) -> Saved | N
 
     If there is no complete checkpoint, return None and remove what an interrupted try left.
     """
-    past = read_checkpoint(directory / LAST)
-    if past and not has_epochs(directory / METRICS, past.epochs):
-        print(f"{directory / METRICS} has not all epochs that {LAST} has.")
-        past = None
+    past = interrupted(directory)
     if not is_first_rank():
         return past
     before = starts(directory)
@@ -124,8 +120,7 @@ def _start(directory: Path, head: dict[str, Any], data: str | None) -> Saved | N
         print(f"This trial continues after epoch {past.epochs}.")
     elif before:
         print(f"There is no complete {LAST} to continue from: this trial starts again.")
-        for left in (directory / LAST, directory / METRICS, *directory.glob("events.out.tfevents.*")):
-            left.unlink(missing_ok=True)
+        clear(directory)
     directory.mkdir(parents=True, exist_ok=True)
     begun = {**head, "starts": [*before, past.epochs if past else 0]}
     data = data or (read_json(directory / BEGUN) or {}).get("data")

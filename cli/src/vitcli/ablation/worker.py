@@ -30,6 +30,9 @@ PRELOAD = ["vitcli.ablation.preload"]
 RUNNER = "VITCLI_RUNNER"
 """The variable that tells the server the runner's process, with which it ends; see ``vitcli.ablation.preload``."""
 
+ASKING = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals by which a scheduler asks processes to end."""
+
 ALIVE = ".alive"
 """A file in the ablation's directory: each trial of this machine holds a shared lock on it as long as it lives."""
 
@@ -54,6 +57,11 @@ class Worker:
         """
         return self.connection.recv()
 
+    def ask_to_end(self) -> None:
+        """Send the process and those that it started SIGTERM, after which a training saves and ends."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
     def stop(self) -> None:
         """Kill the process and the processes that it started."""
         with contextlib.suppress(ProcessLookupError):
@@ -69,14 +77,15 @@ def start_server() -> None:
     context.set_forkserver_preload(PRELOAD)
     from multiprocessing import forkserver
 
-    # The server inherits ignored signals: only the runner handles Ctrl-C.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The server inherits ignored signals: only the runner handles them, and the server must outlive its processes.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ASKING)}
     os.environ[RUNNER] = str(os.getpid())
     try:
         forkserver.ensure_running()
     finally:
         del os.environ[RUNNER]
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def plan_in_worker(arguments: Arguments, planning: Planning, tell: Callable[[str], object] = str) -> "Plan":
@@ -149,6 +158,8 @@ def trial(connection: Connection, job: dict[str, Any], gpus: tuple[int, ...]) ->
     if device_count(job["config"]["trainer"]) > 1:
         # Lightning starts the other ranks with this process's command line, which therefore must run the trial.
         write_json(directory / "job.json", job)
+        for number in ASKING:  # the ranks answer; this process waits for them
+            signal.signal(number, lambda *_: None)
         command = [sys.executable, "-m", "vitcli.ablation.trial", str(directory / "job.json"), str(connection.fileno())]
         code = subprocess.call(command, pass_fds=(connection.fileno(),))
         if code < 0:
@@ -184,6 +195,8 @@ def visible_devices(gpus: tuple[int, ...], allowed: str | None) -> str:
 def _run_until_the_runner_ends(function: Callable[..., None], *arguments: Any) -> None:
     """Call a function in a session of its own, out of reach of the terminal's signals; kill it when the runner ends."""
     os.setsid()
+    for number in ASKING:  # which the server ignores
+        signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     function(*arguments)
 

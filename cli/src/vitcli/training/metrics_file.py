@@ -13,9 +13,15 @@ from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
 
 
-def rows_before(path: Path, epochs: int) -> list[dict[str, str]]:
-    """Return the rows of the first ``epochs`` epochs, without empty cells; a row that was cut short is left out."""
-    if not epochs:
+def rows_before(path: Path, epochs: int, steps: int = 0) -> list[dict[str, str]]:
+    """Return the rows of the first ``epochs`` epochs, without empty cells; a row that was cut short is left out.
+
+    Args:
+        path: The file.
+        epochs: Complete epochs.
+        steps: For a run that was interrupted within an epoch, its steps: rows before this step are returned as well.
+    """
+    if not epochs and not steps:
         return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -23,17 +29,17 @@ def rows_before(path: Path, epochs: int) -> list[dict[str, str]]:
     except (OSError, ValueError, csv.Error):
         return []
     rows = [{name: cell for name, cell in row.items() if cell} for row in found if None not in row]
-    return [row for row in rows if _epoch(row) < epochs]
+    return [row for row in rows if _number(row, "epoch") < epochs or _number(row, "step") < steps]
 
 
 def has_epochs(path: Path, epochs: int) -> bool:
     """Whether the file has rows of each of the first ``epochs`` epochs, or does not exist."""
-    return not path.exists() or {int(_epoch(row)) for row in rows_before(path, epochs)} == set(range(epochs))
+    return not path.exists() or {int(_number(row, "epoch")) for row in rows_before(path, epochs)} == set(range(epochs))
 
 
-def _epoch(row: dict[str, str]) -> float:
+def _number(row: dict[str, str], column: str) -> float:
     try:
-        return float(row["epoch"])
+        return float(row[column])
     except (KeyError, ValueError):
         return math.inf
 
@@ -47,12 +53,13 @@ class MetricsFile(Logger):
         save_dir: Directory of metrics.csv.
         epochs: Number of epochs whose rows are kept from an earlier try. Rows of later epochs are dropped, since the run repeats
             these epochs.
+        steps: Of an earlier try that ended within an epoch: rows before this step are kept as well.
     """
 
-    def __init__(self, save_dir: str, epochs: int = 0) -> None:
+    def __init__(self, save_dir: str, epochs: int = 0, steps: int = 0) -> None:
         super().__init__()
         self.path = Path(save_dir) / METRICS
-        self.rows = rows_before(self.path, epochs)
+        self.rows = rows_before(self.path, epochs, steps)
         self.columns = sorted({name for row in self.rows for name in row})
         self.written = -1
 

@@ -14,9 +14,15 @@ from vitcli.config.names import run_name
 from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
-from vitcli.training.ranks import common_directory, is_first_rank
+from vitcli.training.checkpoints import Saved
+from vitcli.training.continuation import clear, interrupted, whole_checkpoint
+from vitcli.training.ranks import common_directory, forget_allocation, is_first_rank, refuse_lonely_process
 from vitcli.training.run import fit_and_test, hide_expected_warnings, prepare
+from vitcli.training.signals import tell_scheduler
 from vitcli.training.user_errors import check_checkpoint, tell_user_errors
+
+NEWEST = "last"
+"""Value of ``ckpt_path`` that goes on with the newest run of a name, if it was interrupted, and else begins a new one."""
 
 
 def run(command: str, arguments: Arguments) -> int:
@@ -24,23 +30,32 @@ def run(command: str, arguments: Arguments) -> int:
 
     Raises:
         ConfigError: The input is bad. Nothing has been written, unless the fault could only be found in the training.
+        SystemExit: SIGTERM or SIGUSR1 ended it, with 143 or 138.
     """
-    config = resolve(base_config(arguments), arguments.place)
+    forget_allocation()
+    base = base_config(arguments)
+    goes_on = command == "fit" and base.get("ckpt_path") == NEWEST
+    config = resolve({**base, "ckpt_path": None} if goes_on else base, arguments.place)
     if "print_config" in arguments.show:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
+    refuse_lonely_process(config["trainer"]["num_nodes"], arguments.place)
     name = run_name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
         config = without_start(config)
     checked_cost(config, arguments.place)
+    if command == "fit" and config["ckpt_path"]:
+        config["ckpt_path"] = whole_checkpoint(config["ckpt_path"])
     if config["ckpt_path"]:
         check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place)
     stem = Path(config["runs"]) / name / command
-    directory = common_directory(lambda: _unused_directory(stem), stem.parent)
+    choose = _newest_directory if goes_on else _unused_directory
+    directory = common_directory(lambda: choose(stem), stem.parent)
+    past = _go_on(config, directory, arguments.place) if goes_on else None
     code = 0
-    with tell_user_errors(arguments.place):
+    with tell_user_errors(arguments.place), tell_scheduler():
         if command == "fit":
-            code = _fit(config, directory)
+            code = _fit(config, directory, past)
         else:
             _evaluate(command, config, directory)
     if code == 0 and directory.exists() and is_first_rank():
@@ -48,10 +63,22 @@ def run(command: str, arguments: Arguments) -> int:
     return code
 
 
-def _fit(config: dict[str, Any], directory: Path) -> int:
+def _go_on(config: dict[str, Any], directory: Path, place: str) -> Saved | None:
+    """Return the checkpoint of an interrupted run in this directory; without one, it starts again from the beginning."""
+    if not directory.exists():
+        return None
+    past = interrupted(directory)
+    if past is not None:
+        check_checkpoint(str(past.path), build_anywhere(config)[0], place)
+    elif is_first_rank():
+        clear(directory)
+    return past
+
+
+def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
     try:
-        result = fit_and_test(config, directory, _progress_bar(config["trainer"]))
-    except ArithmeticError as error:
+        result = fit_and_test(config, directory, _progress_bar(config["trainer"]), past)
+    except (ArithmeticError, MemoryError) as error:
         if not is_first_rank():
             return 1
         write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
@@ -79,6 +106,14 @@ def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:
     names = [one["class_path"] for one in (given if isinstance(given, list) else [given])]
     wanted = trainer["enable_progress_bar"] is not False and not any(name.endswith("ProgressBar") for name in names)
     return (TQDMProgressBar(),) if wanted else ()
+
+
+def _newest_directory(stem: Path) -> Path:
+    """Return the newest directory if its run was interrupted, so that it has no result yet, else an unused one."""
+    unused = _unused_directory(stem)
+    number = int(unused.name.removeprefix(stem.name)) - 1
+    newest = stem.with_name(f"{stem.name}{number}")
+    return newest if number >= 0 and not (newest / RESULT).exists() else unused
 
 
 def _unused_directory(stem: Path) -> Path:

@@ -7,12 +7,22 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import write_text
 
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
 DIRECTORY = "VITCLI_RUN_DIRECTORY"
 """Environment variable by which the first process tells the directory to the processes that Lightning starts from it."""
+
+OUTER_RANKS = {f"SLURM_{name}" for name in ("NTASKS", "NTASKS_PER_NODE", "PROCID", "LOCALID", "NODEID")}
+"""Variables of Slurm from which Lightning concludes that srun has started one process for each device."""
+
+FIRST_OWN_STEP = 0xFFFFFFFA
+"""From this number on, a step is one of Slurm's own, such as the shell of ``salloc``: srun has not started it for the user."""
 
 SECONDS_TO_WAIT = 120.0
 """Time that the first process of a Slurm step has to choose the directory."""
@@ -21,6 +31,39 @@ SECONDS_TO_WAIT = 120.0
 def is_first_rank() -> bool:
     """Whether this is the first of the processes that train together, the only one that writes and prints."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "NODE_RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def forget_allocation() -> None:
+    """Inside an allocation (``salloc``, ``sbatch``) but without srun, forget its number of tasks.
+
+    They describe what srun would start, not this process, which is alone; Lightning would wait for the others forever.
+    """
+    environment = os.environ
+    step = environment.get("SLURM_STEP_ID", str(FIRST_OWN_STEP))
+    if "SLURM_JOB_ID" in environment and int(step) >= FIRST_OWN_STEP:
+        for name in OUTER_RANKS:
+            environment.pop(name, None)
+
+
+def refuse_lonely_process(nodes: int, place: str) -> None:
+    """Refuse a training on several machines that nothing has started on them.
+
+    Raises:
+        ConfigError: So it is; the process would wait for the others forever.
+    """
+    started = ("SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "NODE_RANK", "GROUP_RANK", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE")
+    if nodes > 1 and not any(name in os.environ for name in started):
+        raise ConfigError(
+            f"{place}: trainer.num_nodes is {nodes}, but this process was started alone; start it on every machine with srun "
+            f"or torchrun, for example: srun --nodes {nodes} --ntasks-per-node DEVICES vitcli fit ..."
+        )
+
+
+def any_rank(trainer: "Trainer", here: object) -> bool:
+    """Whether something holds in any of the processes that train together, all of which must ask at the same moment."""
+    if trainer.world_size == 1:
+        return bool(here)
+    return trainer.strategy.reduce_boolean_decision(bool(here), all=False)
 
 
 def common_directory(choose: Callable[[], Path], parent: Path) -> Path:

@@ -16,12 +16,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
-from vitcli.training.checkpoints import LastCheckpoint, Saved
+from vitcli.training.checkpoints import LastCheckpoint, Saved, remove_previous
+from vitcli.training.given_values import GivenValues
 from vitcli.training.metrics_file import MetricsFile, rows_before
+from vitcli.training.non_finite import NonFiniteLoss
+from vitcli.training.out_of_memory import explain_out_of_memory
 from vitcli.training.own_code import own_code
 from vitcli.training.provenance import processor, provenance
 from vitcli.training.ranks import is_first_rank
 from vitcli.training.seeds import StepSeeds
+from vitcli.training.signals import tell_scheduler
 from vitmodels.skeletons.parts import walk
 
 EXPECTED = (
@@ -54,12 +58,12 @@ def prepare(
 
     Every run logs to metrics.csv and to event files, and also to the configuration's loggers; ``logger: false`` turns all off.
     """
-    epochs = past.epochs if past else 0
     given = config["trainer"]["logger"]
     further = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
-    loggers = False if given is False else [*_loggers(directory, epochs), *further]
+    loggers = False if given is False else [*_loggers(directory, past), *further]
     trainer = {**config["trainer"], "default_root_dir": str(directory), "logger": loggers}
-    added: list[Callback] = [StepSeeds(config["seed_everything"], epochs), *callbacks]
+    seeds = StepSeeds(config["seed_everything"], past.epochs if past else 0)
+    added: list[Callback] = [seeds, NonFiniteLoss(), GivenValues(), *callbacks]
     if trainer["enable_checkpointing"] is not False:
         added.append(LastCheckpoint(str(directory), past.seconds if past else 0.0))
     return VitCLI({**config, "trainer": trainer}, callbacks=added)
@@ -82,8 +86,10 @@ def fit_and_test(
         configuration ended the training before its last epoch.
 
     Raises:
-        ArithmeticError: A metric is not finite.
+        ArithmeticError: The loss of a step or a metric is not finite.
+        MemoryError: The batch does not fit into memory.
         RuntimeError: The training made no step.
+        SystemExit: SIGTERM or SIGUSR1 ended the training; see ``vitcli.training.signals``.
     """
     if is_first_rank():
         directory.mkdir(parents=True, exist_ok=True)
@@ -92,7 +98,8 @@ def fit_and_test(
     trainer = cli.trainer
     own = own_code(value for _, value in walk(config))
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device), own)
-    with hide_expected_warnings():
+    device = str(trainer.strategy.root_device)
+    with hide_expected_warnings(), tell_scheduler(), explain_out_of_memory(config, cli.datamodule, device):
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
         if reached.steps == 0 and 0 not in (trainer.max_epochs, trainer.max_steps):
             raise RuntimeError("the training made no step")
@@ -104,6 +111,8 @@ def fit_and_test(
             made_by[key] = "; ".join(notes)
     metrics = {name: float(value) for score in scores for name, value in score.items()}
     _refuse_non_finite(metrics, reached.epochs)
+    if trainer.is_global_zero:
+        remove_previous(directory)
     batch_size = getattr(cli.datamodule, "batch_size", 0)
     return {
         "metrics": metrics,
@@ -164,10 +173,12 @@ def _refuse_non_finite(metrics: Mapping[str, Any], epochs: int) -> None:
             raise ArithmeticError(f"{name} is {float(value)} after epoch {epochs}")
 
 
-def _loggers(directory: Path, epochs: int) -> list[dict[str, Any]]:
-    steps = [int(row["step"]) for row in rows_before(directory / METRICS, epochs)]
-    purge_step = max(steps, default=-1) + 1 if epochs else None
+def _loggers(directory: Path, past: Saved | None) -> list[dict[str, Any]]:
+    epochs, steps = (past.epochs, past.steps if past.within else 0) if past else (0, 0)
+    logged = [int(row["step"]) for row in rows_before(directory / METRICS, epochs, steps)]
+    purge_step = max(logged, default=-1) + 1 if past else None
+    kinds = ((EventFiles, {"purge_step": purge_step}), (MetricsFile, {"epochs": epochs, "steps": steps}))
     return [
         {"class_path": f"{kind.__module__}.{kind.__name__}", "init_args": {"save_dir": str(directory), **arguments}}
-        for kind, arguments in ((EventFiles, {"purge_step": purge_step}), (MetricsFile, {"epochs": epochs}))
+        for kind, arguments in kinds
     ]

@@ -1,5 +1,6 @@
 """Trials in processes of this machine, forked from a server that has imported everything once."""
 
+import time
 from collections.abc import Iterable, Sequence
 from multiprocessing import connection as pipes
 from typing import Any
@@ -45,6 +46,14 @@ class LocalLauncher(Launcher):
                 worker.process.join()
                 happened.append((key, Ended(cause_of_exit(worker.process.exitcode))))
         return happened
+
+    def ask_to_end(self, seconds: float) -> None:
+        """Ask every trial to save and end, and wait at most ``seconds`` until all have ended."""
+        until = time.monotonic() + seconds
+        for worker, _ in self.running.values():
+            worker.ask_to_end()
+        for worker, _ in self.running.values():
+            worker.process.join(max(0.0, until - time.monotonic()))
 
     def stop(self) -> None:
         """Kill every trial and the processes that it started."""

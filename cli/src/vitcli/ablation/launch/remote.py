@@ -15,6 +15,7 @@ from typing import Any
 
 from vitcli.ablation.state import LOG, cause_of_exit
 from vitcli.records.json_files import read_json, write_json
+from vitcli.training.ranks import OUTER_RANKS
 
 JOB = "job.json"
 """The file with the arguments of a trial's process. It is there as soon as a machine has begun the trial."""
@@ -22,9 +23,6 @@ JOB = "job.json"
 SHIELDED = {signal.SIGTERM, signal.SIGUSR2}
 """Signals that a scheduler sends before it takes the machine back. The trial ignores them and trains on until it is killed:
 its checkpoints are whole at any time."""
-
-OUTER_RANKS = {f"SLURM_{name}" for name in ("NTASKS", "NTASKS_PER_NODE", "PROCID", "LOCALID", "NODEID")}
-"""Variables that would make Lightning wait for ranks started by srun. Lightning itself starts a trial's ranks."""
 
 
 class LostError(RuntimeError):
@@ -51,6 +49,7 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
     log_file = directory / (f"{node}.{LOG}" if node else LOG)
     arguments = directory / (f"{node}.{JOB}" if node else JOB)
     write_json(arguments, job)
+    # Lightning itself starts the ranks of a trial.
     inherited = {name: value for name, value in os.environ.items() if name not in OUTER_RANKS}
     with log_file.open("ab") as log, _shielded():
         process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """Data loaders that leave the global random streams alone and start when the epoch is known."""
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vittasks.data.sampling import EpochSampler
+from vittasks.data.sampling import EachOnce, EpochSampler, rank_and_processes
 
 
 class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
@@ -46,6 +47,15 @@ class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
         self.resume_at = state["epoch"], state["given"]
 
 
+def let_trainer_end(worker: int) -> None:
+    """Have a process of a loader ignore the signals by which a scheduler asks all processes to end.
+
+    The trainer then finishes its step and saves; the processes end with it.
+    """
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def train_loader(
     dataset: Dataset[tuple[Tensor, int]],
     sampler: EpochSampler,
@@ -69,6 +79,7 @@ def train_loader(
         persistent_workers=workers > 0,
         drop_last=True,
         collate_fn=collate,
+        worker_init_fn=let_trainer_end,
         generator=torch.Generator(),
     )
 
@@ -92,12 +103,18 @@ def eval_loader(
     workers: int,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> DataLoader[tuple[Tensor, ...]]:
-    """All samples once, in order; a generator of its own, so that validating does not shift the training's draws."""
+    """All samples once, in order; a generator of its own, so that validating does not shift the training's draws.
+
+    Several processes share the samples, and each is scored by one of them.
+    """
+    share = EachOnce(len(dataset)) if rank_and_processes()[1] > 1 else None  # type: ignore[arg-type]
     return DataLoader(
         dataset,
-        batch_size=batch_size,
+        batch_size=batch_size if share is None else share.batch_size(batch_size),
+        sampler=share,
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=collate,
+        worker_init_fn=let_trainer_end,
         generator=torch.Generator(),
     )

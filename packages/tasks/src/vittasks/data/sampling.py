@@ -57,6 +57,12 @@ def epoch_and_index(item: tuple[int, int] | int) -> tuple[int, int]:
     return (0, item) if isinstance(item, int) else item
 
 
+def rank_and_processes() -> tuple[int, int]:
+    """The number of this process among those that train together, and how many they are; 0 and 1 before they have met."""
+    several = distributed.is_available() and distributed.is_initialized()
+    return (distributed.get_rank(), distributed.get_world_size()) if several else (0, 1)
+
+
 class EpochSampler(DistributedSampler[tuple[int, int]]):
     """Yields ``(epoch, index)`` in an order drawn from (seed, epoch) alone.
 
@@ -87,11 +93,11 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
                 "EpochSampler: size and repeats must be at least 1 and seed at least 0, "
                 f"got size={size}, repeats={repeats}, seed={seed}."
             )
-        several = distributed.is_available() and distributed.is_initialized()
+        rank, processes = rank_and_processes()
         super().__init__(
             range(size),  # type: ignore[arg-type]  # only its length is read
-            num_replicas=distributed.get_world_size() if several else 1,
-            rank=distributed.get_rank() if several else 0,
+            num_replicas=processes,
+            rank=rank,
             seed=seed,
             drop_last=True,
         )
@@ -107,3 +113,37 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         indices = (order[:, None] + copies).reshape(-1)[: self.total_size][self.rank :: self.num_replicas]
         skip, self.skip = self.skip, 0
         return zip(itertools.repeat(self.epoch), indices[skip:].tolist(), strict=False)
+
+
+class EachOnce(DistributedSampler[int]):
+    """Gives every index of an evaluation to one process, in order: rank r of n takes r, r + n, r + 2n, ...
+
+    torch's own sampler repeats the first indices until all ranks have equally many, and the metrics count them twice. Lightning
+    puts that one in the place of any sampler that is no ``DistributedSampler``.
+
+    Args:
+        size: Samples in the data set.
+    """
+
+    def __init__(self, size: int) -> None:
+        rank, processes = rank_and_processes()
+        super().__init__(range(size), num_replicas=processes, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.size = size
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, self.size, self.num_replicas))
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.size, self.num_replicas))
+
+    def batch_size(self, wanted: int) -> int:
+        """The largest batch size up to ``wanted`` with which all ranks have the same number of batches, or the next above it.
+
+        A rank that has a batch more than the others would wait forever for them in a network that exchanges anything in its
+        forward pass, as DistributedDataParallel does with the statistics of BatchNorm.
+        """
+        least, further = divmod(self.size, self.num_replicas)
+        if not further:
+            return wanted
+        # Ranks have ``least`` samples or one more; these are one batch more only if ``least`` fills its batches.
+        return next((size for size in range(wanted, 1, -1) if least % size), least + 1)

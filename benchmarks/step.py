@@ -1,0 +1,154 @@
+"""What a training step under vitcli's trainer costs above a bare PyTorch loop on the same model and the same batches.
+
+    python benchmarks/step.py                       four models, one thread, 3 minutes
+    python benchmarks/step.py --batch 2 --img_size 64 --out benchmarks/results/2026-01-31-laptop-step.md
+
+Both forms run in turns in one process, several rounds long, with equal weights, batches, optimizer and schedule. The trainer is
+that of ``vitcli fit``: with its logs, checkpoints, seeds for each step, the look at each loss and the ear for signals. A step
+lasts from the beginning of one to the beginning of the next, so that nothing between them is left out.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import timm
+import torch
+from lightning.pytorch import Callback, LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+import vitmodels  # noqa: F401 (registers the models)
+from vitcli.config.command_line import parse_arguments
+from vitcli.config.lightning_cli import base_config, resolve
+from vitcli.training.provenance import processor
+from vitcli.training.run import hide_expected_warnings, prepare
+from vittasks import Classification
+
+MODELS = ("deit_tiny", "pvtv2_b0", "swin_tiny", "localvit_tiny")
+CLASSES, WARM_UP = 1000, 1
+HEADER = "| model | bare, ms | trainer, ms | above it, ms | above it, % (lowest and highest round) |"
+
+
+class Images(Dataset[tuple[Tensor, Tensor]]):
+    """Random images that lie in memory."""
+
+    def __init__(self, images: int, img_size: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randn(images, 3, img_size, img_size, generator=generator)
+        self.labels = torch.randint(CLASSES, (images,), generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.images[index], self.labels[index]
+
+
+class Fixed(LightningDataModule):
+    """Batches of ``Images``."""
+
+    def __init__(self, steps: int, batch_size: int, img_size: int) -> None:
+        super().__init__()
+        self.batch_size, self.num_classes = batch_size, CLASSES
+        self.images = Images(steps * batch_size, img_size)
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        return DataLoader(self.images, self.batch_size)
+
+
+class Watch(Callback):
+    """Notes when each step begins."""
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+
+    def on_train_batch_start(self, *_: object) -> None:
+        self.begun.append(measure.clock())
+
+
+def seconds(begun: list[float]) -> float:
+    """Seconds of a step, the median of those after the warm-up."""
+    return statistics.median(b - a for a, b in zip(begun[WARM_UP:], begun[WARM_UP + 1 :], strict=False))
+
+
+def under_trainer(name: str, steps: int, batch: int, img_size: int) -> float:
+    """A step of ``vitcli fit``."""
+    words = [
+        *("--model", "vittasks.Classification", "--model.backbone", f"vitmodels.{name}"),
+        *("--data", "step.Fixed", "--data.steps", str(steps), "--data.batch_size", str(batch)),
+        *("--data.img_size", str(img_size), "--model.backbone.img_size", str(img_size)),
+        *("--trainer.max_epochs", "1", "--trainer.limit_val_batches", "0", "--trainer.accelerator", "cpu"),
+        *("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"),
+        *("--trainer.log_every_n_steps", "1", "--threads", str(torch.get_num_threads())),
+    ]
+    arguments, watch = parse_arguments(words), Watch()
+    with tempfile.TemporaryDirectory() as folder, hide_expected_warnings():
+        cli = prepare(resolve(base_config(arguments), arguments.place), Path(folder), (watch,))
+        cli.trainer.fit(cli.model, cli.datamodule)
+    return seconds(watch.begun)
+
+
+def bare(name: str, steps: int, batch: int, img_size: int) -> float:
+    """The same step as a loop in PyTorch."""
+    torch.manual_seed(0)
+    task = Classification(timm.create_model(name, img_size=img_size))
+    optimizer = task.optimizer(task.groups.split(task, task.no_weight_decay(), task.backbone_path))
+    schedule, begun = task.schedule(optimizer, steps), []
+    loader: Iterator[list[Tensor]] = iter(DataLoader(Images(steps * batch, img_size), batch))
+    for images, labels in loader:
+        begun.append(measure.clock())
+        loss = torch.nn.functional.cross_entropy(task.backbone(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return seconds(begun)
+
+
+def row(name: str, rounds: int, steps: int, batch: int, img_size: int) -> str:
+    """Measure one model: both forms in turns, the one that begins changing from round to round."""
+    found: dict[str, list[float]] = {"bare": [], "trainer": []}
+    forms = {"bare": bare, "trainer": under_trainer}
+    for number in range(rounds):
+        for form in list(forms)[:: -1 if number % 2 else 1]:
+            found[form].append(forms[form](name, steps, batch, img_size))
+    ratios = [100 * (a / b - 1) for a, b in zip(found["trainer"], found["bare"], strict=True)]
+    above = 1e3 * statistics.median(a - b for a, b in zip(found["trainer"], found["bare"], strict=True))
+    cells = [f"{1e3 * statistics.median(found[form]):.1f}" for form in forms]
+    spread = f"{statistics.median(ratios):+.1f} ({min(ratios):+.1f} to {max(ratios):+.1f})"
+    return f"| {' | '.join([f'`{name}`', *cells, f'{above:+.2f}', spread])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(MODELS), help="these models, separated by commas")
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--img_size", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="write the report to this file too")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    report = [
+        f"{date.today()}, {processor()}, {arguments.threads} threads, torch {torch.__version__}, float32, batch "
+        f"{arguments.batch} at {arguments.img_size} pixels, {arguments.rounds} rounds of {arguments.steps} steps.",
+        "",
+        HEADER,
+        "|" + " --- |" * 5,
+    ]
+    print(*report, sep="\n", flush=True)
+    for name in arguments.only.split(","):
+        report.append(row(name, arguments.rounds, arguments.steps, arguments.batch, arguments.img_size))
+        print(report[-1], flush=True)
+    if arguments.out:
+        arguments.out.write_text("\n".join(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""SIGTERM and SIGUSR1, by which a scheduler announces that it takes the machine back."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from vitcli.training.ranks import is_first_rank
+
+LISTENED = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals after which a training saves and ends."""
+
+
+class Told(SystemExit):
+    """A signal ended the training, with the exit code that shells give to a process that a signal ended: 128 + its number.
+
+    Only the first of several processes ends with it. The others end with 0: Lightning kills the first process as soon as another
+    one ends with any other code.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number if is_first_rank() else 0)
+
+
+class Signals:
+    """Notes the first of the signals that arrives, for a training that ends between two steps.
+
+    Attributes:
+        received: Its number; 0 while none has arrived.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def listen(self) -> None:
+        """Take the signals in place of Lightning, which ends with exit code 0 and saves nothing.
+
+        Its trainer restores the earlier handlers when it ends. Python only lets the main thread do this.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in LISTENED:
+                signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        # Slurm sends a signal to the process and srun passes it on too: the second is the same one.
+        self.received = self.received or number
+
+
+@contextlib.contextmanager
+def tell_scheduler() -> Iterator[None]:
+    """Turn the end by SIGTERM that Lightning knows outside of trainings, which has exit code 0, into ``Told``."""
+    try:
+        yield
+    except SIGTERMException:
+        raise Told(signal.SIGTERM) from None

@@ -1,0 +1,113 @@
+"""SIGTERM and SIGUSR1: the training saves, ends with a code that tells of the signal, and goes on with the same numbers."""
+
+import os
+import signal
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
+from tests.cli.training.test_continuation import EMA, final, resolved, same
+from vitcli.main import main
+from vitcli.training.checkpoints import PREVIOUS, newest_checkpoint, read_checkpoint
+from vitcli.training.run import fit_and_test
+
+pytestmark = LIGHTNING
+
+
+class Telling(Callback):
+    """Sends a signal to its own process at a batch of an epoch, or in an epoch's validation (batch -1)."""
+
+    def __init__(self, number: int, epoch: int, batch: int) -> None:
+        self.number, self.at = number, (epoch, batch)
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        self.tell((trainer.current_epoch, index))
+
+    def on_validation_start(self, trainer, module):
+        self.tell((trainer.current_epoch, -1))
+
+    def tell(self, here):
+        if here == self.at:
+            os.kill(os.getpid(), self.number)
+            os.kill(os.getpid(), self.number)  # Slurm and srun both send it
+
+
+class Forgetful(torch.utils.data.DataLoader):
+    """A loader that cannot go on within an epoch."""
+
+
+RECIPE = {
+    "trainer": {"callbacks": [EMA], "limit_train_batches": 3, "max_epochs": 2},
+    "backbone": {"drop_path_rate": 0.4},
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return fit_and_test(resolved(folder, **RECIPE), folder / "run"), folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "epochs", "steps"),
+    [
+        pytest.param(Telling(signal.SIGTERM, 1, 1), 143, 1, 5, id="within an epoch"),
+        pytest.param(Telling(signal.SIGUSR1, 0, 0), 138, 0, 1, id="in the first step"),
+        pytest.param(
+            Telling(signal.SIGTERM, 0, 2), 143, 1, 3, id="in the last step of an epoch", marks=pytest.mark.slow
+        ),
+        pytest.param(Telling(signal.SIGTERM, 0, -1), 143, 1, 3, id="in a validation", marks=pytest.mark.slow),
+        pytest.param(Telling(signal.SIGTERM, 1, -1), 143, 2, 6, id="in the last validation", marks=pytest.mark.slow),
+    ],
+)
+def test_a_training_that_a_signal_ends_goes_on_with_the_same_numbers(told, code, epochs, steps, whole, tmp_path):
+    config, run = resolved(tmp_path, **RECIPE), tmp_path / "run"
+    with pytest.raises(SystemExit) as end:
+        fit_and_test(config, run, (told,))
+    assert end.value.code == code
+    past = read_checkpoint(run / "last.ckpt")
+    assert (past.epochs, past.steps) == (epochs, steps)
+    result = fit_and_test(config, run, (), past)
+    assert result["metrics"] == whole[0]["metrics"]
+    assert (run / "metrics.csv").read_bytes() == (whole[1] / "metrics.csv").read_bytes()
+    for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+        assert same(final(run)[part], final(whole[1])[part])
+    assert not (run / PREVIOUS).exists()
+
+
+def test_the_handlers_of_before_are_there_again_after_a_training(whole):
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, tmp_path, capsys):
+    config, run = resolved(tmp_path, **RECIPE), tmp_path / "run"
+    with pytest.raises(SystemExit):
+        fit_and_test(config, run, (Telling(signal.SIGTERM, 1, 0),))
+    (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:-1000])
+    past = newest_checkpoint(run)
+    assert (
+        f"{run / 'last.ckpt'} is damaged: the training goes on from previous.ckpt, after epoch 1."
+        in capsys.readouterr().err
+    )
+    assert fit_and_test(config, run, (), past)["metrics"] == whole[0]["metrics"]
+    assert (run / "metrics.csv").read_bytes() == (whole[1] / "metrics.csv").read_bytes()
+
+
+def test_the_same_command_goes_on_after_a_signal(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trainer = PLAIN["trainer"] | {"callbacks": [{"class_path": f"{__name__}.Telling", "init_args": {}}]}
+    trainer["callbacks"][0]["init_args"] = {"number": 15, "epoch": 0, "batch": 0}
+    words = ["fit", "--config", write(tmp_path / "two.yaml", PLAIN, trainer=trainer), "--ckpt_path", "last"]
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 143
+    told = "SIGTERM ended the training in epoch 0, after 1 of its batches; runs/two/fit0/last.ckpt is what it goes on from."
+    assert told in capsys.readouterr().err
+    assert main(words) == 0  # the step that the signal came in is done
+    assert sorted(path.name for path in (tmp_path / "runs" / "two").iterdir()) == ["fit0"]
+    assert read_checkpoint(tmp_path / "runs/two/fit0/last.ckpt").steps == 2
+    with pytest.raises(SystemExit):
+        main(words)  # the newest run is done: another one begins
+    assert (tmp_path / "runs" / "two" / "fit1").exists()

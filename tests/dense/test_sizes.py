@@ -11,13 +11,13 @@ pytestmark = LIGHTNING
 ROOT = Path(__file__).parents[2]
 SIZES = runpy.run_path(str(ROOT / "benchmarks" / "dense_sizes.py"))
 ROWS = SIZES["read_rows"]()
-QUICK = {("ade20k_fpn_80k", "pvt_tiny", "512")}
 IN_CI = {
+    ("ade20k_fpn_80k", "pvt_tiny", "512"),
     ("ade20k_upernet_160k", "swin_tiny", "2048"),
     ("coco_maskrcnn_1x", "slide_pvt_tiny", "1280"),
     ("coco_retinanet_1x", "pvtv2_b2", "1280"),
 }
-"""Networks that are counted by default and in CI; all others are exhaustive."""
+"""Networks that are counted in CI; all others are exhaustive."""
 
 
 def named(row):
@@ -25,15 +25,13 @@ def named(row):
 
 
 def marks(row):
-    if named(row) in QUICK:
-        return ()
     return (pytest.mark.slow,) if named(row) in IN_CI else (pytest.mark.slow, pytest.mark.exhaustive)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, marks=marks(row), id="-".join(named(row))) for row in ROWS])
 def test_a_network_has_the_published_size_or_a_remark_says_why_not(row):
     if row["recipe"] == "coco_detr_50e":
-        pytest.importorskip("transformers", reason="DETR needs the package transformers, which is not installed")
+        pytest.importorskip("transformers", reason="the package transformers is not installed")
     ours = SIZES["cost"](row)
     found = dict(SIZES["differences"](row, ours))
     assert all(row["remark"] and abs(percent) <= float(row["within"]) for percent in found.values()), found

@@ -44,9 +44,9 @@ def cost(tmp_path, capsys):
 
 
 def test_the_heads_of_mask_rcnn_are_counted_on_1000_boxes_and_100_masks_whatever_the_size(cost):
-    small, double = (
-        json.loads(cost("--format", "json", "--cost.width", str(width), *side)[1].out)
-        for width, side in ((64, ()), (128, ()))
+    small, double, other = (
+        json.loads(cost("--format", "json", *words)[1].out)
+        for words in ((), ("--cost.width", "128"), ("--model.detector.rules.outputs", "torchvision"))
     )
     assert (small["height"], small["width"]) == (64, 64)
     assert small["parameters"] == double["parameters"]
@@ -54,15 +54,8 @@ def test_the_heads_of_mask_rcnn_are_counted_on_1000_boxes_and_100_masks_whatever
     convolutional = small["macs"] - heads
     # All but the heads of boxes and masks grows with the image; reductions leave as many keys for each query in both.
     assert 2 * convolutional < double["macs"] - heads < 2.2 * convolutional
-
-
-def test_a_rule_of_a_detector_is_chosen_by_name(cost):
-    outputs = {
-        rule: json.loads(cost("--format", "json", f"--model.detector.rules.outputs={rule}")[1].out)["parameters"]
-        for rule in ("mmdet", "torchvision")
-    }
     # torchvision predicts a box and a mask of the background too, from 16 and 8 channels.
-    assert outputs["torchvision"] - outputs["mmdet"] == 4 * (16 + 1) + (8 + 1)
+    assert other["parameters"] - small["parameters"] == 4 * (16 + 1) + (8 + 1)
 
 
 def test_the_text_names_both_figures_and_the_size(cost):

@@ -1,18 +1,20 @@
 """DETR on a pyramid: a training step that reaches everything, losses behind every layer, boxes in the image's pixels."""
 
 import functools
+from importlib.util import find_spec
 
 import pytest
 import torch
 from torch import nn
 
 from tests.models.small_pyramids import by_timm
-
-pytest.importorskip("transformers", reason="DETR needs the package transformers, which is not installed")
-
 from vittasks import DETR, Detection
 from vittasks.detection.detr import _corners, _relative
 
+pytestmark = [
+    pytest.mark.slow,  # importing transformers takes seconds
+    pytest.mark.skipif(find_spec("transformers") is None, reason="the package transformers is not installed"),
+]
 SMALL = {"channels": 16, "heads": 2, "layers": 2, "hidden": 32, "queries": 5, "dropout": 0.0}
 SIZED = {"short_side": (97,), "long_side": 131, "mean": (0.0,), "std": (1.0,)}
 

@@ -126,7 +126,9 @@ SHOWN = {
 """What a rule changes, where it is not the losses of two images."""
 
 
-@pytest.mark.parametrize(("kind", "row"), ROWS)
+@pytest.mark.parametrize(
+    ("kind", "row"), [pytest.param(*row, marks=[pytest.mark.slow] * (row[0] == "MaskRCNN")) for row in ROWS]
+)
 def test_each_rule_by_itself_changes_the_detector(kind, row):
     library, changed = ours(kind, "torchvision"), ours(kind, "torchvision", **{row: "mmdet"})
     if row not in SHOWN:

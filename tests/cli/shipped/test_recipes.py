@@ -56,6 +56,7 @@ DEIT = AUGMENTATION | {
     "fall": "start",
     "precision": "bf16-mixed",
     "fused": True,
+    "teacher": None,
 }
 # Wang et al., PVT, section 5.1 and the public code: DeiT's recipe without the average.
 PVT = DEIT | {"average": None}
@@ -77,6 +78,8 @@ CSWIN_BASE = CSWIN | {"rate": 1e-3, "images": 1024, "batch": 128, "decay": 0.1, 
 # Epochs, image and batch are the Pale Transformer's; the rest could not be had and follows CSWin at that batch.
 PALE = SWIN | {"clip": None, "average": 0.99992}
 
+# Touvron et al., DeiT, section 5.2: hard distillation, half of the loss.
+DEIT_DISTILLED = DEIT | {"teacher": ("regnety_160", "hard", 0.5)}
 # The command of DeiT's README for 384 pixels: 2 nodes of 8 devices with 32 images, and the code's rise of 5 epochs from 1e-6.
 DEIT_384 = DEIT | {
     "rate": 5e-6,
@@ -151,6 +154,11 @@ TABLE = {
         "boat_cswin_small": CSWIN | {"drop path": 0.4},
         "boat_cswin_base": CSWIN_BASE,
     },
+    "deit_distilled": {
+        "deit_small_distilled": DEIT_DISTILLED,
+        "deit_tiny_distilled": DEIT_DISTILLED,
+        "deit_base_distilled": DEIT_DISTILLED,
+    },
     "deit_384": {"deit_base": DEIT_384, "deit_base_distilled": DEIT_384},
     "cswin_384": {"cswin_base_384": CSWIN_384},
     "pale": {"pale_tiny": PALE, "pale_small": PALE | {"drop path": 0.4}, "pale_base": PALE | {"drop path": 0.5}},
@@ -195,6 +203,12 @@ def stated(values):
         "fall": values["model.schedule.fall_from"],
         "precision": values["trainer.precision"],
         "fused": values["model.optimizer.fused"],
+        "teacher": values.get("model.distillation.kind")
+        and (
+            values["model.distillation.teacher.model_name"],
+            values["model.distillation.kind"],
+            values["model.distillation.weight"],
+        ),
         "policy": values["data.auto_augment"],
         "jitter": values["data.color_jitter"],
         "erasing": values["data.re_prob"],
@@ -226,6 +240,17 @@ def test_a_recipe_states_the_papers_values(recipe):
             expected[size]["size"],
         )
         assert stated(values) == expected[size], size
+
+
+def test_what_saves_memory_and_time_is_a_key_of_every_recipe():
+    values = resolved(
+        "deit", ["--model.compile", "default", "--model.activations", "recompute", "--model.schedule", "null"]
+    )
+    assert (values["model.compile"], values["model.activations"], values["model.schedule"]) == (
+        "default",
+        "recompute",
+        None,
+    )
 
 
 TINY = [
@@ -284,7 +309,9 @@ def test_train_then_probe_distil_and_fine_tune_at_a_higher_resolution(tmp_path, 
     teacher = json.dumps(
         {"class_path": "vittasks.Distillation", "teacher": json.loads(backbone("deit_tiny", 32, pretrained=str(start)))}
     )
-    student, _ = tiny_fit(*deit, backbone("deit_tiny_distilled", 32), "--model.distillation", teacher)
+    student, _ = tiny_fit(
+        *deit, backbone("deit_tiny_distilled", 32), "--model.distillation", teacher, "--model.schedule", "null"
+    )
     assert "backbone.distillation_head.weight" in weights(student)
     assert not [name for name in weights(student) if "teacher" in name]
 

@@ -11,18 +11,18 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class WarmupEMA(WeightAveraging):
     """An exponential moving average that forgets the first steps soon, so that short trainings can use it too.
 
-    After n optimizer steps the decay is min(decay, 1 - (1 + n) ** -power). With a power of 2/3 that is about 0.5 after 2 steps,
-    0.99 after 1,000 and 0.9999 after a million. Validation, test and checkpoints use the averages, buffers included.
+    At optimizer step n, counted from 1, the decay is min(decay, 1 - n ** -power). With a power of 2/3 that is 0.9 at step 32,
+    0.99 at step 1,000 and 0.9999 at step 1,000,000. Validation, test and checkpoints use the averages, buffers included.
 
     Args:
         decay: Weight of the old average once the decay has risen, in [0, 1).
-        power: How fast it rises, positive; 1 is the plain mean of all steps at the beginning.
+        power: How fast it rises, positive; with 1 the average is the plain mean of all steps until ``decay`` is reached.
         device: Where the averages are kept; None for the device of the weights.
 
     Raises:
         ValueError: ``decay`` or ``power`` is out of range.
 
-    Source: the warm-up of timm's ModelEmaV3.
+    Source: the warm-up of timm's ModelEmaV3, whose step 0 is step 1 here.
     """
 
     def __init__(self, decay: float = 0.9999, power: float = 2 / 3, device: str | None = None) -> None:
@@ -42,5 +42,5 @@ class WarmupEMA(WeightAveraging):
 
     def _average(self, averages: list[Tensor], weights: list[Tensor], _: Any) -> None:
         # The number of steps is the trainer's: that of torch lies on the device, and reading it would wait for the device.
-        decay = min(self.decay, 1 - (1 + self.steps) ** -self.power)
+        decay = min(self.decay, 1 - self.steps**-self.power)
         get_ema_multi_avg_fn(decay)(averages, weights, None)  # type: ignore[arg-type]

@@ -48,11 +48,11 @@ class KeepRates(pl.Callback):
         self.rates.append([group["lr"] for group in optimizer.param_groups])
 
 
-def fit(task, data=None, **arguments):
+def fit(task, data=None, callbacks=(), **arguments):
     keep = KeepRates()
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, callbacks=[keep], limit_val_batches=0, log_every_n_steps=1, **arguments,
+        enable_model_summary=False, callbacks=[keep, *callbacks], limit_val_batches=0, log_every_n_steps=1, **arguments,
     )  # fmt: skip
     trainer.fit(task, data or Noise())
     return trainer, keep.rates

@@ -64,6 +64,7 @@ ADDED = {
     "global_batch": None,
     "activations": "keep",
     "compile": None,
+    "distillation": None,
     "warmup_steps": 0,  # these three of schedules
     "cooldown": 0.0,
     "fall_from": "peak",

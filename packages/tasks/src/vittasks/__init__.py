@@ -1,5 +1,6 @@
 """Tasks: networks and data become experiments, on PyTorch Lightning."""
 
+from vittasks.averaging import WarmupEMA
 from vittasks.classification import Classification
 from vittasks.data.cifar import CIFAR
 from vittasks.data.dense.digit_detection import DigitDetection
@@ -21,6 +22,7 @@ from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.detection.retinanet import RetinaNet
 from vittasks.detection.rules import MaskRCNNRules, RetinaNetRules
+from vittasks.distillation import Distillation
 from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing
 from vittasks.optim import ParameterGroups, weight_decay_groups
@@ -39,6 +41,7 @@ __all__ = [
     "Classification",
     "DenseBackbone",
     "Detection",
+    "Distillation",
     "DigitDetection",
     "DigitScenes",
     "DigitSegmentation",
@@ -62,6 +65,7 @@ __all__ = [
     "TorchvisionImages",
     "UPerNet",
     "WarmupCosine",
+    "WarmupEMA",
     "WarmupMultiStep",
     "WarmupPolynomial",
     "WholeImage",

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from vittasks.distillation import Distillation, logits_of
 from vittasks.freezing import Freezing
 from vittasks.mixing import Mixing, refuse_odd_batch
 from vittasks.optim import OptimizerFactory, ParameterGroups
@@ -26,6 +27,8 @@ class Classification(SupervisedTask):
         schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
         label_smoothing: Share of the label that is spread over all classes.
         mixing: Mixup and CutMix of training batches.
+        distillation: A teacher to learn from beside the labels; None for none. A network with a distillation token, such as
+            ``vitmodels.deit_small_distilled``, learns from it by that token, any other by its one answer.
         groups: Which parameters are not decayed, and the learning rate of each part.
         freezing: Which part of the backbone does not learn.
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
@@ -44,6 +47,7 @@ class Classification(SupervisedTask):
         schedule: ScheduleFactory | None = WarmupCosine,
         label_smoothing: float = 0.0,
         mixing: Mixing = Mixing(),  # noqa: B008 (never changed)
+        distillation: Distillation | None = None,
         groups: ParameterGroups = ParameterGroups(),  # noqa: B008 (never changed)
         freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
         global_batch: int | None = None,
@@ -57,6 +61,9 @@ class Classification(SupervisedTask):
         self.prepare_backbone()
         self.label_smoothing = label_smoothing
         self.mixing = mixing
+        self.distillation = distillation
+        if distillation is not None and hasattr(backbone, "set_distilled_training"):
+            backbone.set_distilled_training(True)  # type: ignore[operator]
         accuracy = {
             f"acc{k}": MulticlassAccuracy(self.num_classes, top_k=k, average="micro")
             for k in (1, 5)
@@ -80,8 +87,7 @@ class Classification(SupervisedTask):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        output = self.backbone(image)
-        return output if isinstance(output, Tensor) else output.logits
+        return logits_of(self.backbone(image))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a training batch, mixed if asked for."""
@@ -89,7 +95,7 @@ class Classification(SupervisedTask):
         if self.mixing.active:
             seed = getattr(getattr(self.trainer, "datamodule", None), "seed", 0)
             image, label = self.mixing.apply(image, label, self.num_classes, (seed, self.current_epoch, batch_index))
-        loss = cross_entropy(self(image), label, label_smoothing=self.label_smoothing)
+        loss = self._loss(image, label)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
         return loss
 
@@ -105,6 +111,12 @@ class Classification(SupervisedTask):
         """Return the probabilities (b, num_classes)."""
         image = batch[0] if isinstance(batch, list | tuple) else batch
         return self(image).softmax(dim=-1)
+
+    def _loss(self, image: Tensor, label: Tensor) -> Tensor:
+        output = self.backbone(image)
+        own, taught = output if isinstance(output, tuple) else (logits_of(output),) * 2
+        loss = cross_entropy(own, label, label_smoothing=self.label_smoothing)
+        return loss if self.distillation is None else self.distillation.mixed(loss, taught, image)
 
     def _score(self, batch: tuple[Tensor, Tensor], split: str, metrics: MetricCollection) -> None:
         image, label = batch

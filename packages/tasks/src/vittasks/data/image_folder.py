@@ -78,9 +78,11 @@ class ImageFolder(LabelledImages):
     Args:
         root: Folder that holds ``train`` and ``val``; ``~`` is the home folder.
         img_size: Side of the images given to the network, in pixels.
-        interpolation: How both transforms resize images.
-        auto_augment: timm's policy string, such as ``rand-m9-mstd0.5-inc1``; ``None`` for none.
-        color_jitter: Strength of brightness, contrast and saturation jitter; timm ignores it beside ``auto_augment``.
+        interpolation: How images are resized for training and evaluation; ``random`` draws bilinear or bicubic for each training
+            image and evaluates with bicubic.
+        auto_augment: timm's policy string, such as ``rand-m9-mstd0.5-inc1``; ``3a`` is the 3-augment of DeiT III (grayscale,
+            solarization or blur); ``None`` for none.
+        color_jitter: Strength of brightness, contrast and saturation jitter; timm ignores it beside a policy other than ``3a``.
         re_prob: Probability of random erasing, by noise per pixel.
         crop_pct: Side of the central crop over that of the resized image, in evaluation.
         mean: Mean of each channel, subtracted; the default is ImageNet's, its average where there are other than three channels.

@@ -12,7 +12,8 @@ from torch import Tensor
 from torchvision import transforms
 
 Transform = Callable[[Any], Tensor]
-Interpolation = Literal["bilinear", "bicubic"]
+Interpolation = Literal["bilinear", "bicubic", "random"]
+"""How an image is resized; ``random`` draws one of the two for each training photograph and is bicubic everywhere else."""
 Crop = Literal["resized", "padded"]
 """How a training image is cut: 8 to 100 % of its area, resized; or as it is, moved by up to 4 pixels, as for CIFAR."""
 
@@ -104,7 +105,7 @@ def evaluation_transform(
 ) -> ByKind:
     """The resized image's central square, normalised."""
     photograph = create_transform(
-        img_size, interpolation=interpolation, crop_pct=crop_pct, mean=tuple(mean), std=tuple(std)
+        img_size, interpolation=_mode(interpolation).value, crop_pct=crop_pct, mean=tuple(mean), std=tuple(std)
     )
     steps: list[Transform] = [
         transforms.Resize(int(img_size / crop_pct), interpolation=_mode(interpolation), antialias=True),
@@ -129,4 +130,4 @@ def per_channel(name: str, values: Sequence[float], channels: int) -> tuple[floa
 
 
 def _mode(interpolation: Interpolation) -> transforms.InterpolationMode:
-    return transforms.InterpolationMode(interpolation)
+    return transforms.InterpolationMode("bicubic" if interpolation == "random" else interpolation)

@@ -5,11 +5,11 @@ from typing import Any
 
 from griffe import Extension, Object
 
-CODE_OR_STAR = re.compile(r"(``.+?``|`[^`\n]+`| \* )|\*")
+CODE_OR_STAR = re.compile(r"(``.+?``|`[^`\n]+`| \* |^ *\*+\w+:)|\*", re.MULTILINE)
 
 
 class PlainStars(Extension):
-    """Escapes the stars of every docstring, except in code and between spaces, where they mean nothing to Markdown."""
+    """Escapes the stars of every docstring, except in code, in the name of an argument, and between spaces."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
         """Escape the stars of one docstring."""

@@ -32,9 +32,9 @@ WHOLE = {
 }
 
 
-def task(model, records, parts):
+def task(model, records, parts, **arguments):
     args = HeadRecord(records[1])["args"]
-    pyramid = timm.create_model(model, num_classes=0)
+    pyramid = timm.create_model(model, num_classes=0, **arguments)
     if isinstance(parts, dict):
         return Segmentation(pyramid, args["classes"], **parts)
     return Detection(pyramid, args["classes"], functools.partial(parts, channels=args["fpn_channels"]))
@@ -65,13 +65,20 @@ def test_a_whole_network_loads_and_no_weight_stays_as_it_was(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["pvt_small", "swin_tiny"])
-def test_the_wrong_pyramid_is_refused_with_both_names(model, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "arguments", "name"),
+    [
+        ("pvt_small", {}, "pvt_small"),
+        ("swin_tiny", {}, "swin_tiny"),
+        ("pvt_tiny", {"stage1": {"mixer": {"op": {"init_args": {"reduction": 4}}}}}, "a pyramid like pvt_tiny"),
+    ],
+)
+def test_the_wrong_pyramid_is_refused_with_both_names(model, arguments, name, tmp_path):
     _, records, parts = WHOLE["semantic_fpn"]
     save(tmp_path / "public.pth", records)
     with torch.device("meta"):
-        other = task(model, records, parts)
-    said = rf"holds a network on pvt_tiny, but this one is on {model}; it does not fit this Segmentation"
+        other = task(model, records, parts, **arguments)
+    said = rf"holds a network on pvt_tiny, but this one is on {name}; it does not fit this Segmentation"
     with pytest.raises(MisfitError, match=said):
         load_public_checkpoint(other, tmp_path / "public.pth")
 

@@ -6,16 +6,18 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from vitmodels import PRESETS, read_checkpoint
+from vitmodels import PRESETS, KeyRules, read_checkpoint
 from vitmodels.skeletons.checkpoint import Fit, fit
 from vittasks.dense.public_names import HEADS, MAP_NORMS, Renames, dense_rules
 
 logger = logging.getLogger("vittasks")
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 BLOCK = re.compile(r"stages\.(\d+)\.blocks\.(\d+)\..+")
 OF_AUXILIARY = "auxiliary_head.*"
@@ -42,10 +44,8 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
     without = (OF_AUXILIARY,) if getattr(network, "auxiliary", None) is None else ()
     found = _best_fit(state, network, place, heads, without)
     if found.problems:
-        theirs = {found.rules.rename(name, found.own): tuple(value.shape) for name, value in state.items()}
-        names = {renamed[0]: shape for renamed, shape in theirs.items() if renamed}
         sizes = {name: tuple(value.shape) for name, value in found.own.items()}
-        pair = (_described(_below(one, f"{place}.pyramid.")) for one in (names, sizes))
+        pair = _described(_renamed(state)), _described(_below(sizes, f"{place}.pyramid."))
         source = "{} holds a network on {}, but this one is on {}; it".format(path, *pair)
         raise found.refusal(f"this {type(task).__name__}", source)
     if next(network.parameters()).is_meta:
@@ -76,9 +76,8 @@ def _best_fit(
     state: Mapping[str, Tensor], network: nn.Module, place: str, heads: Renames, without: tuple[str, ...]
 ) -> Fit:
     """Return what the file is for the network under the rules, of those of all pyramids, that leave least over."""
-    systems = {id(one.rules): one.rules for one in PRESETS.values() if one.rules is not None}
     found = []
-    for classifier in systems.values():
+    for classifier in _systems():
         rules = dense_rules(classifier, MAP_NORMS, heads, place)
         found.append(fit(state, dataclasses.replace(rules, structural=(*rules.structural, *without)), network))
         if not found[-1].problems:
@@ -86,17 +85,34 @@ def _best_fit(
     return min(found, key=lambda one: one.problems)
 
 
-def _below(names: Mapping[str, tuple[int, ...]], place: str) -> dict[str, tuple[int, ...]]:
+def _systems() -> list[KeyRules]:
+    """Return the rules of all classifiers, each once."""
+    return list({id(one.rules): one.rules for one in PRESETS.values() if one.rules is not None}.values())
+
+
+def _renamed(state: Mapping[str, Tensor]) -> Shapes:
+    """Return the shapes of a file's backbone under our names, by the rules that know most of its names."""
+    theirs = _below({name: tuple(value.shape) for name, value in state.items()}, "backbone.")
+    found = []
+    for rules in _systems():
+        renamed = ((rules.rename(name, ()), shape) for name, shape in theirs.items())
+        found.append({pair[0]: shape for pair, shape in renamed if pair is not None})
+    return max(found, key=len)
+
+
+def _below(names: Shapes, place: str) -> Shapes:
     return {name.removeprefix(place): shape for name, shape in names.items() if name.startswith(place)}
 
 
-def _described(names: Mapping[str, tuple[int, ...]]) -> str:
-    """Return the name of the model whose stages have these names and shapes, or the one of its depths that is most like it."""
+def _described(names: Shapes) -> str:
+    """Return the name of the model whose blocks have these names and shapes, or of the one that is most like it."""
     depths = _depths(names)
     likely = [name for name in PRESETS if _preset_depths(name) == depths]
     if not likely:
         return f"a pyramid of {', '.join(map(str, depths))} blocks"
-    return min(likely, key=lambda name: len(_stages(name) ^ _of_stages(names.items())))
+    different = {name: len(_of_blocks(_built(name)) ^ _of_blocks(names)) for name in likely}
+    nearest = min(different, key=lambda name: different[name])
+    return f"a pyramid like {nearest}" if different[nearest] else nearest
 
 
 def _depths(names: Iterable[str]) -> tuple[int, ...]:
@@ -113,11 +129,11 @@ def _preset_depths(name: str) -> tuple[int, ...]:
     return tuple(stage.get("depth", 0) for stage in stages)
 
 
-def _stages(name: str) -> set[tuple[str, tuple[int, ...]]]:
+def _built(name: str) -> Shapes:
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         model = PRESETS[name].builder()
-    return _of_stages((key, tuple(value.shape)) for key, value in model.state_dict().items())
+    return {key: tuple(value.shape) for key, value in model.state_dict().items()}
 
 
-def _of_stages(names: Iterable[tuple[str, tuple[int, ...]]]) -> set[tuple[str, tuple[int, ...]]]:
-    return {(name, shape) for name, shape in names if BLOCK.fullmatch(name)}
+def _of_blocks(names: Shapes) -> set[tuple[str, tuple[int, ...]]]:
+    return {(name, shape) for name, shape in names.items() if BLOCK.fullmatch(name)}

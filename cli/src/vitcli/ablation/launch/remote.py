@@ -22,7 +22,7 @@ JOB = "job.json"
 """The file with the arguments of a trial's process. It is there as soon as a machine has begun the trial."""
 
 SHIELDED = {signal.SIGTERM, signal.SIGUSR2}
-"""Signals that a scheduler sends to all processes before it takes the machine back. The trial ignores them: where the job is queued
+"""Signals that a scheduler sends to all processes before it takes the machine back. The trial ignores them: where a job is queued
 again, ``let_save`` asks it to save; otherwise it trains on until it is killed, with whole checkpoints at any time."""
 
 

@@ -152,8 +152,7 @@ def test_one_process_computes_what_two_go_on_with(tmp_path):
 @pytest.mark.parametrize("folder", [False, True])
 def test_sharded_parameters_give_the_numbers_of_one_process(folder, tmp_path):
     assert main(["fit", "--config", of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)]) == 0
-    init = {"data_parallel_size": 2, "tensor_parallel_size": 1, "save_distributed_checkpoint": folder}
-    strategy = {"class_path": "lightning.pytorch.strategies.ModelParallelStrategy", "init_args": init}
+    strategy = {"class_path": "vittasks.FullySharded", "init_args": {"save_distributed_checkpoint": folder}}
     ended(vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, trainer={"strategy": strategy})))
     assert rows(tmp_path / "two" / "fit0") == [
         pytest.approx(row, rel=1e-4) for row in rows(tmp_path / "whole" / "fit0")

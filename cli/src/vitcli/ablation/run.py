@@ -1,17 +1,15 @@
 """Running an ablation: train the trials that are not done, several at a time, then write the report."""
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.text import Text
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
+from vitcli.ablation.asked_to_end import AskedToEnd, listening
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
@@ -19,7 +17,7 @@ from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done, is_failed, make_room, now, record_end, what_changed
-from vitcli.ablation.worker import ASKING, plan_in_worker, start_server
+from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.console import Output
@@ -66,14 +64,6 @@ class Outcome:
     failed: int
     waiting: list[Key]
     interrupted: int = 0
-
-
-class AskedToEnd(KeyboardInterrupt):
-    """SIGTERM or SIGUSR1, by which a scheduler asks the runner and the trials of its launcher to end."""
-
-    def __init__(self, number: int, of: LocalLauncher) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.exit_code, self.of = 128 + number, of
 
 
 def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
@@ -204,7 +194,7 @@ def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Output) -> 
     epochs = {arm: plan.budget["epochs"].get(arm, 1) for arm in plan.spec.chosen}
     seeds = {arm: len(plan.seeds_of(arm)) for arm in plan.spec.chosen}
     race = race_so_far(plan)
-    with Progress(console, epochs, seeds, launcher.places) as progress, _listening(launcher):
+    with Progress(console, epochs, seeds, launcher.places) as progress, listening(launcher):
         for state, keys in (("done", work.done), ("failed", work.failed), ("dropped", work.dropped)):
             for key in keys:
                 progress.skip(*key, state)
@@ -228,36 +218,13 @@ def _run_trials(plan: Plan, work: Work, launcher: Launcher, console: Output) -> 
                         _drop_stopped(race, waiting, running, launcher, progress)
         except AskedToEnd as asked:
             progress.say(f"{asked}: the trials that run save and end.")
-            asked.of.ask_to_end(SECONDS_TO_SAVE)
+            asked.launcher.ask_to_end(SECONDS_TO_SAVE)
             return Outcome(failed, waiting, asked.exit_code)
         except KeyboardInterrupt:
             return Outcome(failed, waiting, INTERRUPTED)
         finally:
             launcher.stop()
     return Outcome(failed, waiting)
-
-
-@contextlib.contextmanager
-def _listening(launcher: Launcher) -> Iterator[None]:
-    """Raise ``AskedToEnd`` at the first SIGTERM or SIGUSR1, and ignore those that follow.
-
-    Trials elsewhere live on without the runner, and the next one adopts them: there the signals end the runner as always.
-    """
-    if not isinstance(launcher, LocalLauncher):
-        yield
-        return
-
-    def ask(number: int, frame: FrameType | None) -> NoReturn:
-        for other in ASKING:
-            signal.signal(other, signal.SIG_IGN)
-        raise AskedToEnd(number, launcher)
-
-    handlers = {number: signal.signal(number, ask) for number in ASKING}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def _next(waiting: Iterable[Key], race: Race) -> Key | None:

@@ -32,6 +32,7 @@ from vittasks.segmentation.inference import SlidingWindow, WholeImage
 from vittasks.segmentation.segmentation import Segmentation
 from vittasks.segmentation.semantic_fpn import SemanticFPN
 from vittasks.segmentation.upernet import UPerNet
+from vittasks.sharding import FullySharded
 
 __all__ = [
     "CIFAR",
@@ -47,6 +48,7 @@ __all__ = [
     "DigitSegmentation",
     "FeaturePyramid",
     "Freezing",
+    "FullySharded",
     "HuggingFaceImages",
     "ImageFolder",
     "LitDataImages",

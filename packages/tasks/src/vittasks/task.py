@@ -125,22 +125,6 @@ class SupervisedTask(pl.LightningModule):
                 "give it an attribute batch_size, or set model.global_batch=null."
             )
 
-    def configure_model(self) -> None:
-        """Share the parameters among the processes where the strategy is Lightning's ModelParallelStrategy (FSDP2).
-
-        Each part of a list, such as a block, is gathered when it computes; what is left is gathered for the whole step.
-        """
-        if self.device_mesh is None:
-            return
-        from torch.distributed.fsdp import FSDPModule, fully_shard  # a second of imports
-
-        if not isinstance(self, FSDPModule):
-            for part in [child for child in self.modules() if isinstance(child, nn.ModuleList | nn.Sequential)]:
-                for child in part:
-                    if any(True for _ in child.parameters()) and not isinstance(child, FSDPModule):
-                        fully_shard(child, mesh=self.device_mesh["data_parallel"])
-            fully_shard(self, mesh=self.device_mesh["data_parallel"])
-
     def check_against(self, data: pl.LightningDataModule | None) -> None:
         """Check that the network fits the data, before anything is trained.
 

@@ -268,6 +268,7 @@ def test_a_preempted_trial_continues_from_its_checkpoint_and_a_second_runner_see
     assert (result["status"], result["epochs"]) == ("done", 60)
     (before,) = result["resumed"]
     assert 1 <= before < 60  # an epoch is told before its checkpoint is written
+    assert "SIGUSR1 ended the training" in (place / "log.txt").read_text()
 
 
 @pytest.mark.slow  # a trial's processes import everything

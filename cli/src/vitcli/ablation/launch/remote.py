@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ JOB = "job.json"
 """The file with the arguments of a trial's process. It is there as soon as a machine has begun the trial."""
 
 SHIELDED = {signal.SIGTERM, signal.SIGUSR2}
-"""Signals that a scheduler sends before it takes the machine back. The trial ignores them and trains on until it is killed:
-its checkpoints are whole at any time."""
+"""Signals that a scheduler sends to all processes before it takes the machine back. The trial ignores them: where a job is queued
+again, ``let_save`` asks it to save; otherwise it trains on until it is killed, with whole checkpoints at any time."""
+
+
+RUNNING: list[int] = []
+"""The trial's process that this one waits for."""
 
 
 class LostError(RuntimeError):
@@ -61,15 +66,32 @@ def run_remote(job: dict[str, Any], folder: str, environment: Mapping[str, str])
             stderr=log,
             start_new_session=True,
         )
+    RUNNING.append(process.pid)
     try:
         code = process.wait()
     finally:
+        RUNNING.remove(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     if code < 0:
         raise LostError(cause_of_exit(code))
     return cause_of_exit(code)
+
+
+def let_save(seconds: float) -> None:
+    """Ask the trial that runs here to save within its epoch and end, and wait at most so long for it.
+
+    For the handler of a scheduler's signal: what it interrupts waits for the trial too, and takes note of its end later.
+    """
+    until = time.monotonic() + seconds
+    for process in RUNNING:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.killpg(process, signal.SIGUSR1)
+            while (
+                os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None and time.monotonic() < until
+            ):
+                time.sleep(0.1)
 
 
 def hand_over(directory: Path) -> None:

@@ -4,10 +4,14 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitcli.ablation.launch.remote import run_remote
+from vitcli.ablation.launch.remote import let_save, run_remote
 
 if TYPE_CHECKING:
     from submitit.core.utils import DelayedSubmission
+
+
+SECONDS_TO_SAVE = 60.0
+"""Time that a trial has to end its step and save; submitit has Slurm signal ninety seconds before the end."""
 
 
 class ClusterTrial:
@@ -25,9 +29,10 @@ class ClusterTrial:
         return run_remote(job, folder, environment)
 
     def checkpoint(self, job: dict[str, Any], folder: str) -> "DelayedSubmission":
-        """Return what the job runs after a restart: the same, since a trial continues from its own checkpoint."""
+        """Let the trial save, and return what the job runs after a restart: the same trial, which goes on."""
         from submitit.core.utils import DelayedSubmission
 
+        let_save(SECONDS_TO_SAVE)
         return DelayedSubmission(self, job, folder)
 
 

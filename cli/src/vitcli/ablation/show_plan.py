@@ -26,7 +26,7 @@ def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
     Raises:
         ConfigError: The input is bad.
     """
-    start_server()
+    start_server("planning" if planning == "quick" else "training")
     found = plan_summary(plan_in_worker(arguments, planning), " --config ".join(arguments.files))
     if form == "json":
         print(json.dumps(found, indent=2))

@@ -12,7 +12,7 @@ from vitcli.config.origin import Origin
 from vitmodels.skeletons.entries import Entry, options
 from vitmodels.skeletons.overlay import Overlay, check_kind
 
-__all__ = ["checked_value", "lay_over", "tidy"]
+__all__ = ["checked_value", "lay_over", "tidy", "words_of"]
 
 
 def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[str, Any], place: str) -> None:
@@ -42,6 +42,8 @@ def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
     # of `int | float` 2 may become 2.0: another configuration, for some arguments of the trainer another meaning.
     if annotation is Any or (isinstance(value, int | float) and type(value) in options(annotation)):
         return value
+    if isinstance(value, str) and value in words_of(annotation):
+        return value
     check_kind(annotation, value, origin)
     parser = ArgumentParser(exit_on_error=False)
     try:
@@ -64,6 +66,12 @@ def _expected(annotation: Any, complaint: str) -> str:
         kinds = {f"a list of {len(pair)} values ({parts})" if kind == "tuple" else kind: None for kind in kinds}
     shown = [re.sub(r"^typing\.Literal\[(.*)\]$", r"\1", kind).replace("NoneType", "null") for kind in kinds]
     return f"expected {' or '.join(shown)}" if shown else "it has the wrong type"
+
+
+def words_of(annotation: Any) -> tuple[Any, ...]:
+    """Return the values that a type lists, as ``Literal["masked", "seen"]`` does."""
+    listed = (typing.get_args(one) for one in options(annotation) if typing.get_origin(one) is typing.Literal)
+    return tuple(value for values in listed for value in values)
 
 
 def tidy(annotation: Any, value: Any) -> Any:

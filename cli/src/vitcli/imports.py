@@ -10,8 +10,8 @@ from collections.abc import Iterator
 def heavy_imports() -> Iterator[None]:
     """Import in the body without garbage collection, and leave what was imported out of all later collections.
 
-    The imports make a million objects that live as long as the process. The collector would go through them again and again, which
-    takes a quarter of the time of the imports; and each of its passes in a forked process would copy the memory that holds them.
+    The imports make a million objects that live as long as the process. The collector would go through them again and again,
+    which takes a quarter of the time of the imports. In a forked process, each of its passes would also copy their memory.
     """
     collecting = gc.isenabled()
     gc.disable()

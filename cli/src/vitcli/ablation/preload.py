@@ -1,7 +1,7 @@
 """Imports what the processes need that are forked from the server; nothing else imports this module.
 
-All of them share what is imported here, which saves both time and memory. The last modules of ``TRAINING`` are those that Lightning,
-TensorBoard, jsonargparse and the digits import at their first use; importing them takes half a second.
+All of them share what is imported here, which saves both time and memory. The last modules of ``TRAINING`` are those that
+Lightning, TensorBoard, jsonargparse and the digits import at their first use; importing them takes half a second.
 """
 
 import contextlib

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from rich.text import Text
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
+from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
@@ -91,6 +92,7 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
         ConfigError: The input is bad, and nothing has been written; or the directory has become unwritable.
     """
     console = Output()
+    look_at_section(arguments)
     forget_allocation()
     start_server()
     with console.status("importing and planning ...") as status:

@@ -15,7 +15,13 @@ from vitmodels.skeletons.overlay import Overlay, check_kind
 __all__ = ["checked_value", "lay_over", "tidy", "words_of"]
 
 
-def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[str, Any], place: str) -> None:
+def lay_over(
+    config: dict[str, Any],
+    schema: dict[str, Entry],
+    values: Mapping[str, Any],
+    place: str,
+    kind: type[Origin] = Origin,
+) -> None:
     """Lay ``values`` over ``config`` in place.
 
     Args:
@@ -23,13 +29,14 @@ def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[s
         schema: The entries at the top.
         values: Nested mappings, dotted keys, or both.
         place: Where the values come from, for messages.
+        kind: What the origin of a value is; it knows which classes may be named without their package.
 
     Raises:
         ConfigError: A key is unknown, a class cannot be imported or is of the wrong kind, or a value has the wrong type.
     """
     for key, value in values.items():
         refuse_non_finite(place, str(key), value)
-    Overlay(checked_value).lay(config, schema, values, Origin(place, ""))
+    Overlay(checked_value).lay(config, schema, values, kind(place, ""))
 
 
 def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:

@@ -7,7 +7,7 @@ from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
 from vitcli.report.conclusion import conclusion
 from vitcli.report.summary import Summary
-from vitcli.report.tables import costs, meaning, results
+from vitcli.report.tables import costs, meaning, results, speeds
 
 
 def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -> list[Block]:
@@ -47,6 +47,7 @@ def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
         *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_arms(ablation)) else []),
         costs(summary),
         Paragraph(COSTS),
+        *([speeds(summary)] if summary.has_speed else []),
         *([Paragraph(measured, "Measured speed.")] if (measured := methods.speed_conditions(ablation)) else []),
     ]
 
@@ -56,9 +57,9 @@ CHANCE = (
     "(a tie counts half); it estimates the probability that the arm wins with one more seed, and report.csv has its interval."
 )
 COSTS = (
-    "Parameters are counted for one model and multiply-adds (MACs; a GMAC is a thousand million) for one image. "
-    "Training s is the mean training time of a trial, and training images/s the throughput of all trials of the arm; "
-    "trials may have shared the machine."
+    "Parameters are counted for one model and multiply-adds (MACs) for one image: k stands for thousand, M for million, G for a "
+    "thousand million. Seconds per trial is the mean training time, and images/s in trials the throughput of all trials of the "
+    "arm; trials may have shared the machine, so that neither tells how fast an arm is."
 )
 LIMITS = Bullets((
     (

@@ -192,6 +192,7 @@ def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
                 {key: (pair[0], pair[1]) for key, pair in arm.difference.items()},
                 arm.parameters,
                 arm.macs,
+                label=plan.spec.labels.get(name, ""),
             )
             for name, arm in plan.arms.items()
         ),

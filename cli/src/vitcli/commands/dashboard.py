@@ -17,11 +17,11 @@ HOST = "127.0.0.1"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """A web application as WSGI (PEP 3333) defines it."""
 
-START = "?runFilter=mean%2F&tagFilter=%5Eval%2F&smoothing=0#timeseries"
-"""Where TensorBoard's address without anything behind it leads: one curve per arm, and not those of all trials and of the costs."""
+START = "?runFilter=mean%2F&tagFilter=%5Eval%2F&smoothing=0"
+"""Where TensorBoard's bare address leads: one curve per arm, and not those of all trials and of the costs."""
 
 VIEWS = {
-    "means over the seeds": START,
+    "means over the seeds": f"{START}#timeseries",
     "... with intervals": "#custom_scalars",
     "one row per arm": "#hparams",
     "the figures": "#images",
@@ -118,7 +118,10 @@ def serve(directory: Path, port: int | None, start: str) -> str:
 
 
 def _with_start(application: Application, start: str) -> Application:
-    """Return a web application that sends a browser which asks for ``/`` alone on to ``/`` with ``start`` behind it."""
+    """Return a web application that sends a browser which asks for ``/`` alone on to ``/`` with ``start`` behind it.
+
+    What follows ``#`` in an address, the name of a tab, the browser keeps.
+    """
 
     def answer(environment: dict[str, Any], begin: Callable[..., Any]) -> Iterable[bytes]:
         if environment.get("PATH_INFO", "") in ("", "/") and not environment.get("QUERY_STRING"):

@@ -40,8 +40,10 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
 
 def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
     """Return the tables of results and costs, each followed by what its numbers mean."""
+    labels = "; ".join(f"{arm.name}: {arm.label}" for arm in ablation.arms if arm.label)
     return [
         results(summary),
+        *([Paragraph(f"{labels}.", "Arms.")] if labels else []),
         Paragraph(f"{meaning(summary)} {CHANCE}"),
         *([Paragraph(lost, "Lost seeds.")] if (lost := methods.lost_seeds(ablation)) else []),
         *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_arms(ablation)) else []),

@@ -94,7 +94,12 @@ def test_brief_values_keep_only_what_tells_them_apart():
         return {"class_path": "vitcore.SqueezeExcite", "init_args": {"reduction": reduction, "gate": gate}}
 
     relu = {"class_path": "torch.nn.ReLU6", "init_args": {"inplace": False}}
-    assert brief_values([squeeze(4), squeeze(48), relu, None]) == ["SqueezeExcite 4", "SqueezeExcite 48", "ReLU6", "none"]
+    assert brief_values([squeeze(4), squeeze(48), relu, None]) == [
+        "SqueezeExcite 4",
+        "SqueezeExcite 48",
+        "ReLU6",
+        "none",
+    ]
     assert brief_values([squeeze(4), relu, "torch.nn.Identity"]) == ["SqueezeExcite", "ReLU6", "Identity"]
     assert brief_values([squeeze(4), squeeze(4, "Tanh"), squeeze(2)]) == [
         "SqueezeExcite reduction=4 gate=Sigmoid", "SqueezeExcite reduction=4 gate=Tanh", "SqueezeExcite reduction=2 gate=Sigmoid",

@@ -1,9 +1,9 @@
-# make demo | test | lint | docs | pages | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
+# make demo | test | lint | docs | pages | screenshots | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint docs pages bench dashboard clean
+.PHONY: demo test test-slow lint docs pages screenshots bench dashboard clean
 
 demo: .venv/ready
 	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
@@ -30,6 +30,9 @@ docs: .venv/ready
 
 pages: .venv/ready
 	$(BIN)/python docs/pages.py
+
+screenshots: .venv/ready
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python docs/screenshots.py runs/localvit_act
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/ablation.py

@@ -57,8 +57,7 @@ class Chromium:
         self._number, self._session, self._rest = 0, "", b""
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._send("Emulation.setDeviceMetricsOverride", **size)
+        self.resize(width, height)
 
     def __enter__(self) -> "Chromium":
         return self
@@ -78,6 +77,11 @@ class Chromium:
     def open(self, address: str) -> None:
         """Load a page."""
         self._send("Page.navigate", url=address)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size, in CSS pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._send("Emulation.setDeviceMetricsOverride", **size)
 
     def run(self, script: str) -> Any:
         """Evaluate a JavaScript expression in the page and return its value."""

@@ -42,7 +42,7 @@ def rows(address: str) -> dict[str, int]:
         f"{address}data/plugin/hparams/session_groups", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
-        return {group["hparams"]["arm"]: len(group["sessions"]) for group in json.load(answer)["sessionGroups"]}
+        return {group["name"]: len(group["sessions"]) for group in json.load(answer)["sessionGroups"]}
 
 
 def test_the_dashboard_shows_one_row_per_arm_and_ends_cleanly_on_ctrl_c(tmp_path):

@@ -13,7 +13,7 @@ from tests.cli.commands.test_dashboard import running
 from vitcli.commands.dashboard import VIEWS
 from vitcli.records.ablation import load
 
-HPARAMS, MEANS, INTERVALS = VIEWS.values()
+MEANS, INTERVALS, HPARAMS, FIGURES, REPORT = VIEWS.values()
 
 
 def screenshot(directory: Path, path: Path, view: str = HPARAMS, waits_for: tuple[str, ...] = ()) -> str:
@@ -27,7 +27,7 @@ def screenshot(directory: Path, path: Path, view: str = HPARAMS, waits_for: tupl
     """
     with running(directory, "--port", "0") as (_, address), Chromium(1600, 820) as browser:
         browser.open(address + view)
-        browser.wait_for(*waits_for, *_ALWAYS[view])
+        browser.wait_for(*waits_for, *_ALWAYS.get(view, ()))
         time.sleep(2)  # Charts are drawn, and panels slide in, after their text is there.
         browser.screenshot(path)
         return browser.text()
@@ -51,11 +51,19 @@ def test_the_table_of_hyperparameters_has_a_row_per_arm_with_its_mean(runs, tmp_
     means = {arm.name: f"{fmean(arm.values('test/acc1').values()):.5g}" for arm in arms}
     text = screenshot(runs, tmp_path / "hparams.png", HPARAMS, tuple(means.values()))
     for arm, mean in means.items():
-        assert text.count(f"{arm} (localvit_act) ") == 1
-        assert mean in text[text.index(f"{arm} (localvit_act) ") :]
-    assert "SqueezeExcitation(reduction=4)" in text
+        assert f" {arm} " in text
+        assert mean in text
+    assert text.index("(mean)") < text.index("(verdict)") < text.index("cost/parameters")
+    assert "SqueezeExcitation" in text
     assert "hp_metric" not in text
     assert (tmp_path / "hparams.png").stat().st_size > 20_000
+
+
+@pytest.mark.browser
+def test_the_bare_address_shows_the_means_and_keeps_the_tab_that_was_asked_for(runs, tmp_path):
+    text = screenshot(runs, tmp_path / "root.png", "", ("mean/relu6", "Tags matching filter"))
+    assert "h_swish/seed0" not in text
+    assert "Trial ID" in screenshot(runs, tmp_path / "tab.png", "#hparams")
 
 
 @pytest.mark.browser

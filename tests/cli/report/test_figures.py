@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -17,7 +18,7 @@ from tests.cli.ablation_directory import (
     write_trial,
 )
 from vitcli.records.ablation import load
-from vitcli.report import summarise
+from vitcli.report import Picture, summarise
 from vitcli.report.figures.arm_style import arm_style
 from vitcli.report.figures.canvas import fold, heights, with_seeds
 from vitcli.report.figures.cost import nearest_free, overlap
@@ -37,9 +38,13 @@ def size(path: Path) -> tuple[int, int]:
     return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
 
 
-def draw(directory: Path) -> list[str]:
+def drawn(directory: Path) -> list[Picture]:
     ablation = load(directory)
-    return [picture.name for picture in write_figures(ablation, summarise(ablation))]
+    return write_figures(ablation, summarise(ablation))
+
+
+def draw(directory: Path) -> list[str]:
+    return [picture.name for picture in drawn(directory)]
 
 
 def words(path: Path) -> str:
@@ -79,10 +84,31 @@ def test_without_curves_there_is_no_figure_of_them(runs):
     assert draw(runs) == ["arms", "differences", "cost"]
 
 
-def test_a_curve_of_one_epoch_is_drawn(runs):
+def test_a_curve_of_one_point_says_nothing_and_is_left_out(runs):
     for path in runs.rglob("metrics.csv"):
         path.write_text("epoch,step,val/acc1\n0,19,0.5\n")
-    assert draw(runs) == ["arms", "differences", "cost", "curves"]
+    assert draw(runs) == ["arms", "differences", "cost"]
+
+
+def test_where_there_was_one_validation_the_training_loss_is_drawn(runs):
+    for path in runs.rglob("metrics.csv"):
+        path.write_text("epoch,step,train/loss,val/acc1\n0,19,2.0,\n1,39,1.5,\n2,59,1.0,0.5\n")
+    captions = {picture.name: picture.caption for picture in drawn(runs)}
+    assert captions["curves"].startswith("Training loss, since there were few validations")
+    assert "train/loss, mean over seeds" in words(runs / "curves.svg")
+
+
+def test_costs_that_are_alike_are_not_drawn_and_the_caption_says_so(runs):
+    write_speed(runs)
+    record = json.loads((runs / "ablation.json").read_text())
+    for number, arm in enumerate(record["arms"].values()):
+        arm["macs"] = 1_000_000 + 1_000 * number
+    (runs / "ablation.json").write_text(json.dumps(record))
+    captions = {picture.name: picture.caption for picture in drawn(runs)}
+    assert "Not drawn: million MACs of one image, which differs by less than 5%." in captions["cost"]
+    assert "million MACs" not in words(runs / "cost.svg")
+    (runs / "speed.json").unlink()
+    assert "cost" not in draw(runs)
 
 
 def test_drawing_does_without_pyplot_and_its_global_state(runs):

@@ -5,7 +5,7 @@ import pytest
 
 from tests.cli.ablation_directory import make_finished_ablation
 from vitcli.records.ablation import load
-from vitcli.report.names import short_keys, short_value, short_values
+from vitcli.report.names import brief_values, short_keys, short_value, short_values
 from vitcli.report.tensorboard.factors import factors
 
 BLOCK = "model.backbone.every"
@@ -68,7 +68,7 @@ def ablation_with(directory: Path, differences: dict[str, dict]) -> Path:
 def test_an_arm_that_does_not_differ_in_a_factor_has_the_baselines_value(tmp_path):
     table = factors([load(make_finished_ablation(tmp_path / "a", seeds=(0,)))])
     assert table["a", "relu6"] == {
-        "arm": "relu6", "activation": "ReLU6", "channel_attention": "Identity", "placement": "middle",
+        "activation": "ReLU6", "channel_attention": "Identity", "placement": "middle",
     }  # fmt: skip
     assert table["a", "no_depthwise"]["placement"] == "none"
 
@@ -85,11 +85,22 @@ def test_numbers_stay_numbers_and_mixed_values_become_text(tmp_path):
             },
         )
     )
-    assert factors([ablation])["a", "h_swish"] == {"arm": "h_swish", "ratio": 2.5, "window": "none", "bias": False}
-    assert factors([ablation])["a", "relu6"] == {"arm": "relu6", "ratio": 4.0, "window": "7", "bias": True}
+    assert factors([ablation])["a", "h_swish"] == {"ratio": 2.5, "window": "none", "bias": False}
+    assert factors([ablation])["a", "relu6"] == {"ratio": 4.0, "window": "7", "bias": True}
 
 
-def test_a_factor_called_arm_does_not_replace_the_arms_name(tmp_path):
-    ablation = load(ablation_with(tmp_path / "a", {"h_swish": {"model.arm": ["left", "right"]}}))
-    assert factors([ablation])["a", "h_swish"]["arm"] == "h_swish"
-    assert factors([ablation])["a", "h_swish"]["model.arm"] == "right"
+def test_brief_values_keep_only_what_tells_them_apart():
+    def squeeze(reduction, gate="Sigmoid"):
+        return {"class_path": "vitcore.SqueezeExcite", "init_args": {"reduction": reduction, "gate": gate}}
+
+    relu = {"class_path": "torch.nn.ReLU6", "init_args": {"inplace": False}}
+    assert brief_values([squeeze(4), squeeze(48), relu, None]) == [
+        "SqueezeExcite 4",
+        "SqueezeExcite 48",
+        "ReLU6",
+        "none",
+    ]
+    assert brief_values([squeeze(4), relu, "torch.nn.Identity"]) == ["SqueezeExcite", "ReLU6", "Identity"]
+    assert brief_values([squeeze(4), squeeze(4, "Tanh"), squeeze(2)]) == [
+        "SqueezeExcite reduction=4 gate=Sigmoid", "SqueezeExcite reduction=4 gate=Tanh", "SqueezeExcite reduction=2 gate=Sigmoid",
+    ]  # fmt: skip

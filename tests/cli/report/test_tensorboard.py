@@ -38,6 +38,10 @@ def write_view(directory: Path) -> None:
     write_summary_view(ablation, summarise(ablation))
 
 
+SAID = ("(difference)", "(mean)", "(verdict)")
+"""Columns of what the report says of an arm."""
+
+
 class Board:
     """What TensorBoard serves for a log directory."""
 
@@ -53,7 +57,7 @@ class Board:
         return list_session_groups.Handler(RequestContext(), self._context, "", request).run().session_groups
 
     def rows(self) -> dict[str, api_pb2.SessionGroup]:
-        rows = {group.hparams["arm"].string_value: group for group in self.groups()}
+        rows = {group.name: group for group in self.groups()}
         assert len(rows) == len(self.groups())
         return rows
 
@@ -85,7 +89,7 @@ def test_there_is_one_row_per_arm_with_the_average_over_its_seeds(runs):
 def test_the_columns_are_the_factors_the_main_metric_the_others_and_the_cost(runs):
     write_view(runs)
     experiment = Board(runs).experiment()
-    assert {info.name for info in experiment.hparam_infos} == {"arm", "activation", "channel_attention", "placement"}
+    assert {info.name for info in experiment.hparam_infos} == {*SAID, "activation", "channel_attention", "placement"}
     assert [info.name.tag for info in experiment.metric_infos] == [
         "test/acc1", "test/acc5", "test/loss", "cost/parameters", "cost/gmacs", "cost/train_seconds",
     ]  # fmt: skip
@@ -98,9 +102,10 @@ def test_every_row_has_every_factor(runs):
         for arm, row in Board(runs).rows().items()
     }
     assert factors["relu6"] == {
-        "arm": "relu6", "activation": "ReLU6", "channel_attention": "Identity", "placement": "middle",
+        "(difference)": "-", "(mean)": "0.866 ± 0.015", "(verdict)": "baseline",
+        "activation": "ReLU6", "channel_attention": "Identity", "placement": "middle",
     }  # fmt: skip
-    assert factors["h_swish_se4"]["channel_attention"] == "SqueezeExcitation(reduction=4)"
+    assert factors["h_swish_se4"]["channel_attention"] == "SqueezeExcitation"
 
 
 def test_nothing_is_called_hp_metric(runs):
@@ -199,7 +204,7 @@ def test_the_factors_of_a_design_are_columns_and_an_arm_beside_them_has_a_dash(t
     make_arms(tmp_path, [*levels, "beside"], 2, levels=levels)
     write_view(tmp_path)
     board = Board(tmp_path)
-    assert {info.name for info in board.experiment().hparam_infos} == {"arm", "activation", "attention"}
+    assert {info.name for info in board.experiment().hparam_infos} == {*SAID, "activation", "attention"}
     found = {arm: [row.hparams[name].string_value for name in levels["gelu-se"]] for arm, row in board.rows().items()}
     assert found == {**{arm: list(pair) for arm, pair in names.items()}, "beside": ["-", "-"]}
 
@@ -209,7 +214,7 @@ def test_a_resolved_key_with_a_factors_name_gives_way_to_the_factor(runs):
     write_view(runs)
     rows = Board(runs).rows()
     assert rows["h_swish"].hparams["activation"].string_value == "level of h_swish"
-    assert set(rows["h_swish"].hparams) == {"arm", "activation", "channel_attention", "placement"}
+    assert set(rows["h_swish"].hparams) == {*SAID, "activation", "channel_attention", "placement"}
 
 
 def test_the_report_is_there_as_text_without_its_figures(runs):

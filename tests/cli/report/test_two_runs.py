@@ -77,7 +77,7 @@ def test_the_table_says_what_is_identical_better_and_changed(two, capsys):
     text = printed(capsys, *two, "--format", "markdown")
     row = next(line for line in text.splitlines() if line.startswith("| h_swish |"))
     assert "+0.030 ± 0.001" in row
-    assert "| 1.00 (5/5) | better |" in row
+    assert "| 1.00 (5 of 5) | better |" in row
     assert sum("| identical |" in line for line in text.splitlines()) == 4
     assert "| commit | 1a2b3c4d5e | ffff0000ff |" in text
     assert "corrected by Holm over 5 comparisons" in text

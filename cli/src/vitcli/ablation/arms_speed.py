@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.planned import Plan
 from vitcli.ablation.worker import Worker, plan_in_worker, set_gpus_and_log, start_server
 from vitcli.config.command_line import Arguments
@@ -35,6 +36,7 @@ def measure_file(arguments: Arguments) -> tuple[Path, dict[str, Any], str]:
     timed = arguments.place if budgets[-1:] == ["training_time"] else ""
     if timed:  # the epochs of all arms follow from these measurements, so all arms are measured, with equal epochs
         arguments.overrides |= {"ablation.budget": "epochs", "ablation.only": [], "ablation.exclude": []}
+    look_at_section(arguments)
     start_server()
     plan = plan_in_worker(arguments, "quick")
     try:

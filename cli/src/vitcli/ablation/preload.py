@@ -1,7 +1,7 @@
-"""Imports everything that a trial needs, for the server process that trials are forked from; nothing else imports this module.
+"""Imports what the processes need that are forked from the server; nothing else imports this module.
 
-All trials share what is imported here, which saves both time and memory. The last modules of the list are those that Lightning,
-TensorBoard, jsonargparse and the digits import at their first use; importing them takes half a second.
+All of them share what is imported here, which saves both time and memory. The last modules of ``TRAINING`` are those that
+Lightning, TensorBoard, jsonargparse and the digits import at their first use; importing them takes half a second.
 """
 
 import contextlib
@@ -10,7 +10,20 @@ import importlib
 import os
 import signal
 
+from vitcli.imports import heavy_imports
+
 PR_SET_PDEATHSIG = 1
+
+PLANNING = ("vitcli.ablation.plan", "vitmodels", "vittasks")
+TRAINING = (
+    "vitcli.ablation.trial",
+    "sklearn.datasets",
+    "torch.utils.tensorboard",
+    "torch.utils.serialization.config",
+    "fsspec.implementations.chained",
+    "xml.dom.minidom",
+    "attrs",
+)
 
 
 def _end_with_the_runner() -> None:
@@ -24,17 +37,7 @@ def _end_with_the_runner() -> None:
 if "VITCLI_RUNNER" in os.environ:
     _end_with_the_runner()
 
-for name in (
-    "vitcli.ablation.plan",
-    "vitcli.ablation.trial",
-    "vitmodels",
-    "vittasks",
-    "sklearn.datasets",
-    "torch.utils.tensorboard",
-    "torch.utils.serialization.config",
-    "fsspec.implementations.chained",
-    "xml.dom.minidom",
-    "attrs",
-):
-    with contextlib.suppress(ImportError):  # a trial that needs the module reports that it is missing
-        importlib.import_module(name)
+with heavy_imports():
+    for name in PLANNING if os.environ.get("VITCLI_PRELOAD") == "planning" else (*PLANNING, *TRAINING):
+        with contextlib.suppress(ImportError):  # a trial that needs the module reports that it is missing
+            importlib.import_module(name)

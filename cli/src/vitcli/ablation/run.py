@@ -10,6 +10,7 @@ from rich.text import Text
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
 from vitcli.ablation.asked_to_end import AskedToEnd, listening
+from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
 from vitcli.ablation.planned import Plan
@@ -81,6 +82,7 @@ def run_ablation(arguments: Arguments, command: str, planning: Planning) -> int:
         ConfigError: The input is bad, and nothing has been written; or the directory has become unwritable.
     """
     console = Output()
+    look_at_section(arguments)
     forget_allocation()
     start_server()
     with console.status("importing and planning ...") as status:
@@ -180,6 +182,7 @@ def ablation_record(plan: Plan, command: str, workers: int) -> Ablation:
                 {key: (pair[0], pair[1]) for key, pair in arm.difference.items()},
                 arm.parameters,
                 arm.macs,
+                label=plan.spec.labels.get(name, ""),
             )
             for name, arm in plan.arms.items()
         ),

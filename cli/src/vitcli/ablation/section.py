@@ -7,9 +7,10 @@ from typing import Any
 import vitcli
 from vitcli.ablation.checks.idle_arms import refuse_twice
 from vitcli.ablation.factors import expand_factors
+from vitcli.ablation.first_look import GROUPS
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planned import Plan
-from vitcli.ablation.spec import AblationSpec, Metric, Seeds, StopEarly, launcher_class, launcher_name
+from vitcli.ablation.spec import AblationSpec, launcher_class, launcher_name
 from vitcli.config.defaults import complete
 from vitcli.config.errors import ConfigError, alike, refuse_non_finite
 from vitcli.config.names import folder_key, name_fault
@@ -26,9 +27,6 @@ ENTRIES = {
     "design": Entry(Any),
 }
 """What can be set in the section."""
-
-GROUPS = {"metric": Metric, "seeds": Seeds, "stop_early": StopEarly}
-"""The entries that have entries of their own."""
 
 LAUNCHERS = [launcher_name(f"vitcli.{name}") for name in vitcli.MODULES if name != "Launcher"]
 """The words that stand for a launcher."""

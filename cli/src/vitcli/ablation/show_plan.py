@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.plan_summary import plan_summary
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
@@ -26,7 +27,8 @@ def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
     Raises:
         ConfigError: The input is bad.
     """
-    start_server()
+    look_at_section(arguments)
+    start_server("planning" if planning == "quick" else "training")
     found = plan_summary(plan_in_worker(arguments, planning), " --config ".join(arguments.files))
     if form == "json":
         print(json.dumps(found, indent=2))

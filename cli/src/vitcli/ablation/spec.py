@@ -110,6 +110,7 @@ class AblationSpec:
         retry: ``failed`` to run failed trials again.
         launcher: Where trials run: the launcher's ``class_path`` and ``init_args``.
         stop_early: When arms that are behind are stopped; None for never.
+        labels: Arm -> what it is in a few words, for the report, where its name is short.
         levels: The level of each factor, for the arms that were made from factors.
 
     Raises:
@@ -132,6 +133,7 @@ class AblationSpec:
     retry: list[Literal["failed"]] = field(default_factory=list)
     launcher: dict[str, Any] = field(default_factory=lambda: {"class_path": "vitcli.LocalLauncher"})
     stop_early: StopEarly | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     levels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -177,10 +179,18 @@ class AblationSpec:
             )
 
     def _check_names(self) -> None:
-        for key, names in (("baseline", [self.baseline]), ("only", self.only), ("exclude", self.exclude)):
+        for key, names in (
+            ("baseline", [self.baseline]),
+            ("only", self.only),
+            ("exclude", self.exclude),
+            ("labels", list(self.labels)),
+        ):
             for name in names:
                 if name not in self.arms:
                     raise ValueError(f"{key} names {name!r}, which is not an arm{nearest(name, self.arms)}")
+        for name, label in self.labels.items():
+            if not label or not label.isprintable() or len(label) > LONGEST_NAME:
+                raise ValueError(f"labels.{name} is {label!r}; expected a few words, at most {LONGEST_NAME} letters.")
         if not self.chosen:
             raise ValueError(f"{'exclude' if self.exclude else 'only'} leaves no arm to run; name fewer.")
 

@@ -71,7 +71,8 @@ def run_trial(
     try:
         _refuse_other_code(config, code)
         past = _start(directory, head, data)
-        found = fit_and_test(config, directory, (_Report(tell),), past)
+        names = (directory.parents[1].name, arm, directory.name)
+        found = fit_and_test(config, directory, (_Report(tell),), past, names)
         result = {**head, **done_result(**found), **result_end(starts(directory)[1:], now())}
     except Exception as error:
         with contextlib.suppress(OSError):  # if the log cannot be written, the cause must still be recorded

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from vitcli.ablation.planned import device_count
 from vitcli.ablation.state import LOG, is_begun
@@ -32,6 +32,9 @@ RUNNER = "VITCLI_RUNNER"
 
 ASKING = (signal.SIGTERM, signal.SIGUSR1)
 """Signals by which a scheduler asks processes to end."""
+
+PRELOADED = "VITCLI_PRELOAD"
+"""The variable that tells the server what to import."""
 
 ALIVE = ".alive"
 """A file in the ablation's directory: each trial of this machine holds a shared lock on it as long as it lives."""
@@ -70,8 +73,12 @@ class Worker:
         self.process.join()
 
 
-def start_server() -> None:
-    """Start the server and its imports; called early, so that the imports run while the runner does other things."""
+def start_server(work: Literal["planning", "training"] = "training") -> None:
+    """Start the server and its imports; called early, so that the imports run while the runner does other things.
+
+    Args:
+        work: What the processes will do; to plan they need less.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = _context()
     context.set_forkserver_preload(PRELOAD)
@@ -79,11 +86,13 @@ def start_server() -> None:
 
     # The server inherits ignored signals: only the runner handles them, and the server must outlive its processes.
     handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ASKING)}
-    os.environ[RUNNER] = str(os.getpid())
+    given = {RUNNER: str(os.getpid()), PRELOADED: work}
+    os.environ.update(given)
     try:
         forkserver.ensure_running()
     finally:
-        del os.environ[RUNNER]
+        for name in given:
+            del os.environ[name]
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

@@ -5,19 +5,27 @@ import contextlib
 import io
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vitcli.records.ablation import ABLATION, load
 from vitcli.records.json_files import RecordError
 from vitcli.report import EVENT_FILES, summarise, write_collection_view, write_summary_view
 
 HOST = "127.0.0.1"
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""A web application as WSGI (PEP 3333) defines it."""
+
+START = "?runFilter=mean%2F&tagFilter=%5Eval%2F&smoothing=0"
+"""Where TensorBoard's bare address leads: one curve per arm, and not those of all trials and of the costs."""
+
 VIEWS = {
-    "one row per arm": "#hparams",
-    "means over the seeds": "?runFilter=mean%2F&tagFilter=%5Eval%2F&smoothing=0#timeseries",
+    "means over the seeds": f"{START}#timeseries",
     "... with intervals": "#custom_scalars",
+    "one row per arm": "#hparams",
+    "the figures": "#images",
+    "the report": "#text",
 }
 
 
@@ -36,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         kind = refresh(arguments.directory)
-        address = serve(arguments.directory, arguments.port)
+        address = serve(arguments.directory, arguments.port, START if kind == "ablation" else "")
         print(f"TensorBoard shows {arguments.directory} at {address} until Ctrl-C.")
         for what, where in VIEWS.items() if kind == "ablation" else ():
             print(f"  {what:22}{address}{where}")
@@ -80,15 +88,26 @@ def refresh(directory: Path) -> Literal["ablation", "run"]:
     return "run"
 
 
-def serve(directory: Path, port: int | None) -> str:
+def serve(directory: Path, port: int | None, start: str) -> str:
     """Start TensorBoard in a background thread and return its address.
+
+    Args:
+        directory: What is shown.
+        port: The port; None for the usual one, or the next that is free.
+        start: Where the address without anything behind it leads; empty for TensorBoard's own choice.
 
     Raises:
         RecordError: The port is taken.
     """
     from tensorboard import program
 
-    board = program.TensorBoard()
+    class Server(program.WerkzeugServer):  # type: ignore[misc]
+        """TensorBoard's server, with another first page."""
+
+        def __init__(self, wsgi_app: Application, flags: Any) -> None:
+            super().__init__(_with_start(wsgi_app, start) if start else wsgi_app, flags)
+
+    board = program.TensorBoard(server_class=Server)
     board.configure(logdir=str(directory), host=HOST, port=port)
     # TensorBoard recommends its --bind_all on stderr at every start; that advice does not apply to this command.
     with contextlib.redirect_stderr(io.StringIO()):
@@ -96,3 +115,18 @@ def serve(directory: Path, port: int | None) -> str:
             return str(board.launch())
         except program.TensorBoardServerException as error:
             raise RecordError(f"{HOST}:{port}: {error.msg}; leave --port out to take a free one.") from None
+
+
+def _with_start(application: Application, start: str) -> Application:
+    """Return a web application that sends a browser which asks for ``/`` alone on to ``/`` with ``start`` behind it.
+
+    What follows ``#`` in an address, the name of a tab, the browser keeps.
+    """
+
+    def answer(environment: dict[str, Any], begin: Callable[..., Any]) -> Iterable[bytes]:
+        if environment.get("PATH_INFO", "") in ("", "/") and not environment.get("QUERY_STRING"):
+            begin("302 Found", [("Location", f"/{start}"), ("Content-Length", "0")])
+            return []
+        return application(environment, begin)
+
+    return answer

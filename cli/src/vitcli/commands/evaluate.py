@@ -15,6 +15,7 @@ from vitcli.config.command_line import (
     take_option,
 )
 from vitcli.config.errors import ConfigError
+from vitcli.imports import heavy_imports
 
 WEIGHTS = ("ema", "last")
 
@@ -109,6 +110,7 @@ def _evaluate(command: str, words: list[str]) -> int:
             f"{place}: {command} evaluates a single run, but this file describes several arms; give the configuration of one "
             f"trial: --config runs/{Path(place).stem}/ARM/seed0/config.yaml."
         )
-    from vitcli.training.plain_run import run
+    with heavy_imports():
+        from vitcli.training.plain_run import run
 
     return run(command, arguments)

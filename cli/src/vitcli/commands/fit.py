@@ -3,6 +3,7 @@
 import shlex
 
 from vitcli.config.command_line import parse_run, take_planning
+from vitcli.imports import heavy_imports
 
 
 def main(words: list[str]) -> int:
@@ -21,6 +22,7 @@ def main(words: list[str]) -> int:
         from vitcli.ablation.run import run_ablation
 
         return run_ablation(arguments, shlex.join(["vitcli", "fit", *words]), planning)
-    from vitcli.training.plain_run import run
+    with heavy_imports():
+        from vitcli.training.plain_run import run
 
     return run("fit", arguments)

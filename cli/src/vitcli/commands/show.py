@@ -11,7 +11,7 @@ from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.origin import Origin
 from vitcli.config.overlay import lay_over
 from vitcli.show.attention import OpToShow, TokenMap, draw_each, draw_overview, show_op
-from vitcli.show.build import find_op, settable
+from vitcli.show.build import OpOrigin, find_op, settable
 from vitcli.show.gallery import drawn_with
 from vitmodels.skeletons.entries import Entry
 
@@ -79,7 +79,7 @@ def _settings(words: list[str], op: type[nn.Module] | None) -> dict[str, Any]:
         raise ConfigError(
             f"{COMMAND_LINE}: show reads no configuration; set the op's arguments with --init.NAME VALUE."
         )
-    lay_over(settings, schema, arguments.overrides, COMMAND_LINE)
+    lay_over(settings, schema, arguments.overrides, COMMAND_LINE, OpOrigin)
     return settings
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.errors import ConfigError, alike, nearest
 from vitcli.config.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
@@ -14,6 +14,19 @@ BESIDE = ("ablation", "cost")
 
 Planning = Literal["quick", "rehearsed"]
 """Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
+
+TOP = ("seed_everything", "trainer", "model", "data", "threads", "runs", "ckpt_path")
+"""What can be set at the top of a configuration, beside ``ablation``; ``vitcli.config.lightning_cli`` says what each holds."""
+
+MOVED = {
+    "fit": "is the command, not a key; write what is below it at the top of the file: trainer, model, data.",
+    "optimizer": "belongs to the task here: write it below model, as model.optimizer.",
+    "lr_scheduler": "belongs to the task here: write it below model, as model.schedule, for example vittasks.WarmupCosine.",
+}
+"""Keys that LightningCLI has at the top, and where they go."""
+
+OPTIONS = ("config", "print_config", "help", "retry", "quick", "launcher", "format")
+"""Options that are no keys, for suggestions."""
 
 LAUNCHER = "ablation.launcher.name"
 SHORT = {"retry": "ablation.retry", "launcher": LAUNCHER}
@@ -35,6 +48,7 @@ class Arguments:
     overrides: dict[str, Any] = field(default_factory=dict)
     show: tuple[str, ...] = ()
     help_key: str | None = None
+    _read: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def layers(self) -> list[tuple[str, dict[str, Any]]]:
         """Return (place, content) of each file and then of the overrides, without the sections of ``BESIDE``."""
@@ -57,8 +71,30 @@ class Arguments:
         """Return (place, section) of every ``ablation`` section, in order."""
         return self.sections("ablation")
 
+    def refuse_unknown_keys(self) -> None:
+        """Stop at a key at the top that nothing reads.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        for place, content in self.layers():
+            for key in map(str, content):
+                name = key.split(".")[0].removesuffix("+")
+                if name in MOVED:
+                    raise ConfigError(f"{place}: {key} is set, but {name} {MOVED[name]}")
+                if name not in TOP:
+                    raise ConfigError(f"{place}: {key} has no entry {name!r}{self._nearest_key(name, place)}")
+
+    def _nearest_key(self, name: str, place: str) -> str:
+        """Return the end of a sentence about an unknown key; on the command line an option may have been meant."""
+        option = alike(name, OPTIONS) if place == COMMAND_LINE and alike(name, TOP) == "." else "."
+        return nearest(name, TOP) if option == "." else option
+
     def _contents(self) -> list[tuple[str, dict[str, Any]]]:
-        return [*((path, read_yaml(path)) for path in self.files), (COMMAND_LINE, self.overrides)]
+        for path in self.files:
+            if path not in self._read:
+                self._read[path] = read_yaml(path)
+        return [*((path, self._read[path]) for path in self.files), (COMMAND_LINE, self.overrides)]
 
     @property
     def place(self) -> str:
@@ -108,7 +144,7 @@ def parse_ablation_file(command: str, words: list[str]) -> Arguments:
     """Read the words of a command that takes an ablation as ``FILE`` or as ``--config FILE``.
 
     Raises:
-        ConfigError: There is no file, or the file has no ``ablation`` section.
+        ConfigError: There is no file, the file has no ``ablation`` section, or a key at the top is unknown.
     """
     named = bool(words) and not words[0].startswith("-")
     arguments = parse_arguments(["--config", *words] if named else words)
@@ -118,6 +154,7 @@ def parse_ablation_file(command: str, words: list[str]) -> Arguments:
         )
     if not arguments.ablation_sections():
         raise ConfigError(f"{arguments.place}: there is no ablation section; {command} needs one.")
+    arguments.refuse_unknown_keys()
     return arguments
 
 
@@ -125,7 +162,7 @@ def parse_run(command: str, words: list[str]) -> Arguments:
     """Read the words of ``fit``, ``validate``, ``test`` or ``predict``.
 
     Raises:
-        ConfigError: Nothing is configured, or only the command line has an ``ablation`` section.
+        ConfigError: Nothing is configured, only the command line has an ``ablation`` section, or a key at the top is unknown.
     """
     arguments = parse_arguments(words)
     if not arguments.files and not arguments.overrides and not arguments.help_key:
@@ -133,6 +170,7 @@ def parse_run(command: str, words: list[str]) -> Arguments:
     places = {place for place, _ in arguments.ablation_sections()}
     if places == {COMMAND_LINE}:
         raise ConfigError(f"{COMMAND_LINE}: ablation is set, but {arguments.place} has no ablation section.")
+    arguments.refuse_unknown_keys()
     return arguments
 
 

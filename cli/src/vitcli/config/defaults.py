@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from vitcli.config.origin import Origin
-from vitcli.config.overlay import tidy
+from vitcli.config.overlay import tidy, words_of
 from vitmodels.skeletons.entries import (
     REQUIRED,
     Entry,
@@ -127,7 +127,7 @@ def _object(value: Any, entry: Entry, origin: Origin) -> Any:
     item = item_type(entry.annotation)
     if isinstance(value, list) and item is not None and expects_part(item):
         return [_object(one, Entry(item), origin.at(str(i))) for i, one in enumerate(value)]
-    if isinstance(value, PLAIN) and (not isinstance(value, str) or set(options(entry.annotation)) <= set(PLAIN)):
+    if isinstance(value, PLAIN) and (not isinstance(value, str) or _is_plain(value, entry.annotation)):
         return value
     slot = _inner_slot(entry.annotation)
     _check_inner_parts(value, slot, origin)
@@ -138,6 +138,11 @@ def _object(value: Any, entry: Entry, origin: Origin) -> Any:
     parsed = parser.parse_object({"value": value}).value
     _check_inner_parts(parsed, slot, origin)
     return value if isinstance(value, str) and str in options(entry.annotation) else parsed
+
+
+def _is_plain(word: str, annotation: Any) -> bool:
+    """Whether text stays text in an argument: its type knows nothing else, or lists this word."""
+    return set(options(annotation)) <= set(PLAIN) or word in words_of(annotation)
 
 
 def _check_inner_parts(value: Any, slot: Any, origin: Origin) -> None:

@@ -22,6 +22,10 @@ STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("tim
 """Arguments that name weights to start from, and the packages that call them so; () for every package."""
 
 
+FILE_LOGGERS = ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger")
+"""Loggers that need a ``save_dir``."""
+
+
 class VitCLI(LightningCLI):
     """LightningCLI for any task and any data module, built from a complete configuration; it reads no command line."""
 
@@ -123,7 +127,23 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         )
     if checkpoint and not os.path.isfile(checkpoint):
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
-    return complete(config, schema(), place)
+    return complete(_with_directories(config), schema(), place)
+
+
+def _with_directories(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration with the run's own directory, ``.``, for loggers that need one and have none."""
+    trainer = config.get("trainer") or {}
+    given = trainer.get("logger")
+    loggers = given if isinstance(given, list) else [given]
+    if not any(isinstance(one, dict) and one.get("class_path") in FILE_LOGGERS for one in loggers):
+        return config
+    filled = [
+        {**one, "init_args": {"save_dir": ".", **(one.get("init_args") or {})}}
+        if isinstance(one, dict) and one.get("class_path") in FILE_LOGGERS
+        else one
+        for one in loggers
+    ]
+    return {**config, "trainer": {**trainer, "logger": filled if isinstance(given, list) else filled[0]}}
 
 
 def without_start(value: Any) -> Any:

@@ -20,6 +20,7 @@ class Origin(entries.Origin):
         *("vitmodels", "vitcore", "vittasks", "vitcli", "torch.nn", "torch.optim"),
         *("lightning.pytorch.callbacks", "lightning.pytorch.loggers"),
     )
+    short: ClassVar[tuple[str, ...]] = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers")
 
     def error(self, text: str) -> ConfigError:
         """Return an error that names the place and the key."""

@@ -12,10 +12,16 @@ from vitcli.config.origin import Origin
 from vitmodels.skeletons.entries import Entry, options
 from vitmodels.skeletons.overlay import Overlay, check_kind
 
-__all__ = ["checked_value", "lay_over", "tidy"]
+__all__ = ["checked_value", "lay_over", "tidy", "words_of"]
 
 
-def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[str, Any], place: str) -> None:
+def lay_over(
+    config: dict[str, Any],
+    schema: dict[str, Entry],
+    values: Mapping[str, Any],
+    place: str,
+    kind: type[Origin] = Origin,
+) -> None:
     """Lay ``values`` over ``config`` in place.
 
     Args:
@@ -23,13 +29,14 @@ def lay_over(config: dict[str, Any], schema: dict[str, Entry], values: Mapping[s
         schema: The entries at the top.
         values: Nested mappings, dotted keys, or both.
         place: Where the values come from, for messages.
+        kind: What the origin of a value is; it knows which classes may be named without their package.
 
     Raises:
         ConfigError: A key is unknown, a class cannot be imported or is of the wrong kind, or a value has the wrong type.
     """
     for key, value in values.items():
         refuse_non_finite(place, str(key), value)
-    Overlay(checked_value).lay(config, schema, values, Origin(place, ""))
+    Overlay(checked_value).lay(config, schema, values, kind(place, ""))
 
 
 def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
@@ -41,6 +48,8 @@ def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
     # The parser would take the first of several types that fits; Python orders equal unions as the first import did, so that
     # of `int | float` 2 may become 2.0: another configuration, for some arguments of the trainer another meaning.
     if annotation is Any or (isinstance(value, int | float) and type(value) in options(annotation)):
+        return value
+    if isinstance(value, str) and value in words_of(annotation):
         return value
     check_kind(annotation, value, origin)
     parser = ArgumentParser(exit_on_error=False)
@@ -64,6 +73,12 @@ def _expected(annotation: Any, complaint: str) -> str:
         kinds = {f"a list of {len(pair)} values ({parts})" if kind == "tuple" else kind: None for kind in kinds}
     shown = [re.sub(r"^typing\.Literal\[(.*)\]$", r"\1", kind).replace("NoneType", "null") for kind in kinds]
     return f"expected {' or '.join(shown)}" if shown else "it has the wrong type"
+
+
+def words_of(annotation: Any) -> tuple[Any, ...]:
+    """Return the values that a type lists, as ``Literal["masked", "seen"]`` does."""
+    listed = (typing.get_args(one) for one in options(annotation) if typing.get_origin(one) is typing.Literal)
+    return tuple(value for values in listed for value in values)
 
 
 def tidy(annotation: Any, value: Any) -> Any:

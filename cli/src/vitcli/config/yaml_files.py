@@ -1,5 +1,6 @@
 """Reading YAML: repeated keys are refused, 1e-3 is a number, and a value that names a YAML file stands for its content."""
 
+import difflib
 import itertools
 import os
 import re
@@ -9,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.errors import ConfigError
 
 CORE = "tag:yaml.org,2002:"
 TAGS = {f"{CORE}{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
@@ -244,4 +245,7 @@ def _include(value: Any, path: Path, including: tuple[Path, ...], files: Iterato
 
 
 def _nearest_file(path: Path, siblings: list[str]) -> str:
-    return nearest(str(path), siblings) if siblings else "; check the path."
+    """Return the end of a sentence about a missing file: the file beside it with a similar name, if there is one."""
+    names = {sibling.name: sibling for sibling in map(Path, siblings)}
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {names[close[0]]}?" if close else "; check the path."

@@ -1,5 +1,6 @@
 """Speed of training and inference, and the memory of a training step, measured for all arms side by side."""
 
+import os
 import pydoc
 import statistics
 import tempfile
@@ -7,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,7 +74,7 @@ def measure(
         The content of speed.json, without the arms that cannot be measured, {} if there is none; and arm -> why it cannot.
     """
     names, found = list(configs), {name: list[dict[str, float]]() for name in configs}
-    conditions, problems = dict[str, Any](), dict[str, str]()
+    conditions, problems, load = dict[str, Any](), dict[str, str](), _OtherLoad()
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
@@ -88,7 +90,37 @@ def measure(
                 found[name].append(numbers)
     arms = {name: {"id": ids[name], **_medians(found[name])} for name in names if name not in problems}
     measured_at = datetime.now(UTC).isoformat(timespec="seconds")
-    return speed_record(conditions, rounds, measured_at, arms) if arms else {}, problems
+    return speed_record({**conditions, "other_load": load.cores()}, rounds, measured_at, arms) if arms else {}, problems
+
+
+class _OtherLoad:
+    """The processor cores that other processes keep busy from now on, which make every measurement here too slow."""
+
+    def __init__(self) -> None:
+        self.wall, self.own, self.all = time.perf_counter(), _own_seconds(), _all_seconds()
+
+    def cores(self) -> float | None:
+        """Return their number, on average since the start; None where the system does not tell."""
+        now = _all_seconds()
+        if self.all is None or now is None:
+            return None
+        others = now - self.all - (_own_seconds() - self.own)
+        return round(max(0.0, others / (time.perf_counter() - self.wall)), 2)
+
+
+def _own_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def _all_seconds() -> float | None:
+    """Return the processor time of all processes of this machine; None where there is no ``/proc/stat``."""
+    try:
+        user, nice, system, _, _, *interrupts = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def _round(config: dict[str, Any], watch: "_Stopwatch") -> tuple[dict[str, float], dict[str, Any]]:

@@ -142,6 +142,7 @@ def save(ablation: Ablation) -> None:
                 "difference": {key: list(pair) for key, pair in arm.difference.items()},
                 "parameters": arm.parameters,
                 "macs": arm.macs,
+                **({"label": arm.label} if arm.label else {}),
             }
             for arm in ablation.arms
         },

@@ -20,6 +20,7 @@ class Arm:
         parameters: Number of learned parameters; None if it was not measured.
         macs: Multiply-adds for one image; None if they were not measured.
         trials: One per planned seed, in the plan's order, whatever their status.
+        label: What it is in a few words; empty if the file does not say.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Arm:
     parameters: int | None
     macs: int | None
     trials: tuple[Trial, ...] = ()
+    label: str = ""
 
     @property
     def done(self) -> tuple[Trial, ...]:
@@ -54,6 +56,7 @@ def read_arm(name: str, record: Any, path: Path) -> Arm:
         difference,
         get_count(record, "parameters", path),
         get_count(record, "macs", path),
+        label=str(record.get("label") or ""),
     )
 
 

@@ -43,6 +43,7 @@ class Speed:
         rounds: How often each arm was measured.
         measured_at: Date and time.
         arms: Arm -> its speed.
+        other_load: Processor cores that other processes kept busy meanwhile; None if it was not recorded.
     """
 
     device: str
@@ -52,6 +53,7 @@ class Speed:
     rounds: int
     measured_at: str
     arms: Mapping[str, ArmSpeed]
+    other_load: float | None = None
 
 
 def speed_record(
@@ -60,7 +62,7 @@ def speed_record(
     """Return the content of speed.json; ``Speed`` and ``ArmSpeed`` describe the values.
 
     Args:
-        conditions: ``device``, ``threads``, ``batch_size`` and ``precision``.
+        conditions: ``device``, ``threads``, ``batch_size``, ``precision`` and ``other_load``.
         rounds: How often each arm was measured.
         measured_at: Date and time.
         arms: Arm -> ``id`` and the measured numbers.
@@ -93,6 +95,7 @@ def read_speed(directory: Path) -> Speed | None:
         rounds=get(record, "rounds", int, path),
         measured_at=str(record.get("measured_at") or ""),
         arms={name: _arm_speed(name, arm, path) for name, arm in arms.items()},
+        other_load=None if record.get("other_load") is None else get_number(record, "other_load", path),
     )
 
 

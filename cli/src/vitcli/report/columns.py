@@ -10,7 +10,7 @@ from vitcli.report.summary import Row, Summary
 from vitcli.statistics.against_baseline import Difference
 
 RESULTS, COST, SPEED, TERMINAL, CSV = "results", "cost", "measured speed", "terminal", "csv"
-"""Where a column can stand: two tables of the page, the part of the second that needs measured speeds, and two formats."""
+"""Where a column can stand: three tables of the page, and two formats."""
 
 
 def _words(value: Any, decimals: int) -> str:
@@ -106,7 +106,7 @@ _difference = _compared(lambda one: one)
 _RATE, _SECONDS = in_full(numbers.rate), in_full(numbers.seconds)
 
 COLUMNS = (
-    Column("arm", lambda _, row: row.arm, (RESULTS, COST, TERMINAL, CSV), "arm", is_words=True),
+    Column("arm", lambda _, row: row.arm, (RESULTS, COST, SPEED, TERMINAL, CSV), "arm", is_words=True),
     Column("metric", lambda summary, _: summary.metric.name),
     Column("n", lambda _, row: row.result.n, (RESULTS, TERMINAL, CSV), "n"),
     Column("result", lambda _, row: row.result, (RESULTS, TERMINAL), "{metric}", numbers.with_half_width),
@@ -128,10 +128,10 @@ COLUMNS = (
     Column("outcome", lambda _, row: row.outcome, (RESULTS, TERMINAL), "verdict", is_words=True),
     Column("parameters", lambda _, row: row.parameters, (COST, CSV), "parameters", in_full(numbers.exact)),
     Column("parameters", lambda _, row: row.parameters, (TERMINAL,), "params", in_full(numbers.count)),
-    Column("macs", lambda _, row: row.macs, (COST, CSV), "GMACs", in_full(numbers.giga)),
+    Column("macs", lambda _, row: row.macs, (COST, CSV), "multiply-adds", in_full(numbers.count)),
     Column("macs", lambda _, row: row.macs, (TERMINAL,), "MACs", in_full(numbers.count)),
-    Column("train_seconds", lambda _, row: row.train_seconds, (COST, TERMINAL, CSV), "training s", _SECONDS, "sec"),
-    Column("train_images_per_second", lambda _, row: row.images_per_second, (COST, CSV), "training images/s", _RATE),
+    Column("train_seconds", lambda _, row: row.train_seconds, (COST, TERMINAL, CSV), "seconds per trial", _SECONDS, "s/trial"),
+    Column("train_images_per_second", lambda _, row: row.images_per_second, (COST, CSV), "images/s in trials", _RATE),
     Column("difference_se", _compared(lambda one: one.standard_error)),
     Column("improvement", _share("share")),
     Column("improvement_low", _share("low")),

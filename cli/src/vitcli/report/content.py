@@ -7,7 +7,7 @@ from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
 from vitcli.report.conclusion import conclusion
 from vitcli.report.summary import Summary
-from vitcli.report.tables import costs, meaning, results
+from vitcli.report.tables import costs, meaning, results, speeds
 
 
 def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -> list[Block]:
@@ -40,13 +40,16 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
 
 def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
     """Return the tables of results and costs, each followed by what its numbers mean."""
+    labels = "; ".join(f"{arm.name}: {arm.label}" for arm in ablation.arms if arm.label)
     return [
         results(summary),
+        *([Paragraph(f"{labels}.", "Arms.")] if labels else []),
         Paragraph(f"{meaning(summary)} {CHANCE}"),
         *([Paragraph(lost, "Lost seeds.")] if (lost := methods.lost_seeds(ablation)) else []),
         *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_arms(ablation)) else []),
         costs(summary),
         Paragraph(COSTS),
+        *([speeds(summary)] if summary.has_speed else []),
         *([Paragraph(measured, "Measured speed.")] if (measured := methods.speed_conditions(ablation)) else []),
     ]
 
@@ -56,9 +59,9 @@ CHANCE = (
     "(a tie counts half); it estimates the probability that the arm wins with one more seed, and report.csv has its interval."
 )
 COSTS = (
-    "Parameters are counted for one model and multiply-adds (MACs; a GMAC is a thousand million) for one image. "
-    "Training s is the mean training time of a trial, and training images/s the throughput of all trials of the arm; "
-    "trials may have shared the machine."
+    "Parameters are counted for one model and multiply-adds (MACs) for one image: k stands for thousand, M for million, G for a "
+    "thousand million. Seconds per trial is the mean training time, and images/s in trials the throughput of all trials of the "
+    "arm; trials may have shared the machine, so that neither tells how fast an arm is."
 )
 LIMITS = Bullets((
     (

@@ -10,6 +10,9 @@ from vitcli.report.blocks import Code
 from vitcli.report.early_ends import unequal_budget
 from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, join_words
 
+BUSY = 0.25
+"""Processor cores that other processes keep busy, from which on a measurement of speed is said to be disturbed."""
+
 _EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds spent in training"}
 
 
@@ -72,11 +75,24 @@ def speed_conditions(ablation: Ablation) -> str:
         f"that each measured all arms{f' ({speed.measured_at})' if speed.measured_at else ''}. Latency is for a single image, "
         f"images/s are for batches of {speed.batch_size}, and peak memory is that of a training step."
     ]
+    if busy := busy_machine(ablation):
+        sentences.append(busy)
     if changed:
         sentences.append(f"{SPEED} holds the speed of another config for {join_words(changed)}; it is left out.")
     if absent:
         sentences.append(f"No speed was measured for {join_words(absent)}.")
     return " ".join(sentences)
+
+
+def busy_machine(ablation: Ablation) -> str:
+    """Return what other work on the machine does to the measured speeds; empty if there was none, or it is not known."""
+    load = ablation.speed.other_load if ablation.speed else None
+    if load is None or load < BUSY:
+        return ""
+    return (
+        f"Other processes kept {load:.1f} processor cores busy meanwhile, so that the speeds are too low and latencies too long; "
+        "vitcli speed measures them again."
+    )
 
 
 def _seeds(ablation: Ablation) -> str:

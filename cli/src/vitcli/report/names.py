@@ -36,6 +36,31 @@ def short_values(values: Iterable[Any]) -> list[str]:
     return texts if len(set(texts)) == distinct else [_canonical(value) for value in values]
 
 
+def brief_values(values: Iterable[Any]) -> list[str]:
+    """Return one text per value, shorter still: of a class, only the arguments in which values of that class differ.
+
+    ``SqueezeExcite(reduction=4, gate=Sigmoid)`` beside the same with 48 becomes ``SqueezeExcite 4``; alone, ``SqueezeExcite``.
+    """
+    values = list(values)
+    brief = [_brief(value, values) for value in values]
+    distinct = len({_canonical(value) for value in values})
+    return brief if len(set(brief)) == distinct else short_values(values)
+
+
+def _brief(value: Any, others: list[Any]) -> str:
+    if not isinstance(value, Mapping) or "class_path" not in value:
+        return short_value(value)
+    alike = [one for one in others if isinstance(one, Mapping) and one.get("class_path") == value["class_path"]]
+    given = value.get("init_args") or {}
+    differing = {
+        key: short_value(one)
+        for key, one in given.items()
+        if len({_canonical((other.get("init_args") or {}).get(key)) for other in alike}) > 1
+    }
+    inner = list(differing.values()) if len(differing) == 1 else [f"{key}={one}" for key, one in differing.items()]
+    return " ".join([short_value(value["class_path"]), *inner])
+
+
 def short_value(value: Any) -> str:
     """Return a short text: ``torch.nn.Hardswish`` -> ``Hardswish``; ``class_path`` with ``init_args`` -> ``Name(arg=value)``."""
     if isinstance(value, Mapping):

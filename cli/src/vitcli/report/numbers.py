@@ -107,13 +107,6 @@ def exact(number: int | None) -> str:
     return ABSENT if number is None else f"{number:,}"
 
 
-def giga(number: float | None) -> str:
-    """``0.00346`` for 3.46 million: three significant digits."""
-    if number is None:
-        return ABSENT
-    return f"{number / 1e9:.0f}" if number >= 1e11 else f"{number / 1e9:#.3g}"
-
-
 def seconds(number: float | None) -> str:
     """``31.2``, ``312``."""
     return ABSENT if number is None else _three_digits(number)
@@ -130,10 +123,10 @@ def mebibytes(number: int | None) -> str:
 
 
 def improvement(found: Improvement | None) -> str:
-    """``0.70 (3.5/5)``: the share, and the seeds won of all, where a tie counts half; a dash without a comparison."""
+    """``0.70 (3.5 of 5)``: the share, and the seeds won of all, where a tie counts half; a dash without a comparison."""
     if found is None:
         return ABSENT
-    return f"{found.share:.2f} ({found.wins + found.ties / 2:g}/{found.n})"
+    return f"{found.share:.2f} ({found.wins + found.ties / 2:g} of {found.n})"
 
 
 def _three_digits(number: float) -> str:

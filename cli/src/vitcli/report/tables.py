@@ -1,4 +1,4 @@
-"""The two tables of the page: what each arm reaches, and what it costs."""
+"""The tables of the page: what each arm reaches, what it costs, and how fast it is."""
 
 from vitcli.report import numbers
 from vitcli.report.blocks import Table
@@ -13,8 +13,13 @@ def results(summary: Summary) -> Table:
 
 
 def costs(summary: Summary) -> Table:
-    """Return one line per arm: size, work and time, and the measured speeds if there are any."""
-    return _table(summary, "cost", COST, *([SPEED] if summary.has_speed else []))
+    """Return one line per arm: its size, its work, and the time of its trials."""
+    return _table(summary, "cost", COST)
+
+
+def speeds(summary: Summary) -> Table:
+    """Return one line per arm: the speeds that were measured side by side."""
+    return _table(summary, "measured speed", SPEED)
 
 
 def meaning(summary: Summary) -> str:

@@ -17,6 +17,12 @@ SUPPLIED = ("width", "in_width")
 """Arguments that hold the number of channels: the command supplies them, as the slot of a network would."""
 
 
+class OpOrigin(Origin):
+    """The origin of an argument of an op: the classes of vitcore and of torch need no package before their names."""
+
+    short = ("vitcore", "torch.nn")
+
+
 def find_op(name: str, origin: Origin) -> type[nn.Module]:
     """Return the class of an op. An op of vitcore is found by its name, any other by its import path.
 
@@ -32,11 +38,11 @@ def find_op(name: str, origin: Origin) -> type[nn.Module]:
 
 
 def drawable() -> list[str]:
-    """Return the names of vitcore's ops that require only the number of channels."""
+    """Return the names of vitcore's ops that require only the number of channels, for suggestions."""
     return [
         name
         for name in vitcore.__all__
-        if _required_arguments(getattr(vitcore, name)) in ({"width"}, {"width", "in_width"})
+        if name != "Nothing" and _required_arguments(getattr(vitcore, name)) in ({"width"}, {"width", "in_width"})
     ]
 
 

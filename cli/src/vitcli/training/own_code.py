@@ -85,7 +85,7 @@ def _spec(name: str) -> ModuleSpec | None:
 @functools.cache
 def _is_installed(package: str, file: str) -> bool:
     """Whether a file belongs to a distribution that is installed with a version, and not editable."""
-    for name in (package, *_distributions().get(package, ())):
+    for name in _names_of_distributions(package):
         try:
             installed = importlib.metadata.distribution(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):
@@ -94,6 +94,12 @@ def _is_installed(package: str, file: str) -> bool:
         if Path(file).resolve().is_relative_to(Path(str(installed.locate_file(""))).resolve()):
             return True
     return False
+
+
+def _names_of_distributions(package: str) -> Iterator[str]:
+    """Yield the names that a package's distribution may have; most have the package's, and asking for all of them is slow."""
+    yield package
+    yield from _distributions().get(package, ())
 
 
 @functools.cache

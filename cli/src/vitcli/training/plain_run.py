@@ -1,11 +1,12 @@
 """``fit``, ``validate``, ``test`` and ``predict`` for a single run, without an ablation."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
@@ -24,6 +25,9 @@ from vitcli.training.user_errors import check_checkpoint, tell_user_errors
 NEWEST = "last"
 """Value of ``ckpt_path`` that goes on with the newest run of a name, if it was interrupted, and else begins a new one."""
 
+CONFIG, BEGUN = "config.yaml", "trial.json"
+"""What a run writes: its configuration; and, in an ablation, how often it started."""
+
 
 def run(command: str, arguments: Arguments) -> int:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` and return the exit code: 0 done, 1 if the training failed.
@@ -40,10 +44,10 @@ def run(command: str, arguments: Arguments) -> int:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
     refuse_lonely_process(config["trainer"]["num_nodes"], arguments.place)
-    name = run_name(arguments.files[0]) if arguments.files else "run"
+    name = _name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
         config = without_start(config)
-    checked_cost(config, arguments.place)
+    cost = checked_cost(config, arguments.place)
     if command == "fit" and config["ckpt_path"]:
         config["ckpt_path"] = whole_checkpoint(config["ckpt_path"])
     if config["ckpt_path"]:
@@ -55,6 +59,7 @@ def run(command: str, arguments: Arguments) -> int:
     code = 0
     with tell_user_errors(arguments.place), tell_scheduler():
         if command == "fit":
+            _summarise(config["trainer"], cost)
             code = _fit(config, directory, past)
         else:
             _evaluate(command, config, directory)
@@ -73,6 +78,25 @@ def _go_on(config: dict[str, Any], directory: Path, place: str) -> Saved | None:
     elif is_first_rank():
         clear(directory)
     return past
+
+
+def _name(file: str) -> str:
+    """Return the name of the folder of the results: that of the file; for a ``config.yaml`` that a run wrote, the run's."""
+    folder = Path(file).absolute().parent
+    if Path(file).name == CONFIG and (folder / BEGUN).is_file():
+        return "-".join(folder.parts[-3:])  # localvit_act-h_swish-seed0, beside the ablation and not in it
+    if Path(file).name == CONFIG and (folder / RESULT).is_file():
+        return folder.parent.name
+    return run_name(file)
+
+
+def _summarise(trainer: dict[str, Any], cost: dict[str, int]) -> None:
+    """Print the size of the model in place of Lightning's table, which counts no multiply-adds of a model without an example."""
+    if trainer["enable_model_summary"] is None:
+        trainer["enable_model_summary"] = False
+        if is_first_rank():
+            macs = f"{cost['macs'] / 1e6:,.4g} million multiply-adds for one image"
+            print(f"Model: {cost['parameters']:,} parameters, {macs}")
 
 
 def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
@@ -105,7 +129,38 @@ def _progress_bar(trainer: dict[str, Any]) -> tuple[Callback, ...]:
     given = trainer["callbacks"] or []
     names = [one["class_path"] for one in (given if isinstance(given, list) else [given])]
     wanted = trainer["enable_progress_bar"] is not False and not any(name.endswith("ProgressBar") for name in names)
-    return (TQDMProgressBar(),) if wanted else ()
+    return (RunProgressBar(),) if wanted else ()
+
+
+class RunProgressBar(TQDMProgressBar):
+    """Lightning's progress bar with the loss of the last step, the images per second, and the scores of the last validation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loss: Any = None
+        self.started = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Start the clock of the epoch."""
+        super().on_train_epoch_start(trainer)
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *rest: Any) -> None:
+        """Keep the loss, which becomes a number when the bar is drawn."""
+        self.loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        super().on_train_batch_end(trainer, pl_module, outputs, *rest)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return what stands behind the bar."""
+        shown = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        seconds = time.perf_counter() - self.started
+        images = (self.train_progress_bar.n or 0) * getattr(trainer.datamodule, "batch_size", 0)  # type: ignore[attr-defined]
+        if self.loss is not None:
+            shown["loss"] = f"{float(self.loss):.3f}"
+        if images and seconds > 0:
+            shown["images/s"] = f"{images / seconds:.0f}"
+        logged = trainer.callback_metrics.items()
+        return {**shown, **{name: f"{float(value):.3f}" for name, value in logged if name.startswith("val/")}}
 
 
 def _newest_directory(stem: Path) -> Path:

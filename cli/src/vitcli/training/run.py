@@ -18,6 +18,7 @@ from vitcli.records.json_files import write_text
 from vitcli.records.metrics import METRICS
 from vitcli.training.checkpoints import LastCheckpoint, Saved, remove_previous
 from vitcli.training.given_values import GivenValues
+from vitcli.training.loggers import finish, with_names
 from vitcli.training.metrics_file import MetricsFile, rows_before
 from vitcli.training.non_finite import NonFiniteLoss
 from vitcli.training.out_of_memory import explain_out_of_memory
@@ -52,15 +53,21 @@ class EventFiles(TensorBoardLogger):
 
 
 def prepare(
-    config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
+    config: dict[str, Any],
+    directory: Path,
+    callbacks: tuple[Callback, ...] = (),
+    past: Saved | None = None,
+    names: tuple[str, ...] = (),
 ) -> VitCLI:
     """Build trainer, model and data of a complete configuration, with logs and checkpoints in ``directory``.
 
-    Every run logs to metrics.csv and to event files, and also to the configuration's loggers; ``logger: false`` turns all off.
+    Every run logs to metrics.csv and to event files, and also to the configuration's loggers, which get the run's ``names``, see
+    ``loggers.with_names``; ``logger: false`` turns all off.
     """
     given = config["trainer"]["logger"]
     further = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
-    loggers = False if given is False else [*_loggers(directory, past), *further]
+    own = with_names(further, directory, names or directory.absolute().parts[-2:])
+    loggers = False if given is False else [*_loggers(directory, past), *own]
     trainer = {**config["trainer"], "default_root_dir": str(directory), "logger": loggers}
     seeds = StepSeeds(config["seed_everything"], past.epochs if past else 0)
     added: list[Callback] = [seeds, NonFiniteLoss(), GivenValues(), *callbacks]
@@ -70,7 +77,11 @@ def prepare(
 
 
 def fit_and_test(
-    config: dict[str, Any], directory: Path, callbacks: tuple[Callback, ...] = (), past: Saved | None = None
+    config: dict[str, Any],
+    directory: Path,
+    callbacks: tuple[Callback, ...] = (),
+    past: Saved | None = None,
+    names: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Train, then score the test split with the weights after the last epoch; no epoch is chosen by its score.
 
@@ -79,6 +90,7 @@ def fit_and_test(
         directory: Directory of config.yaml, metrics.csv, the event files and last.ckpt.
         callbacks: Further callbacks.
         past: The checkpoint of an earlier try in this directory, from which the training continues.
+        names: What loggers call the run: experiment, arm and seed (default: the last two folders of the directory).
 
     Returns:
         ``metrics`` of the test, ``epochs`` trained, ``train_seconds`` spent in training, ``train_images`` seen in it,
@@ -94,7 +106,7 @@ def fit_and_test(
     if is_first_rank():
         directory.mkdir(parents=True, exist_ok=True)
         write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    cli = prepare(config, directory, callbacks, past)
+    cli = prepare(config, directory, callbacks, past, names)
     trainer = cli.trainer
     own = own_code(value for _, value in walk(config))
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device), own)
@@ -105,6 +117,7 @@ def fit_and_test(
             raise RuntimeError("the training made no step")
         _refuse_non_finite(reached.metrics, reached.epochs)
         scores = _test(cli, reached)
+        finish(trainer.loggers)
     for key, part in (("data_notes", cli.datamodule), ("training_notes", cli.model)):
         notes: list[str] = getattr(part, "notes", list)()
         if notes:

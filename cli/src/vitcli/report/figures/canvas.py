@@ -46,8 +46,18 @@ def canvas(stem: Path, height: float) -> "Iterator[Axes]":
 
 
 @contextmanager
-def canvas_of(stem: Path, height: float, rows: int, columns: int) -> "Iterator[list[Axes]]":
-    """Axes in rows and columns; the picture is saved as ``stem``.png and ``stem``.svg at the end, the same bytes on any day."""
+def canvas_of(
+    stem: Path, height: float, rows: int, columns: int, heights: Sequence[float] | None = None
+) -> "Iterator[list[Axes]]":
+    """Axes in rows and columns; the picture is saved as ``stem``.png and ``stem``.svg at the end, the same bytes on any day.
+
+    Args:
+        stem: Where to save it, without the ending.
+        height: Of the picture, in inches.
+        rows: Number of axes below each other.
+        columns: Number of axes beside each other.
+        heights: Of the rows, in proportion; equal if left out.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -57,7 +67,7 @@ def canvas_of(stem: Path, height: float, rows: int, columns: int) -> "Iterator[l
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        all_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        all_axes = list(figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flat)
         for axes in all_axes:
             axes.spines[["top", "right"]].set_visible(False)
         yield all_axes

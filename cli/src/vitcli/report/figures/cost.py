@@ -10,6 +10,7 @@ import numpy as np
 from vitcli.records.ablation import Ablation
 from vitcli.report.figures.arm_style import ArmStyle, arm_style
 from vitcli.report.figures.canvas import FONT, canvas_of, draw_upright, fold
+from vitcli.report.methods import busy_machine
 from vitcli.report.summary import Row, Summary
 from vitcli.statistics.pareto import front
 from vitcli.statistics.significance import Floats
@@ -21,6 +22,9 @@ BESIDE = 8
 """Up to this many arms have their names beside their points; of more, only the baseline and those on the front."""
 MOST_NAMES = 20
 """Up to this many arms are named; names that are not beside their points are in a legend."""
+LATENCY = "latency of one image, ms"
+ALIKE = 0.05
+"""Costs that differ by less than this part of the smallest are not worth a picture."""
 UNNAMED = ArmStyle("0.65", "o", "-")
 _KEY_LINE = 0.2
 """Inches of a line in the legend."""
@@ -38,15 +42,16 @@ def draw_cost(ablation: Ablation, summary: Summary, stem: Path) -> str:
     """Draw the result against multiply-adds and, where it was measured, against latency.
 
     Returns:
-        The caption; it is empty, and nothing is drawn, if no arm has both a result and a cost.
+        The caption; it is empty, and nothing is drawn, if no arm has both a result and a cost, or if all cost the same.
     """
     macs = {row.arm: row.macs for row in summary.rows if row.macs is not None}
     unit, size = ("GMACs", 1e9) if max(macs.values(), default=0) >= 1e8 else ("million MACs", 1e6)
     costs = {
         f"{unit} of one image": {arm: count / size for arm, count in macs.items()},
-        "latency of one image, ms": {row.arm: row.speed.latency_ms for row in summary.rows if row.speed is not None},
+        LATENCY: {row.arm: row.speed.latency_ms for row in summary.rows if row.speed is not None},
     }
-    panels = {label: points for label, cost in costs.items() if (points := _points(summary, cost))}
+    found = {label: points for label, cost in costs.items() if (points := _points(summary, cost))}
+    panels = {label: points for label, points in found.items() if _differ(points)}
     if not panels:
         return ""
     fronts = {label: front(points, summary.metric.direction) for label, points in panels.items()}
@@ -65,7 +70,17 @@ def draw_cost(ablation: Ablation, summary: Summary, stem: Path) -> str:
         "Result against cost: mean and 95 % t-interval over n seeds. Filled markers on the line are the front: no other arm is "
         "both cheaper and better in the mean; open markers are behind it. The front does not account for the intervals."
         + (" Only the arms on the front and the baseline are named." if len(arms) > MOST_NAMES else "")
+        + "".join(
+            f" Not drawn: {label}, which differs by less than {ALIKE:.0%}." for label in found if label not in panels
+        )
+        + (f" {busy}" if (busy := busy_machine(ablation)) and LATENCY in panels else "")
     )
+
+
+def _differ(points: dict[str, tuple[float, float]]) -> bool:
+    """Whether the costs of some arms are apart; an axis over less than that would make much of nothing."""
+    costs = [cost for cost, _ in points.values()]
+    return len(costs) == 1 or max(costs) > (1 + ALIKE) * min(costs)
 
 
 def _lines(names: list[str]) -> int:

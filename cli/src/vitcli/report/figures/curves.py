@@ -1,13 +1,13 @@
 """Figure ``curves``: validation during training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
 from vitcli.records.metrics import read_arm_series
 from vitcli.report.figures.arm_style import arm_style
-from vitcli.report.figures.canvas import FONT, canvas, with_seeds
+from vitcli.report.figures.canvas import FONT, canvas_of, with_seeds
 from vitcli.report.summary import Summary
 from vitcli.statistics.curves import Curve, mean_curves
 
@@ -20,41 +20,74 @@ MOST_NAMES = 20
 """With more arms than this, only the baseline and the ten that end best have a name; the others are thin and grey."""
 
 
+TRAINING = "train/loss"
+FEWEST = 2
+"""Points of a curve that says something."""
+LONG = 6
+"""Points of a curve whose second half has a panel of its own."""
+EARLY = 2.2
+"""Inches of the panel that shows the whole training."""
+
+
 def draw_curves(ablation: Ablation, summary: Summary, stem: Path) -> str:
-    """Draw the mean over seeds of each arm's validation metric, with its interval as a band.
+    """Draw the mean over seeds of each arm's validation metric, with its interval as a band: all of it, and its second half.
+
+    Where there are fewer than two validations, the training loss is drawn.
 
     Returns:
         The caption; it is empty, and nothing is drawn, if there is no curve yet.
     """
-    name = "val/" + summary.metric.name.rsplit("/", 1)[-1]
     found = {arm.name: mean_curves(read_arm_series(arm, "epoch")) for arm in ablation.arms}
-    curves = {arm: named[name] for arm, named in found.items() if name in named}
-    if not curves:
-        return ""
-    best = sorted(curves, key=lambda arm: -summary.metric.sign * float(curves[arm].mean[-1]))
-    named = {*best[:10], summary.baseline} if len(curves) > MOST_NAMES else set(curves)
-    banded = {best[0], summary.baseline} if len(curves) > MOST_BANDS else set(curves)
+    names = {"val/" + summary.metric.name.rsplit("/", 1)[-1]: summary.metric.sign, TRAINING: -1}
+    for name, sign in names.items():
+        curves = {arm: named[name] for arm, named in found.items() if name in named and len(named[name].x) >= FEWEST}
+        if curves:
+            _draw_all(ablation, name, sign, curves, stem)
+            return _caption(name, len(curves), len(_panels(curves)))
+    return ""
+
+
+def _draw_all(ablation: Ablation, name: str, sign: int, curves: dict[str, Curve], stem: Path) -> None:
+    baseline = ablation.baseline
+    best = sorted(curves, key=lambda arm: -sign * float(curves[arm].mean[-1]))
+    named = {*best[:10], baseline} if len(curves) > MOST_NAMES else set(curves)
+    banded = {best[0], baseline} if len(curves) > MOST_BANDS else set(curves)
     order = {arm.name: number for number, arm in enumerate(ablation.arms) if arm.name in named & curves.keys()}
     shown = {arm: curves[arm] for arm in order}
-    with canvas(stem, max(4.2, 1.0 + 0.2 * label_lines(shown))) as axes:
-        for arm in curves.keys() - named:
-            axes.plot(curves[arm].x, curves[arm].mean, color="0.75", linewidth=0.8, zorder=1)
-        _draw(axes, shown, order, banded)
-        _zoom(axes, list(shown.values()))
-        label_ends(axes, shown, order)
-        axes.set_ylabel(f"{name}, mean over seeds")
-    return _caption(len(curves))
+    panels = _panels(curves)
+    height = max(4.2, 1.0 + 0.2 * label_lines(shown))
+    with canvas_of(
+        stem, height + (EARLY if len(panels) > 1 else 0), len(panels), 1, (EARLY, height)[-len(panels) :]
+    ) as every:
+        for axes, limit in zip(every, panels, strict=True):
+            for arm in curves.keys() - named:
+                axes.plot(curves[arm].x, curves[arm].mean, color="0.75", linewidth=0.8, zorder=1)
+            _draw(axes, shown, order, banded)
+            limit(axes, list(shown.values()))
+            axes.set_ylabel(f"{name}, mean over seeds" if axes is every[-1] else name)
+        label_ends(every[-1], shown, order)
 
 
-def _caption(arms: int) -> str:
+def _panels(curves: Mapping[str, Curve]) -> list[Callable[["Axes", list[Curve]], None]]:
+    """Return how the panels are scaled; the second half of a short training has too few points for a panel of its own."""
+    return [_whole, _zoom] if max(len(curve.x) for curve in curves.values()) >= LONG else [_whole]
+
+
+def _whole(axes: "Axes", curves: list[Curve]) -> None:
+    first, last = min(float(c.x[0]) for c in curves), max(float(c.x[-1]) for c in curves)
+    axes.set_xlim(first - 0.03 * (last - first), last + 0.03 * (last - first))
+
+
+def _caption(name: str, arms: int, panels: int) -> str:
     some = "" if arms <= MOST_BANDS else " (only for the baseline and the arm that ends best)"
     named = (
         ""
         if arms <= MOST_NAMES
         else " Only the baseline and the ten arms that end best are named; the others are grey."
     )
-    shown = f"Validation: mean over n seeds with its 95 % t-interval as a band{some}; "
-    return f"{shown}the axes are scaled to the second half of training.{named}"
+    what = "Training loss, since there were few validations" if name == TRAINING else "Validation"
+    half = "; above the whole training, below its second half" if panels > 1 else ""
+    return f"{what}: mean over n seeds with its 95 % t-interval as a band{some}{half}.{named}"
 
 
 def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded: set[str]) -> None:
@@ -75,7 +108,6 @@ def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded:
 
 
 def _zoom(axes: "Axes", curves: list[Curve]) -> None:
-    # The steep rise at the start would leave no room for the differences that the picture is about.
     late = [curve.x >= (curve.x[0] + curve.x[-1]) / 2 for curve in curves]
     bottom = min(float(curve.mean[x].min()) for curve, x in zip(curves, late, strict=True))
     top = max(float(curve.mean[x].max()) for curve, x in zip(curves, late, strict=True))
@@ -84,8 +116,10 @@ def _zoom(axes: "Axes", curves: list[Curve]) -> None:
     low = max(min(float(c.band[0][x].min()) for c, x in zip(curves, late, strict=True)), bottom - reach)
     high = min(max(float(c.band[1][x].max()) for c, x in zip(curves, late, strict=True)), top + reach)
     axes.set_ylim(low - 0.05 * reach, high + 0.05 * reach)
-    seen = [curve.x[(curve.band[0] <= high) & (curve.band[1] >= low)] for curve in curves]
-    first, last = min(float(x[0]) for x in seen), max(float(x[-1]) for x in seen)
+    first, last = (
+        min(float(curve.x[x][0]) for curve, x in zip(curves, late, strict=True)),
+        max(float(c.x[-1]) for c in curves),
+    )
     padding = 0.03 * (last - first) or 0.5
     axes.set_xlim(first - padding, last + padding)
 

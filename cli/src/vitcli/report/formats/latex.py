@@ -60,8 +60,8 @@ def _cell(cell: str | Code) -> str:
     return _number(cell) if _NUMBER.fullmatch(cell) else "--" if cell == "-" else _text(cell)
 
 
-# 0.871 ± 0.010, +0.021 [0.012, 0.030], <0.001, 123,456, 0.80 (4/5)
-_NUMBER = re.compile(r"[-+<]?\d[\d.,k/]*( ± [\d.]+| \[[-\d., ]+\]| \([\d./]+\))?")
+# 0.871 ± 0.010, +0.021 [0.012, 0.030], <0.001, 123,456, 6.87M
+_NUMBER = re.compile(r"[-+<]?\d[\d.,/]*[kMG]?( ± [\d.]+| \[[-\d., ]+\])?")
 
 
 def _number(cell: str) -> str:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from vitcli.records.ablation import Ablation
-from vitcli.report.names import short_keys, short_values
+from vitcli.report.names import brief_values, short_keys
 
 Factor = bool | float | str
-ARM = "arm"
 ABSENT = "-"
 
 
 def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Factor]]:
-    """Return (ablation, arm) -> short factor name -> value; the arm's own name is one of the factors.
+    """Return (ablation, arm) -> short factor name -> value.
 
     The factors that arms were made from come first, with their own names and levels; an arm that was not made from them has
     the level ``-``. The resolved keys in which some arm differs follow, except those that have the name of a factor.
@@ -21,9 +20,9 @@ def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Fa
     because its records do not say what the value is. Values that are neither all numbers nor all truth values become text.
     """
     keys = dict.fromkeys(key for ablation in ablations for arm in ablation.arms for key in arm.difference)
-    names = {key: name if name != ARM else key for key, name in short_keys(keys).items()}
+    names = short_keys(keys)
     found: dict[tuple[str, str], dict[str, Factor]] = {
-        (ablation.name, arm.name): {ARM: arm.name} for ablation in ablations for arm in ablation.arms
+        (ablation.name, arm.name): {} for ablation in ablations for arm in ablation.arms
     }
     designed = {ablation.name: _designed(ablation) for ablation in ablations}
     for ablation in ablations:
@@ -40,7 +39,7 @@ def factors(ablations: Sequence[Ablation]) -> dict[tuple[str, str], dict[str, Fa
 
 
 def _designed(ablation: Ablation) -> list[str]:
-    return list(dict.fromkeys(name for levels in ablation.levels.values() for name in levels if name != ARM))
+    return list(dict.fromkeys(name for levels in ablation.levels.values() for name in levels))
 
 
 def _column(ablation: Ablation, key: str) -> dict[tuple[str, str], Any]:
@@ -56,4 +55,4 @@ def _alike(values: list[Any]) -> Sequence[Factor]:
         return values
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values]
-    return short_values(values)
+    return brief_values(values)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from vitcli.records.ablation import ABLATION, Ablation
 from vitcli.records.arm import Arm
 from vitcli.records.trial import RESULT, Trial
+from vitcli.report import numbers
+from vitcli.report.summary import Row, speed_of, summarise
 from vitcli.report.summary import Summary as ReportSummary
-from vitcli.report.summary import speed_of, summarise
 from vitcli.report.tensorboard.events import delete_own, scalars, write_events
-from vitcli.report.tensorboard.factors import Factor, factors
+from vitcli.report.tensorboard.factors import ABSENT, Factor, factors
 from vitcli.report.tensorboard.means import layout, write_means
 from vitcli.report.tensorboard.pages import page_summaries
 
@@ -42,12 +43,18 @@ def write_collection_view(parent: str | Path, ablations: Sequence[Ablation]) -> 
 def _write_view(root: Path, ablations: Sequence[Ablation], reports: Sequence[ReportSummary]) -> None:
     delete_own(root)
     table = factors(ablations)
+    for ablation, report in zip(ablations, reports, strict=True):
+        for row in report.rows:
+            table[ablation.name, row.arm] |= _conclusions(report, row)
     tags: dict[str, None] = {}
     for ablation in ablations:
         for arm in ablation.arms:
             for trial in arm.trials:
                 if trial.status in ("done", "failed", "not finite", "no metric"):
-                    _write_session(ablation, arm, trial, table[ablation.name, arm.name])
+                    called = arm.label or arm.name
+                    # Arms of the same name in two ablations must not be averaged together.
+                    group = called if len(ablations) == 1 else f"{called} ({ablation.name})"
+                    _write_session(ablation, arm, trial, table[ablation.name, arm.name], group)
         tags |= dict.fromkeys(write_means(ablation))
     written = [(0, _experiment(ablations, list(table.values())))]
     for ablation, report in zip(ablations, reports, strict=True):
@@ -76,14 +83,19 @@ _COST = ("cost/parameters", "cost/gmacs", "cost/train_seconds", "cost/latency_ms
 """The last one only where it was measured."""
 
 
-def _write_session(ablation: Ablation, arm: Arm, trial: Trial, hparams: Mapping[str, Factor]) -> None:
+def _conclusions(report: ReportSummary, row: Row) -> dict[str, Factor]:
+    """Return what the report says of an arm, as the first columns of TensorBoard's table, which sorts them by their names."""
+    decimals = numbers.decimals(report)
+    against = ABSENT if row.difference is None else numbers.short_difference(row.difference, decimals)
+    mean = numbers.with_half_width(row.result, decimals)
+    return {"(difference)": against, "(mean)": mean, "(verdict)": row.outcome}
+
+
+def _write_session(ablation: Ablation, arm: Arm, trial: Trial, hparams: Mapping[str, Factor], group: str) -> None:
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     ended = (trial.directory / RESULT).stat().st_mtime
-    # The group is named after the ablation too: arms of the same name in two ablations must not be averaged together.
-    start = hparams_pb(
-        dict(hparams), trial_id=f"{arm.name} ({ablation.name})", start_time_secs=ended - trial.train_seconds
-    )
+    start = hparams_pb(dict(hparams), trial_id=group, start_time_secs=ended - trial.train_seconds)
     summaries = [(0, start), (0, _session_end(trial, ended))]
     if trial.status == "done":
         speed = speed_of(ablation, arm)

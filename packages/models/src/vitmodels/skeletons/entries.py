@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 
 from torch import nn
 
+from vitcore import Nothing
 from vitmodels.skeletons.kinds import (
     ANYWHERE,
     PLAIN,
@@ -76,11 +77,13 @@ class Origin:
         place: The file, or whatever else holds the value.
         key: The key in it.
         homes: Packages in which a bare class name is looked up for a suggestion.
+        short: Packages whose classes a bare name stands for.
     """
 
     place: str
     key: str
     homes: ClassVar[tuple[str, ...]] = ("vitmodels", "vitcore", "torch.nn")
+    short: ClassVar[tuple[str, ...]] = ()
 
     def error(self, text: str) -> ValueError:
         """Return an error that names the place and the key."""
@@ -89,6 +92,11 @@ class Origin:
     def at(self, name: str) -> Self:
         """Return the origin of an entry below."""
         return dataclasses.replace(self, key=f"{self.key}.{name}" if self.key else name)
+
+    def full_path(self, name: str) -> str:
+        """Return the import path that a bare name stands for here; any other name as it is."""
+        homes = (home for home in self.short if "." not in name and hasattr(importlib.import_module(home), name))
+        return next((f"{home}.{name}" for home in homes), name)
 
     def nearest(self, name: str, valid: Iterable[str]) -> str:
         """Return the end of a sentence about an unknown name: the most similar valid name, or a few valid names."""
@@ -209,6 +217,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     Raises:
         ValueError: It cannot be imported, makes something else, or could run commands; the error is the origin's.
     """
+    path = origin.full_path(path)
     module_name, _, name = public_name(path).rpartition(".")
     _refuse_module(path, module_name, origin)
     try:
@@ -268,12 +277,12 @@ def _supplied(slot: Any) -> int:
 
 
 def makers(modules: dict[str, types.ModuleType], annotation: Any) -> list[str]:
-    """Return the import paths of all that may stand in a slot of this type."""
+    """Return the import paths of what may stand in a slot of this type, for suggestions: nobody means ``Nothing`` by mistake."""
     return [
         f"{home}.{name}"
         for home, module in modules.items()
         for name, one in inspect.getmembers(module)
-        if (inspect.isclass(one) or inspect.isfunction(one)) and may_stand(one, annotation)
+        if (inspect.isclass(one) or inspect.isfunction(one)) and one is not Nothing and may_stand(one, annotation)
     ]
 
 

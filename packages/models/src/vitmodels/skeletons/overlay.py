@@ -144,7 +144,7 @@ class Overlay:
                 return
             if part:
                 raise origin.error(f"needs a class_path, got {value!r}; name the class: {here}: package.Class.")
-        if isinstance(value, str) and (part or _names_class(entry.annotation, value)):
+        if isinstance(value, str) and (part or _names_class(entry.annotation, origin.full_path(value))):
             value = {"class_path": value}
         item = item_type(entry.annotation)
         if isinstance(value, list) and item is not None and expects_part(item):

@@ -1,0 +1,66 @@
+"""The user's own loggers: each run gets the name of its arm and its seed, so that the runs of an ablation can be told apart."""
+
+import contextlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+
+DEFAULT = "lightning_logs"
+"""What Lightning's loggers call an experiment that has no name."""
+
+
+def with_names(loggers: Iterable[dict[str, Any]], directory: Path, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the configurations of loggers with what they leave open filled in; what the user named stays.
+
+    Args:
+        loggers: Complete configurations of loggers, as parts.
+        directory: The run's directory; files go there if no ``save_dir`` is given.
+        names: The experiment, the arm and the seed: ``("localvit_act", "h_swish", "seed0")``; a single run has only
+            ``("localvit", "fit0")``.
+    """
+    return [{**one, "init_args": _named(one, directory, names)} for one in loggers]
+
+
+def _named(logger: dict[str, Any], directory: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    kind, given = pkgutil.resolve_name(logger["class_path"]), dict(logger.get("init_args", {}))
+    if not isinstance(kind, type):
+        return given
+    experiment, group, run = names[0], names[-2], "-".join(names[1:])
+    if issubclass(kind, WandbLogger):
+        # Groups are arms, so that W&B's page shows the mean over the seeds.
+        _fill(given, {"name": None, "project": DEFAULT}, {"name": run, "project": experiment})
+        return {"group": group, "tags": list(names[1:])} | given
+    if issubclass(kind, MLFlowLogger):
+        tags = dict(zip(("arm", "seed") if len(names) > 2 else ("run",), names[1:], strict=True))
+        named = {"run_name": run, "experiment_name": experiment, "tags": tags}
+        _fill(given, {"run_name": None, "experiment_name": DEFAULT, "tags": None}, named)
+    elif issubclass(kind, CSVLogger | TensorBoardLogger):
+        folder = "csv_logger" if issubclass(kind, CSVLogger) else "tensorboard_logger"
+        here = given.get("save_dir") == HERE
+        named = {"save_dir": str(directory), "name": "" if here else group, "version": folder if here else names[-1]}
+        _fill(given, {"save_dir": HERE, "name": DEFAULT, "version": None}, named)
+    return given
+
+
+HERE = "."
+"""The ``save_dir`` that stands for the run's own directory."""
+
+
+def _fill(given: dict[str, Any], defaults: dict[str, Any], values: dict[str, Any]) -> None:
+    """Set the arguments that are left at their defaults."""
+    for name, value in values.items():
+        if given.get(name, defaults[name]) == defaults[name]:
+            given[name] = value
+
+
+def finish(loggers: Iterable[Logger]) -> None:
+    """Close what a logger holds open: a trial's process ends without the steps by which W&B would do it."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            with contextlib.suppress(
+                Exception
+            ):  # a service that fails does not fail the trial, whose result is complete
+                logger.experiment.finish()

@@ -49,7 +49,7 @@ def test_each_package_says_what_it_is(name):
     assert project["requires-python"] == ">=3.11"
     lines = (folder / "README.md").read_text().splitlines()
     assert lines[0] == f"# {name}"
-    assert 8 <= len(lines) <= 60
+    assert 8 <= len(lines) <= 80
     assert (folder / "src" / name / "py.typed").exists()
 
 

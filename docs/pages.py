@@ -20,10 +20,11 @@ import vitcore
 import vitmodels
 import vittasks
 from vitcli.ablation.spec import launcher_name
-from vitcli.main import COMMANDS, main
+from vitcli.main import main
 from vitcli.measure.model_list import count_models, write_models
 from vitcli.report.columns import MEANINGS
 from vitcli.show.gallery import examples
+from vitcli.table import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 OPS, CLUSTERS, MODELS = (ROOT / "docs" / f"{name}.md" for name in ("ops", "clusters", "models"))
@@ -62,7 +63,7 @@ def new_texts() -> dict[Path, str]:
             texts[TASKS] = after_last(texts[TASKS], r"^\| .+ \|$", row)
     for name, command in COMMANDS.items():
         if not re.search(rf"`(vitcli )?{name}\b", texts[CLI]):
-            row = f"| `vitcli {name} {command.usage}` | {in_a_cell(command.help)} |"
+            row = f"| `vitcli {name} {in_a_cell(command.usage)}` | {in_a_cell(command.help)} |"
             texts[CLI] = after_last(texts[CLI], r"^\| .+ \|$", row)
     texts[RESULTS] = between(RESULTS.read_text(), "columns of report.csv", column_table())
     for path in sorted(PAPERS.glob("*.md")):

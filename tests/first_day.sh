@@ -30,7 +30,7 @@ python -c "import vitcli; assert vitcli.__file__.startswith('$day'), vitcli.__fi
 cd here
 
 step "help of every command, in seconds"
-for command in $(python -c 'from vitcli.main import COMMANDS; print(*COMMANDS)'); do
+for command in $(python -c 'from vitcli.table import COMMANDS; print(*COMMANDS)'); do
   started=$(date +%s%N)
   vitcli "$command" --help >help.txt
   test -s help.txt

@@ -34,6 +34,8 @@ CANNOT = {
     "pip install": "installs into the environment; tests/first_day.sh installs the wheels",
     "--launcher slurm": "needs Slurm",
     "--launcher ray": "starts a cluster; tests/cli/ablation/launch/test_ray.py does",
+    "run.yaml": "needs eight devices; tests/cli/training/test_devices.py has two processes",
+    "scontrol": "needs Slurm",
     "machine1$": "needs several machines",
     "machine2$": "needs several machines",
     "ablations/imagenet1k": "needs ImageNet",

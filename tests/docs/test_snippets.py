@@ -67,6 +67,11 @@ def test_a_block_is_of_a_language_that_is_run():
     assert len(found) > 50
 
 
+def test_no_command_is_passed_off_as_text():
+    texts = [block for page in pages() for block in blocks(page) if block.language == "text"]
+    assert not [one for one in texts if one.text.startswith(("vitcli ", "python ", "pip ", "srun ", "torchrun ", "#!"))]
+
+
 def test_every_exception_is_needed():
     lines = [line for page in pages() for block in blocks(page) if block.language == "sh" for line in block.lines]
     assert not {part for part in CANNOT if not any(part in line for line in lines)}

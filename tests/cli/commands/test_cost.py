@@ -7,6 +7,7 @@ import yaml
 
 from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.main import main
+from vitcli.measure import cost as counting
 
 pytestmark = LIGHTNING
 BACKBONE = {
@@ -58,9 +59,12 @@ def test_the_heads_of_mask_rcnn_are_counted_on_1000_boxes_and_100_masks_whatever
     assert other["parameters"] - small["parameters"] == 4 * (16 + 1) + (8 + 1)
 
 
-def test_the_text_names_both_figures_and_the_size(cost):
+def test_the_text_names_both_figures_and_the_size_and_nothing_is_computed(cost, monkeypatch):
+    devices, build = [], counting.build
+    monkeypatch.setattr(counting, "build", lambda config, device: devices.append(device) or build(config, device))
     code, said = cost()
     assert code == 0
+    assert devices == ["meta"]
     assert [line.split()[0] for line in said.out.splitlines()] == ["parameters", "multiply-adds"]
     assert said.out.endswith(" for an image of 64 x 64 pixels\n")
 

@@ -61,8 +61,9 @@ class Detection(SupervisedTask):
         kinds: Any = ("bbox", "segm") if isinstance(self.network, MaskRCNN) else ("bbox",)
         # Mask R-CNN counts its classes from 1: 0 is the background.
         self.first_label = 1 if isinstance(self.network, MaskRCNN) else 0
-        self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
-        self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
+        with torch.device("cpu"):  # the scores compute their thresholds, which have no values on the meta device
+            self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
+            self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
         """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""

@@ -90,7 +90,7 @@ class Classification(SupervisedTask):
             seed = getattr(getattr(self.trainer, "datamodule", None), "seed", 0)
             image, label = self.mixing.apply(image, label, self.num_classes, (seed, self.current_epoch, batch_index))
         loss = cross_entropy(self(image), label, label_smoothing=self.label_smoothing)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
+        self.log_means({"train/loss": loss}, len(image))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
@@ -110,7 +110,7 @@ class Classification(SupervisedTask):
         image, label = batch
         logits = self(image)
         metrics.update(logits, label)
-        self.log(f"{split}/loss", cross_entropy(logits, label), batch_size=len(image), sync_dist=True)
+        self.log_means({f"{split}/loss": cross_entropy(logits, label)}, len(image))
         self.log_dict(metrics, batch_size=len(image))
 
 

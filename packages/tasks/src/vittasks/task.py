@@ -131,8 +131,8 @@ class SupervisedTask(pl.LightningModule):
 
         Args:
             values: Name -> mean over the batch.
-            images: Images of the batch. They count as a fraction: Lightning truncates its mean of whole numbers over processes, by
-                which the loss of 51 and 50 images would be 1 % too high.
+            images: Images of the batch. As a whole number, Lightning would truncate its mean over processes: with 51 and
+                50 images the loss would be 1 % too high.
         """
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=float(images), sync_dist=True)  # type: ignore[arg-type]
 

@@ -77,7 +77,9 @@ def vitcli(path: str, *before: str, **environment: str) -> subprocess.Popen[str]
     command = [sys.executable, *before, "-m", "vitcli.main", "fit", "--config", path]
     places = os.pathsep.join((str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, **environment}
-    return subprocess.Popen(command, cwd=Path(path).parent, env=environment, text=True, stdout=-1, stderr=-1)
+    return subprocess.Popen(
+        command, cwd=Path(path).parent, env=environment, text=True, stdout=-1, stderr=-1, start_new_session=True
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> str:
@@ -203,7 +205,7 @@ SALLOC = {name: value for name, value in SLURM.items() if name != "SLURM_STEP_ID
 }
 
 
-@pytest.mark.parametrize("step", [{}, {"SLURM_STEP_ID": "4294967290"}])
+@pytest.mark.parametrize("step", [{}, pytest.param({"SLURM_STEP_ID": "4294967290"}, marks=pytest.mark.slow)])
 def test_inside_an_allocation_without_srun_a_training_is_alone(step, tmp_path, monkeypatch):
     for name, value in (SALLOC | step).items():
         monkeypatch.setenv(name, value)

@@ -229,7 +229,9 @@ def test_a_runner_that_is_killed_while_it_plans_leaves_no_process(processes, tmp
 
 
 @pytest.mark.slow  # two runs of the command for each signal
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.exhaustive), signal.SIGHUP, signal.SIGINT]
+)
 def test_a_runner_that_is_asked_to_end_leaves_no_process_and_the_same_command_goes_on(number, tmp_path, whole):
     directory = prepared(tmp_path) / "runs" / "arms"
     running = Running(*COMMAND, folder=tmp_path)

@@ -70,12 +70,13 @@ class Stops(Callback):
 
 
 def resolved(folder, **changes):
-    """The tiny training with these changes in its model and its trainer."""
+    """The tiny training with these changes in its model, its data and its trainer."""
     model = changes.get("model") or {**PLAIN["model"], "init_args": {**PLAIN["model"]["init_args"]}}
     backbone = {**PLAIN["model"]["init_args"]["backbone"], **changes.get("backbone", {})}
     model["init_args"] = {**model.get("init_args", {}), "backbone": backbone}
     trainer = PLAIN["trainer"] | {"max_epochs": EPOCHS} | changes.get("trainer", {})
-    path = write(folder / "run.yaml", PLAIN, model=model, trainer=trainer, runs=str(folder))
+    data = PLAIN["data"] | changes.get("data", {})
+    path = write(folder / "run.yaml", PLAIN, model=model, trainer=trainer, data=data, runs=str(folder))
     return resolve(base_config(parse_arguments(["--config", path])), path)
 
 

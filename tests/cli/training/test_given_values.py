@@ -25,6 +25,7 @@ class Remembering(Classification):
         print("factor", self.factor)
 
 
+@pytest.mark.slow
 def test_values_that_are_given_win_over_the_checkpoint(tmp_path, capsys):
     model = {"class_path": f"{__name__}.Remembering", "init_args": {**PLAIN["model"]["init_args"], "factor": 2.0}}
     model["init_args"]["optimizer"] = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}}

@@ -9,9 +9,11 @@ from lightning.pytorch import Callback
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
 from tests.cli.training.test_continuation import EMA, final, resolved, same
+from tests.cli.training.test_devices import vitcli
 from vitcli.main import main
 from vitcli.training.checkpoints import PREVIOUS, newest_checkpoint, read_checkpoint
 from vitcli.training.run import fit_and_test
+from vittasks import DigitScenes
 
 pytestmark = LIGHTNING
 
@@ -34,8 +36,19 @@ class Telling(Callback):
             os.kill(os.getpid(), self.number)  # Slurm and srun both send it
 
 
-class Forgetful(torch.utils.data.DataLoader):
-    """A loader that cannot go on within an epoch."""
+class TellingAll(Callback):
+    """Sends SIGTERM to all processes of its group, as Slurm does, among them those that load data."""
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        os.killpg(0, signal.SIGTERM)
+
+
+class Forgetful(DigitScenes):
+    """Data whose loader cannot go on within an epoch."""
+
+    def train_dataloader(self):
+        given = super().train_dataloader()
+        return torch.utils.data.DataLoader(given.dataset, given.batch_size, drop_last=True, generator=torch.Generator())
 
 
 RECIPE = {
@@ -77,10 +90,34 @@ def test_a_training_that_a_signal_ends_goes_on_with_the_same_numbers(told, code,
     assert not (run / PREVIOUS).exists()
 
 
+@pytest.mark.slow
+def test_data_that_do_not_know_their_place_have_the_epoch_repeated(tmp_path):
+    changes = {"data": {"class_path": f"{__name__}.Forgetful"}}
+    config, runs = resolved(tmp_path, **changes), [tmp_path / "whole", tmp_path / "told"]
+    results = [fit_and_test(config, runs[0])]
+    with pytest.raises(SystemExit):
+        fit_and_test(config, runs[1], (Telling(signal.SIGTERM, 1, 0),))
+    past = read_checkpoint(runs[1] / "last.ckpt")
+    assert (past.epochs, past.within) == (1, False)
+    results.append(fit_and_test(config, runs[1], (), past))
+    assert results[0]["metrics"] == results[1]["metrics"]
+
+
+@pytest.mark.exhaustive
+def test_processes_that_load_data_outlive_the_signal(tmp_path):
+    trainer = PLAIN["trainer"] | {"callbacks": [f"{__name__}.TellingAll"], "max_epochs": 2}
+    path = write(tmp_path / "all.yaml", PLAIN, data=PLAIN["data"] | {"workers": 1}, trainer=trainer)
+    process = vitcli(path)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 143, errors
+    assert read_checkpoint(tmp_path / "runs" / "all" / "fit0" / "last.ckpt").steps == 1
+
+
 def test_the_handlers_of_before_are_there_again_after_a_training(whole):
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 
 
+@pytest.mark.slow
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, tmp_path, capsys):
     config, run = resolved(tmp_path, **RECIPE), tmp_path / "run"
     with pytest.raises(SystemExit):
@@ -95,6 +132,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, tmp_path,
     assert (run / "metrics.csv").read_bytes() == (whole[1] / "metrics.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_a_signal(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trainer = PLAIN["trainer"] | {"callbacks": [{"class_path": f"{__name__}.Telling", "init_args": {}}]}

@@ -104,7 +104,9 @@ def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
         result = fit_and_test(config, directory, _progress_bar(config["trainer"]), past)
     except (ArithmeticError, MemoryError) as error:
         if not is_first_rank():
-            return 1
+            return (
+                0  # Lightning kills the first process, which says why, as soon as another one ends with any other code
+            )
         write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
         print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
         return 1

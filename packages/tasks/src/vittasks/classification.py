@@ -96,7 +96,7 @@ class Classification(SupervisedTask):
             seed = getattr(getattr(self.trainer, "datamodule", None), "seed", 0)
             image, label = self.mixing.apply(image, label, self.num_classes, (seed, self.current_epoch, batch_index))
         loss = self._loss(image, label)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
+        self.log_means({"train/loss": loss}, len(image))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
@@ -122,7 +122,7 @@ class Classification(SupervisedTask):
         image, label = batch
         logits = self(image)
         metrics.update(logits, label)
-        self.log(f"{split}/loss", cross_entropy(logits, label), batch_size=len(image), sync_dist=True)
+        self.log_means({f"{split}/loss": cross_entropy(logits, label)}, len(image))
         self.log_dict(metrics, batch_size=len(image))
 
 

@@ -1,11 +1,12 @@
 """What every task shares: optimizer and schedule, what learns and how fast, and the check that the network fits the data."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities import rank_zero_info
-from torch import nn
+from torch import Tensor, nn
 
 from vittasks.freezing import Freezing
 from vittasks.optim import RATE, OptimizerFactory, ParameterGroups
@@ -124,6 +125,16 @@ class SupervisedTask(pl.LightningModule):
                 f"model.global_batch is {self.global_batch}, but the data module does not say how many images a batch has: "
                 "give it an attribute batch_size, or set model.global_batch=null."
             )
+
+    def log_means(self, values: Mapping[str, Tensor], images: int) -> None:
+        """Log values whose mean over all images of an epoch and all processes is wanted.
+
+        Args:
+            values: Name -> mean over the batch.
+            images: Images of the batch. As a whole number, Lightning would truncate its mean over processes: with 51 and
+                50 images the loss would be 1 % too high.
+        """
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=float(images), sync_dist=True)  # type: ignore[arg-type]
 
     def check_against(self, data: pl.LightningDataModule | None) -> None:
         """Check that the network fits the data, before anything is trained.

@@ -90,7 +90,7 @@ class Detection(SupervisedTask):
         losses = self.network(images, [{**one, "labels": one["labels"] + self.first_label} for one in targets])
         total = torch.stack(list(losses.values())).sum()
         named = {f"train/{name}": loss for name, loss in losses.items()} | {"train/loss": total}
-        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
+        self.log_means(named, len(images))
         return total
 
     def validation_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:

@@ -100,7 +100,7 @@ class Segmentation(SupervisedTask):
         loss = self._loss(_as_image(self.head(maps), image), label)
         if self.auxiliary is not None:
             loss = loss + self.auxiliary_weight * self._loss(_as_image(self.auxiliary(maps), image), label)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
+        self.log_means({"train/loss": loss}, len(image))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
@@ -108,7 +108,7 @@ class Segmentation(SupervisedTask):
         image, label = batch
         logits = resize(self.inference.logits(self, image), label.shape[1:])
         self.val_scores.update(logits.argmax(1), label)
-        self.log("val/loss", self._loss(logits, label), batch_size=len(image), sync_dist=True)
+        self.log_means({"val/loss": self._loss(logits, label)}, len(image))
         self.log_dict(self.val_scores, batch_size=len(image))
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
@@ -116,7 +116,7 @@ class Segmentation(SupervisedTask):
         image, label = batch
         found = self._probabilities(image, label.shape[1:])
         self.test_scores.update(found.argmax(1), label)
-        self.log("test/loss", self._loss(found.clamp(min=1e-12).log(), label), batch_size=len(image), sync_dist=True)
+        self.log_means({"test/loss": self._loss(found.clamp(min=1e-12).log(), label)}, len(image))
         self.log_dict(self.test_scores, batch_size=len(image))
 
     def predict_step(self, batch: Any, batch_index: int) -> Tensor:

@@ -1,8 +1,8 @@
 """How long commands take from the shell's view, as ratios to importing torch: ``python benchmarks/startup.py [--before TREE]``.
 
-All commands run in turns, so that a change of the machine's load affects all alike; each ratio is the median over the rounds of the
-ratio to that round's ``python -c "import torch"``. ``--before`` is another checkout of this repository, whose sources run in the
-same environment.
+All commands run in turns, so that a change of the machine's load affects all alike; each ratio is the median over the rounds of
+the ratio to that round's ``python -c "import torch"``. ``--before`` is another checkout of this repository, whose sources run in
+the same environment.
 """
 
 import argparse

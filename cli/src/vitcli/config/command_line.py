@@ -248,7 +248,17 @@ def _long(name: str) -> str:
 
 
 def _set(overrides: dict[str, Any], name: str, value: Any) -> None:
-    """Set a value: a later one replaces an earlier one, but what is appended to the same list (``KEY+``) accumulates."""
+    """Set a value: a later one replaces an earlier one, but what is appended to the same list (``KEY+``) accumulates.
+
+    A key below a list to which something was appended is an argument of what was appended last, as in LightningCLI:
+    ``--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/loss``.
+    """
+    appended = next((key for key in overrides if key.endswith("+") and name.startswith(f"{key[:-1]}.")), None)
+    if appended is not None:
+        *before, last = overrides[appended] if isinstance(overrides[appended], list) else [overrides[appended]]
+        part = last if isinstance(last, Mapping) else {"class_path": last}
+        overrides[appended] = [*before, {**part, name.removeprefix(f"{appended[:-1]}."): value}]
+        return
     if name.endswith("+") and name in overrides:
         value = [one for part in (overrides[name], value) for one in (part if isinstance(part, list) else [part])]
     overrides[name] = value

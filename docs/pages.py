@@ -20,10 +20,11 @@ import vitcore
 import vitmodels
 import vittasks
 from vitcli.ablation.spec import launcher_name
-from vitcli.main import COMMANDS, main
+from vitcli.main import main
 from vitcli.measure.model_list import count_models, write_models
 from vitcli.report.columns import MEANINGS
 from vitcli.show.gallery import examples
+from vitcli.table import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 OPS, CLUSTERS, MODELS = (ROOT / "docs" / f"{name}.md" for name in ("ops", "clusters", "models"))

@@ -10,7 +10,7 @@ import vitcli
 import vitcore
 import vittasks
 from vitcli.ablation.launch.local import LocalLauncher
-from vitcli.main import COMMANDS, Command
+from vitcli.table import COMMANDS, Command
 
 PAGES = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "pages.py"))
 

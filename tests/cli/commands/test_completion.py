@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from vitcli.main import COMMANDS, main
+from vitcli.main import main
+from vitcli.table import COMMANDS
 
 SHELLS = {"bash": "complete ", "zsh": "#compdef vitcli", "fish": "complete -c vitcli"}
 

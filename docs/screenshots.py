@@ -49,7 +49,7 @@ def take(directory: Path) -> None:
                 with Chromium(*WIDE) as browser:
                     browser.open(address + VIEWS[view])
                     browser.wait_for(text)
-                    time.sleep(3)  # charts are drawn after their text is there
+                    time.sleep(6)  # charts are drawn after their text is there
                     browser.screenshot(OUT / f"{name}.png")
         finally:
             run.terminate()

@@ -7,7 +7,8 @@ import pytest
 
 import vitcore
 import vittasks
-from vitcli.main import COMMANDS, main
+from vitcli.main import main
+from vitcli.table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("packages/core", "packages/models", "packages/tasks", "cli")

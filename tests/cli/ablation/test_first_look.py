@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from lightning.pytorch import Trainer
 
 from tests.cli.tiny_ablation import ABLATION, PLAIN, write
 from vitcli.ablation.first_look import ENTRIES, GROUPS, look_at_section
@@ -13,6 +14,8 @@ from vitcli.ablation.section import read_spec
 from vitcli.config.command_line import MOVED, TOP, parse_ablation_file
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import base_config, schema
+from vitcli.config.trainer_keys import trainer_keys
+from vitmodels.skeletons.entries import callable_entries
 
 SECTION_FAULTS = {
     "misspelt entry": ["--ablation.sedes", "3"],
@@ -38,10 +41,13 @@ def test_the_first_look_says_what_the_complete_reading_says(words, tmp_path):
     assert said(look_at_section, arguments) == said(read_spec, arguments.ablation_sections(), arguments.place)
 
 
-def test_a_misspelt_key_at_the_top_is_named_as_the_complete_reading_names_it(tmp_path):
+@pytest.mark.parametrize(
+    "overrides",
+    [{"modle.backbone.width": 8}, {"trainer.max_epoch": 3}, {"trainer": {"epochs": 3}}, {"trainer.calbacks+": []}],
+)
+def test_a_misspelt_key_is_named_as_the_complete_reading_names_it(overrides, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION})
-    arguments = parse_ablation_file("plan", [path])
-    wrong = replace(arguments, overrides={"modle.backbone.width": 8})
+    wrong = replace(parse_ablation_file("plan", [path]), overrides=overrides)
     assert said(wrong.refuse_unknown_keys) == said(base_config, wrong)
 
 
@@ -49,6 +55,7 @@ def test_what_can_be_set_is_what_the_complete_reading_knows():
     assert set(TOP) == set(schema())
     assert set(ENTRIES) == set(COMPLETE)
     assert set(GROUPS) <= set(COMPLETE)
+    assert set(trainer_keys()) == set(callable_entries(Trainer))
 
 
 @pytest.mark.parametrize("key", MOVED)
@@ -73,6 +80,7 @@ def test_no_fault_in_the_files_waits_for_torch(tmp_path):
         ["speed", good, "--ablation.only", "geluu"],
         ["fit", "--config", good, "--optimizer.lr", "1"],
         ["fit", "--config", good, "--confg", "x"],
+        ["fit", "--config", good, "--trainer.max_epoch", "x"],
         ["fit", "--config", str(tmp_path / "god.yaml")],
         ["plan", str(tmp_path / "broken.yaml")],
         ["plann", good],

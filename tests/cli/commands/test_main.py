@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vitcli.main import COMMANDS, main
+from vitcli.main import main
+from vitcli.table import COMMANDS
 
 HEAVY = "{'torch', 'lightning', 'jsonargparse', 'timm', 'matplotlib', 'scipy'}"
 

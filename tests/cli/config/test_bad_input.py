@@ -193,6 +193,7 @@ def test_what_cannot_be_built_says_why(words, said, plain, refused):
         ("--config=", "command line: --config names no file"),
         ("--config plian.yaml", "plian.yaml: there is no such file; did you mean plain.yaml?"),
         ("--config nowhere/plain.yaml", "nowhere/plain.yaml: there is no such file; check the path."),
+        ("--config unrelated.yaml", "unrelated.yaml: there is no such file; check the path."),
         ("--config .", ".: the file cannot be read"),
         ("--ablation.only plain", "command line: ablation is set, but plain.yaml has no ablation section."),
         ("--ablation 3", "command line: ablation is set, but plain.yaml has no ablation section."),

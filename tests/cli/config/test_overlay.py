@@ -183,6 +183,25 @@ def test_what_is_appended_on_the_command_line_adds_up(plain):
     assert len(from_words(plain, *words)["trainer"]["callbacks"]) == 2
 
 
+def test_loggers_and_callbacks_need_no_package_before_their_names(plain):
+    words = "--trainer.logger WandbLogger --trainer.logger.project x"
+    words += " --trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/loss --trainer.callbacks.patience 2"
+    words += " --trainer.callbacks+ LearningRateMonitor"
+    trainer = from_words(plain, *words.split())["trainer"]
+    assert trainer["logger"]["class_path"] == "lightning.pytorch.loggers.WandbLogger"
+    assert trainer["logger"]["init_args"]["project"] == "x"
+    stopping, monitor = trainer["callbacks"]
+    assert stopping["class_path"] == "lightning.pytorch.callbacks.EarlyStopping"
+    assert (stopping["init_args"]["monitor"], stopping["init_args"]["patience"]) == ("val/loss", 2)
+    assert monitor["class_path"] == "lightning.pytorch.callbacks.LearningRateMonitor"
+
+
+def test_a_logger_that_needs_a_directory_has_that_of_the_run(plain):
+    logger = from_words(plain, "--trainer.logger", "CSVLogger")["trainer"]["logger"]
+    assert logger["class_path"] == "lightning.pytorch.loggers.CSVLogger"
+    assert logger["init_args"]["save_dir"] == "."
+
+
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.001", "1.e-3", "+1e-3"])
 def test_a_number_in_exponential_form_is_a_number(text, tmp_path, plain):
     assert (

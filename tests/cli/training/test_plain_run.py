@@ -11,6 +11,7 @@ from lightning.pytorch import Callback
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
 from vitcli.main import main
+from vitcli.training.plain_run import results_name
 
 pytestmark = LIGHTNING
 
@@ -61,8 +62,9 @@ def test_the_checkpoint_is_of_the_last_epoch_and_needs_no_code_to_load(trained):
 
 
 def test_the_written_configuration_reproduces_the_metrics_and_the_bits(trained):
+    before = set(trained.parent.iterdir())
     assert main(["fit", "--config", str(trained / "config.yaml")]) == 0
-    again = trained.parents[1] / "config" / "fit0"
+    (again,) = set(trained.parent.iterdir()) - before
     results = [json.loads((place / "result.json").read_text())["metrics"] for place in (trained, again)]
     assert results[0] == results[1]
     first, second = (torch.load(place / "last.ckpt", weights_only=True)["state_dict"] for place in (trained, again))
@@ -71,11 +73,33 @@ def test_the_written_configuration_reproduces_the_metrics_and_the_bits(trained):
 
 
 def test_a_second_run_gets_a_directory_of_its_own(trained):
-    before = (trained / "result.json").read_bytes()
+    kept, before = (trained / "result.json").read_bytes(), set(trained.parent.iterdir())
     config = str(trained.parents[2] / "plain.yaml")
     assert main(["fit", "--config", config, "--trainer.max_epochs", "1", "--seed_everything", "1"]) == 0
-    assert (trained.parent / "fit1" / "result.json").exists()
-    assert (trained / "result.json").read_bytes() == before
+    (new,) = set(trained.parent.iterdir()) - before
+    assert (new / "result.json").exists()
+    assert (trained / "result.json").read_bytes() == kept
+
+
+def test_a_trial_that_is_trained_again_gets_a_folder_beside_its_ablation(trained, tmp_path):
+    trial = tmp_path / "act" / "h_swish" / "seed0"
+    trial.mkdir(parents=True)
+    (trial / "trial.json").touch()
+    assert results_name(str(trial / "config.yaml")) == "act-h_swish-seed0"
+    assert results_name(str(trained / "config.yaml")) == "plain"
+    assert results_name("config.yaml") == "config"
+
+
+@pytest.mark.slow
+def test_the_progress_bar_shows_loss_speed_and_metric_and_the_size_is_printed_once(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    trainer = PLAIN["trainer"] | {"enable_progress_bar": True, "enable_model_summary": None, "max_epochs": 2}
+    assert main(["fit", "--config", write(tmp_path / "bar.yaml", PLAIN, trainer=trainer)]) == 0
+    out, progress = capfd.readouterr()
+    shown = out + progress
+    assert all(part in shown for part in ("loss=", "images/s=", "val/acc1="))
+    assert "FLOPs" not in shown
+    assert shown.count("million multiply-adds for one image") == 1
 
 
 @pytest.mark.parametrize("split", ["validate", "test"])

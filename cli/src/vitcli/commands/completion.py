@@ -39,9 +39,10 @@ def _parser() -> argparse.ArgumentParser:
             for option in words.split(", "):
                 _add(inner, option, meaning, command)
         files = inner.add_argument("files", nargs="*")
-        files.complete = shtab.FILE  # type: ignore[attr-defined]
         if name == "completion":
             files.choices = SHELLS
+        else:
+            files.complete = shtab.FILE  # type: ignore[attr-defined]
     return parser
 
 

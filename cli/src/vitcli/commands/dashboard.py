@@ -101,13 +101,12 @@ def serve(directory: Path, port: int | None, start: str) -> str:
     """
     from tensorboard import program
 
-    class Server(program.WerkzeugServer):  # type: ignore[misc]
-        """TensorBoard's server, with another first page."""
+    def server(application: Application, flags: Any) -> Any:
+        """Return TensorBoard's own server, with another first page."""
+        shown = _with_start(application, start) if start else application
+        return program.create_port_scanning_werkzeug_server(shown, flags)
 
-        def __init__(self, wsgi_app: Application, flags: Any) -> None:
-            super().__init__(_with_start(wsgi_app, start) if start else wsgi_app, flags)
-
-    board = program.TensorBoard(server_class=Server)
+    board = program.TensorBoard(server_class=server)
     board.configure(logdir=str(directory), host=HOST, port=port)
     # TensorBoard recommends its --bind_all on stderr at every start; that advice does not apply to this command.
     with contextlib.redirect_stderr(io.StringIO()):

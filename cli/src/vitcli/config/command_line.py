@@ -1,10 +1,11 @@
 """Reading the command line: configuration files, dotted overrides and ``--format``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from vitcli.config.errors import ConfigError, alike, nearest
+from vitcli.config.trainer_keys import trainer_keys
 from vitcli.config.yaml_files import parse_value, read_yaml
 
 COMMAND_LINE = "command line"
@@ -72,18 +73,20 @@ class Arguments:
         return self.sections("ablation")
 
     def refuse_unknown_keys(self) -> None:
-        """Stop at a key at the top that nothing reads.
+        """Stop at a key at the top, or of the trainer, that nothing reads.
 
         Raises:
             ConfigError: There is one.
         """
         for place, content in self.layers():
-            for key in map(str, content):
+            for key, value in ((str(key), value) for key, value in content.items()):
                 name = key.split(".")[0].removesuffix("+")
                 if name in MOVED:
                     raise ConfigError(f"{place}: {key} is set, but {name} {MOVED[name]}")
                 if name not in TOP:
                     raise ConfigError(f"{place}: {key} has no entry {name!r}{self._nearest_key(name, place)}")
+                if name == "trainer":
+                    _refuse_trainer_keys(key, value, place)
 
     def _nearest_key(self, name: str, place: str) -> str:
         """Return the end of a sentence about an unknown key; on the command line an option may have been meant."""
@@ -100,6 +103,15 @@ class Arguments:
     def place(self) -> str:
         """The name of the first file, for messages about the configuration as a whole."""
         return self.files[0] if self.files else COMMAND_LINE
+
+
+def _refuse_trainer_keys(key: str, value: Any, place: str) -> None:
+    """Stop at a setting of the trainer that Lightning does not have; where its names cannot be read, all pass."""
+    known, dotted = trainer_keys(), key.split(".")[1:2]
+    for name in dotted or ([str(one) for one in value] if isinstance(value, Mapping) else []):
+        inner, first = key if dotted else f"{key}.{name}", name.split(".")[0].removesuffix("+")
+        if known and first not in known:
+            raise ConfigError(f"{place}: {inner} has no entry {first!r} in trainer{nearest(first, known)}")
 
 
 def parse_arguments(words: list[str]) -> Arguments:
@@ -236,7 +248,17 @@ def _long(name: str) -> str:
 
 
 def _set(overrides: dict[str, Any], name: str, value: Any) -> None:
-    """Set a value: a later one replaces an earlier one, but what is appended to the same list (``KEY+``) accumulates."""
+    """Set a value: a later one replaces an earlier one, but what is appended to the same list (``KEY+``) accumulates.
+
+    A key below a list to which something was appended is an argument of what was appended last, as in LightningCLI:
+    ``--trainer.callbacks+ EarlyStopping --trainer.callbacks.monitor val/loss``.
+    """
+    appended = next((key for key in overrides if key.endswith("+") and name.startswith(f"{key[:-1]}.")), None)
+    if appended is not None:
+        *before, last = overrides[appended] if isinstance(overrides[appended], list) else [overrides[appended]]
+        part = last if isinstance(last, Mapping) else {"class_path": last}
+        overrides[appended] = [*before, {**part, name.removeprefix(f"{appended[:-1]}."): value}]
+        return
     if name.endswith("+") and name in overrides:
         value = [one for part in (overrides[name], value) for one in (part if isinstance(part, list) else [part])]
     overrides[name] = value

@@ -1,6 +1,7 @@
 """The user's own loggers: each run gets the name of its arm and its seed, so that the runs of an ablation can be told apart."""
 
 import contextlib
+import os
 import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,7 +32,11 @@ def _named(logger: dict[str, Any], directory: Path, names: tuple[str, ...]) -> d
     experiment, group, run = names[0], names[-2], "-".join(names[1:])
     if issubclass(kind, WandbLogger):
         # Groups are arms, so that W&B's page shows the mean over the seeds.
-        _fill(given, {"name": None, "project": DEFAULT}, {"name": run, "project": experiment})
+        _fill(
+            given,
+            {"name": None, "project": None},
+            {"name": run, "project": os.environ.get("WANDB_PROJECT", experiment)},
+        )
         return {"group": group, "tags": list(names[1:])} | given
     if issubclass(kind, MLFlowLogger):
         tags = dict(zip(("arm", "seed") if len(names) > 2 else ("run",), names[1:], strict=True))

@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve, without_start
-from vitcli.config.names import run_name
 from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
@@ -44,7 +43,7 @@ def run(command: str, arguments: Arguments) -> int:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
     refuse_lonely_process(config["trainer"]["num_nodes"], arguments.place)
-    name = _name(arguments.files[0]) if arguments.files else "run"
+    name = results_name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
         config = without_start(config)
     cost = checked_cost(config, arguments.place)
@@ -80,7 +79,7 @@ def _go_on(config: dict[str, Any], directory: Path, place: str) -> Saved | None:
     return past
 
 
-def _name(file: str) -> str:
+def results_name(file: str) -> str:
     """Return the name of the folder of the results: that of the file; for a ``config.yaml`` that a run wrote, the run's."""
     folder = Path(file).absolute().parent
     if Path(file).name == CONFIG and (folder / BEGUN).is_file():

@@ -205,10 +205,14 @@ def callable_entries(found: Any) -> dict[str, Entry]:
 
 
 def _takes_more(found: Any) -> bool:
-    """Whether a class or function makes a module and passes on arguments that it does not name, as makers of timm models do."""
-    if not makes(found, (nn.Module,)):
+    """Whether a class or function passes on arguments that it does not name, as makers of timm models and loggers do."""
+    if not (makes(found, (nn.Module,)) or _is_logger(found)):
         return False
     return inspect.Parameter.VAR_KEYWORD in {one.kind for one in inspect.signature(found).parameters.values()}
+
+
+def _is_logger(found: Any) -> bool:
+    return any(one.__module__ == "lightning.pytorch.loggers.logger" for one in getattr(found, "__mro__", ()))
 
 
 def import_part(path: str, annotation: Any, origin: Origin) -> Any:

@@ -17,7 +17,7 @@ from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
 from vitcli.training.checkpoints import LAST, UNREADABLE, saved_class_names
 from vittasks import Classification
-from vittasks.classification import logits_of
+from vittasks.distillation import logits_of
 
 CONFIG = "config.yaml"
 Weights = Literal["ema", "last"]

@@ -12,7 +12,7 @@ import vitmodels
 from vitcli.config.errors import ConfigError
 from vitcli.trained.described import as_metadata, description
 from vitcli.trained.load import TrainedRun
-from vittasks.classification import logits_of
+from vittasks.distillation import logits_of
 
 OURS = "vitmodels."
 

@@ -126,12 +126,6 @@ class Classification(SupervisedTask):
         self.log_dict(metrics, batch_size=len(image))
 
 
-def logits_of(output: Any) -> Tensor:
-    """Return the logits in what a network gives: the whole, or its attribute ``logits`` as in models of transformers."""
-    logits: Tensor = output if isinstance(output, Tensor) else output.logits
-    return logits
-
-
 def count_classes(backbone: nn.Module) -> int:
     """Return the number of logits that a network gives: what it says itself, or the outputs of its last linear map.
 

@@ -93,12 +93,15 @@ def _test_run(words: list[str]) -> int:
             f"{COMMAND_LINE}: test scores either the run {words[0]} or a --config FILE with its --ckpt_path FILE, not both."
         )
     from vitcli.trained.load import load_run
-    from vitcli.trained.score import at_size, describe, score
+    from vitcli.trained.score import describe, load_at_size, score
 
-    size = arguments.overrides.pop("img_size", None)
-    overrides = arguments.overrides if size is None else {**at_size(words[0], size), **arguments.overrides}
-    run = load_run(words[0], weights, overrides)  # type: ignore[arg-type]
-    print(describe(score(run, {"weights": weights, **overrides})))
+    changes = arguments.overrides
+    size = changes.pop("img_size", None)
+    if size is None:
+        run = load_run(words[0], weights, changes)  # type: ignore[arg-type]
+    else:
+        run, changes = load_at_size(words[0], weights, size, changes)  # type: ignore[arg-type]
+    print(describe(score(run, {"weights": weights, **changes})))
     return 0
 
 

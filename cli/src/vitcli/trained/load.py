@@ -17,9 +17,27 @@ from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
 from vitcli.training.checkpoints import LAST, UNREADABLE, saved_class_names
 from vittasks import Classification
+from vittasks.distillation import logits_of
 
 CONFIG = "config.yaml"
 Weights = Literal["ema", "last"]
+
+
+class Logits(nn.Module):
+    """A network of which nothing but the logits is given on.
+
+    Args:
+        network: A model of transformers, or another whose output has an attribute ``logits``.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits."""
+        return logits_of(self.network(image))
+
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
 """Settings of a trainer that is made on any machine; what the training needed is not needed here."""
@@ -44,9 +62,14 @@ class TrainedRun:
     class_names: tuple[str, ...] | None
 
     @property
-    def model(self) -> nn.Module:
-        """The network, image (b, c, H, W) -> logits (b, num_classes); a task of another package stands for its network."""
+    def network(self) -> nn.Module:
+        """The network that was trained; a task of another package stands for its network."""
         return self.task.backbone if isinstance(self.task, Classification) else self.task
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, image (b, c, H, W) -> logits (b, num_classes). A model of transformers is wrapped, since it gives more."""
+        return Logits(self.network) if hasattr(self.network, "base_model_prefix") else self.network
 
     @property
     def transform(self) -> Callable[[Any], Tensor]:

@@ -1,6 +1,6 @@
 """A trained run is scored on its test set again, by another protocol if wanted, with the throughput of its model beside it."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.speed import first_tensor, inference_speed
 from vitcli.records.json_files import FORMAT, write_json
-from vitcli.trained.load import CONFIG, TrainedRun
+from vitcli.trained.load import CONFIG, TrainedRun, Weights, load_run
 from vitcli.training.provenance import processor
 from vitcli.training.run import hide_expected_warnings
 from vitcli.training.user_errors import tell_user_errors
@@ -40,16 +40,26 @@ class _Throughput(Callback):
         }
 
 
-def at_size(directory: str, size: Any) -> dict[str, Any]:
-    """Return the changes of a run's configuration that give its images and its model another size.
+def load_at_size(
+    directory: str, weights: Weights | None, size: Any, changes: Mapping[str, Any]
+) -> tuple[TrainedRun, dict[str, Any]]:
+    """Load a run for images of another size, with that size among the changes of its configuration.
 
-    Models that take images of any size have no ``img_size``.
+    A network of timm with a size of its own is told the new one when it has its weights. Any other is built for it if it has an
+    ``img_size``; models that take images of any size have none.
+
+    Raises:
+        ConfigError: As ``load_run`` does.
     """
-    path = Path(directory) / CONFIG
-    model = read_yaml(path).get("model", {}) if path.is_file() else {}
-    backbone = model.get("init_args", {}).get("backbone", {}).get("init_args", {})
-    keys = ("data.img_size", *(["model.backbone.img_size"] if "img_size" in backbone else []))
-    return dict.fromkeys(keys, size)
+    changes = {"data.img_size": size, **changes}
+    run = load_run(directory, weights, changes)
+    resize = getattr(run.network, "set_input_size", None)
+    if resize is not None:
+        resize(img_size=tuple(size) if isinstance(size, list) else (size, size))
+    elif "img_size" in run.config["model"].get("init_args", {}).get("backbone", {}).get("init_args", {}):
+        changes = {"model.backbone.img_size": size, **changes}
+        run = load_run(directory, weights, changes)
+    return run, changes
 
 
 def score(run: TrainedRun, changes: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import vitmodels
 from vitcli.config.errors import ConfigError
 from vitcli.trained.described import as_metadata, description
 from vitcli.trained.load import TrainedRun
+from vittasks.distillation import logits_of
 
 OURS = "vitmodels."
 
@@ -19,13 +20,13 @@ OURS = "vitmodels."
 def write_safetensors(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
     """Write the model's state dict, with the run's description in its metadata, and return a model with what was read."""
     # Copies, since safetensors refuses names that share memory.
-    state = {name: value.detach().clone().contiguous() for name, value in run.model.state_dict().items()}
+    state = {name: value.detach().clone().contiguous() for name, value in run.network.state_dict().items()}
     save_file(state, path, metadata=as_metadata(run))
-    model = copy.deepcopy(run.model)
-    for value in model.state_dict().values():
+    network = copy.deepcopy(run.network)
+    for value in network.state_dict().values():
         value.zero_()
-    model.load_state_dict(load_file(path))
-    return model
+    network.load_state_dict(load_file(path))
+    return lambda images: logits_of(network(images))
 
 
 def write_timm(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
@@ -54,10 +55,10 @@ def _from_timm(run: TrainedRun) -> nn.Module:
     Raises:
         ConfigError: The model is neither timm's nor one of this project's that timm knows by name.
     """
-    if hasattr(run.model, "pretrained_cfg"):
-        return run.model
+    if hasattr(run.network, "pretrained_cfg"):
+        return run.network
     backbone = run.config["model"].get("init_args", {}).get("backbone", {})
-    path = backbone.get("class_path", type(run.model).__name__)
+    path = backbone.get("class_path", type(run.network).__name__)
     name = path.removeprefix(OURS)
     if name not in vitmodels.MODELS:
         raise ConfigError(
@@ -66,7 +67,7 @@ def _from_timm(run: TrainedRun) -> nn.Module:
         )
     arguments = {key: value for key, value in backbone.get("init_args", {}).items() if key != "pretrained"}
     model: nn.Module = timm.create_model(name, **arguments)
-    model.load_state_dict(run.model.state_dict())
+    model.load_state_dict(run.network.state_dict())
     return model.eval()
 
 

@@ -18,8 +18,9 @@ def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
 
     Args:
         name: A model of this package.
-        path: A file of PyTorch or safetensors under the names of the public implementation, of timm or of this package, whatever
-            mappings and prefixes wrap them; a trial's directory, such as runs/act/relu6/seed0; or a ``local-dir:`` of timm.
+        path: A file of PyTorch or safetensors under the names of the public implementation, of timm, of transformers or of this
+            package, whatever mappings and prefixes wrap them; a trial's directory, such as runs/act/relu6/seed0; or a
+            ``local-dir:`` of timm.
         **arguments: Arguments of the model's builder, such as ``num_classes`` and ``img_size``, or of ``timm.create_model``.
 
     Raises:

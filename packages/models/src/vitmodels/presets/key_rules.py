@@ -2,7 +2,10 @@
 
 The rules of a host speak of all parts that public code puts into its blocks: the MLP, PVTv2's convolution, LocalViT's locality
 feed-forward, BOAT's cluster attention, slide attention. So a model loads whichever of these its blocks hold, in whichever stage.
-``others`` are the names of timm, where they are different.
+``others`` are the names of timm, where they are different, and those of transformers, as its files and as its modules have them.
+
+The models of transformers normalise with one epsilon throughout, 1e-12 in ViT and DeiT, 1e-6 in PVT and PVTv2; ours have those
+of the public code. Otherwise they compute the same, at the sizes that a file was made for.
 """
 
 import re
@@ -106,6 +109,34 @@ def content(norm: str, attention: str) -> tuple[tuple[str, str], ...]:
     return ((norm, "content.norm."), *((attention + old, f"content.op.{new}") for old, new in inside))
 
 
+BASE = r"(?:\w+\.)?(?:encoder\.)?"
+"""What the names of transformers may begin with: the base model, which a file without a head lacks, and its encoder."""
+TRANSFORMERS_BLOCK = (
+    ("layernorm_before.", "mixer.norm."),
+    *((f"attention.{inside}qkv.", "mixer.op.qkv.") for inside in ("self.", "attention.", "")),
+    *((f"attention.{name}.", "mixer.op.projection.") for name in ("output.dense", "o_proj")),
+    ("layernorm_after.", "feed_forward.norm."),
+    *((f"{name}.", "feed_forward.op.expand.") for name in ("intermediate.dense", "mlp.fc1")),
+    *((f"{name}.", "feed_forward.op.contract.") for name in ("output.dense", "mlp.fc2")),
+)
+"""Inside of a block of ViT, DeiT, Swin and NAT: in files, and in modules."""
+TRANSFORMERS_JOINTS = (("qkv", ("query", "key", "value")), ("qkv", ("q_proj", "k_proj", "v_proj")))
+TRANSFORMERS_HEAD: Renames = ((rf"{BASE}layernorm\.(.+)", r"norm.\1"), (r"classifier\.(.+)", r"head.\1"))
+
+_COLUMN_TRANSFORMERS = KeyRules(
+    (
+        (rf"{BASE}embeddings\.cls_token", "prefix"),
+        (rf"{BASE}embeddings\.distillation_token", "distillation_prefix"),
+        (rf"{BASE}embeddings\.position_embeddings", "position.table"),
+        (rf"{BASE}embeddings\.patch_embeddings\.(.+)", r"stem.\1"),
+        *renames(rf"{BASE}layers?\.(\d+)\.", r"blocks.\1.", TRANSFORMERS_BLOCK),
+        *TRANSFORMERS_HEAD,
+        (r"cls_classifier\.(.+)", r"head.\1"),
+        (r"distillation_classifier\.(.+)", r"distillation_head.\1"),
+    ),
+    structural=("*pooler.dense.*",),
+    joints=TRANSFORMERS_JOINTS,
+)
 COLUMN = KeyRules(
     (
         (r"cls_token", r"prefix"),
@@ -115,7 +146,8 @@ COLUMN = KeyRules(
         *blocks(r"(blocks\.\d+)\.", r"\1.", ATTENTION),
         (r"head_dist\.(.+)", r"distillation_head.\1"),
         *HEAD,
-    )
+    ),
+    others=(_COLUMN_TRANSFORMERS,),
 )
 """DeiT and LocalViT on it."""
 
@@ -132,6 +164,35 @@ _PVT_TIMM = KeyRules(
         *HEAD,
     )
 )
+_PVT_TRANSFORMERS_BLOCK = (
+    ("layer_norm_1.", "mixer.norm."),
+    *((f"attention.{name}query.", "mixer.op.q.") for name in ("self.", "")),
+    *((f"attention.{name}kv.", "mixer.op.kv.") for name in ("self.", "")),
+    *((f"attention.{name}.", "mixer.op.reduce.") for name in ("self.sequence_reduction", "spatial_reduction")),
+    *((f"attention.{name}layer_norm.", "mixer.op.norm.") for name in ("self.", "")),
+    *((f"attention.{name}.", "mixer.op.projection.") for name in ("output.dense", "proj")),
+    ("layer_norm_2.", "feed_forward.norm."),
+    ("mlp.dense1.", "feed_forward.op.expand."),
+    ("mlp.dwconv.dwconv.", "feed_forward.op.middle."),
+    ("mlp.dense2.", "feed_forward.op.contract."),
+)
+_PVT_TRANSFORMERS = KeyRules(
+    (
+        (rf"{BASE}patch_embeddings\.(\d)\.position_embeddings", r"stages.\1.position.table"),
+        (rf"{BASE}patch_embeddings\.(\d)\.cls_token", r"stages.\1.prefix"),
+        (rf"{BASE}patch_embeddings\.(\d)\.projection\.(.+)", r"stages.\1.downsample.projection.\2"),
+        (rf"{BASE}patch_embeddings\.(\d)\.layer_norm\.(.+)", r"stages.\1.downsample.norm.\2"),
+        *renames(rf"{BASE}block\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", _PVT_TRANSFORMERS_BLOCK),
+        (rf"{BASE}layer_norm\.(.+)", r"norm.\1"),
+        # PVTv2
+        (rf"{BASE}layers\.(\d)\.patch_embedding\.proj\.(.+)", r"stages.\1.downsample.projection.\2"),
+        (rf"{BASE}layers\.(\d)\.patch_embedding\.layer_norm\.(.+)", r"stages.\1.downsample.norm.\2"),
+        *renames(rf"{BASE}layers\.(\d)\.blocks\.(\d+)\.", r"stages.\1.blocks.\2.", _PVT_TRANSFORMERS_BLOCK),
+        (rf"{BASE}layers\.(\d)\.layer_norm\.(.+)", r"stages.\1.norm.\2"),
+        *TRANSFORMERS_HEAD,
+    ),
+    joints=(("kv", ("key", "value")),),
+)
 PVT = KeyRules(
     (
         (r"cls_token", r"stages.3.prefix"),
@@ -142,7 +203,7 @@ PVT = KeyRules(
         *HEAD,
     ),
     first_stage=1,
-    others=(_PVT_TIMM,),
+    others=(_PVT_TIMM, _PVT_TRANSFORMERS),
 )
 """PVT, LocalViT on it, and PVTv2."""
 
@@ -177,11 +238,33 @@ def _swin(downsample: str, head: str) -> Renames:
 
 
 _SWIN_STRUCTURAL = ("*.attn_mask", "*.relative_position_index", "*.relative_coords_table", "*.dep_conv.weight")
+_SWIN_TABLES = tuple(
+    (f"attention.{place}.relative_position_bias_table", "mixer.op.position.table")
+    for place in ("self", "relative_position_bias")
+)
+_SWIN_TRANSFORMERS = KeyRules(
+    (
+        (rf"{BASE}embeddings\.position_embeddings", "stages.0.position.table"),
+        (rf"{BASE}embeddings\.patch_embeddings\.(.+)", r"stages.0.downsample.\1"),
+        (rf"{BASE}embeddings\.norm\.(.+)", r"stages.0.downsample.norm.\1"),
+        (rf"{BASE}layers\.(?P<stage>\d)\.downsample\.reduction\.(.+)", r"stages.{next}.downsample.projection.\2"),
+        (rf"{BASE}layers\.(?P<stage>\d)\.downsample\.norm\.(.+)", r"stages.{next}.downsample.norm.\2"),
+        *renames(
+            rf"{BASE}layers\.(\d)\.blocks\.(\d+)\.", r"stages.\1.blocks.\2.", (*TRANSFORMERS_BLOCK, *_SWIN_TABLES)
+        ),
+        *TRANSFORMERS_HEAD,
+    ),
+    _SWIN_STRUCTURAL,
+    joints=TRANSFORMERS_JOINTS,
+)
 SWIN = KeyRules(
     _swin("{next}", "head"),
     _SWIN_STRUCTURAL,
     transform=slide_order,
-    others=(KeyRules(_swin("{stage}", r"head\.fc"), _SWIN_STRUCTURAL, transform=slide_order),),
+    others=(
+        KeyRules(_swin("{stage}", r"head\.fc"), _SWIN_STRUCTURAL, transform=slide_order),
+        _SWIN_TRANSFORMERS,
+    ),
 )
 """Swin, LocalViT, BOAT and slide attention on it; timm counts a downsampling with the stage behind it."""
 

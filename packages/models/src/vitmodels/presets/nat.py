@@ -5,14 +5,27 @@ How the paper maps to the slots: ``mixer`` is neighbourhood attention over 7 x 7
 for each stage, with a norm each. The epsilon of all norms is 1e-5.
 
 The configurations are recalled from the public code and give the published parameters and MACs. That code's layer scale for small
-and base is left out, because it concerns training, not locality.
+and base is left out, because it concerns training, not locality. Its later tokenizers have no bias, ours do: with a checkpoint
+they start at zero, which computes the same.
 
 Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
 """
 
 from typing import Any
 
+from vitmodels.presets.key_rules import (
+    ATTENTION,
+    BASE,
+    HEAD,
+    TRANSFORMERS_BLOCK,
+    TRANSFORMERS_HEAD,
+    TRANSFORMERS_JOINTS,
+    Renames,
+    blocks,
+    renames,
+)
 from vitmodels.presets.swin import LAYER_NORM
+from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.parts import part
 from vitmodels.skeletons.pyramid import pyramid
 from vitmodels.skeletons.timm_interface import preset
@@ -64,10 +77,53 @@ def nat_stages(size: str) -> dict[str, Any]:
 
 FIRST_CONV = "stages.0.downsample.layers.0.0"
 
+_NO_BIAS = ("stages.[123].downsample.projection.bias",)
+
+
+def _tokenizers(stem: str, stages: str) -> Renames:
+    """Return the renames of what makes the four grids, given expressions for the modules of the first and of the others."""
+    return (
+        (rf"{stem}\.(\d)\.(.+)", r"stages.0.downsample.layers.\1.0.\2"),
+        (rf"{stages}\.(?P<stage>\d)\.downsample\.reduction\.(.+)", r"stages.{next}.downsample.projection.\2"),
+        (rf"{stages}\.(?P<stage>\d)\.downsample\.norm\.(.+)", r"stages.{next}.downsample.norm.\2"),
+    )
+
+
+_TRANSFORMERS = KeyRules(
+    (
+        *_tokenizers(rf"{BASE}embeddings\.patch_embeddings\.projection", rf"{BASE}levels"),
+        (rf"{BASE}embeddings\.norm\.(.+)", r"stages.0.downsample.norm.\1"),
+        *renames(
+            rf"{BASE}levels\.(\d)\.layers\.(\d+)\.",
+            r"stages.\1.blocks.\2.",
+            (*TRANSFORMERS_BLOCK, ("attention.self.rpb", "mixer.op.position_bias")),
+        ),
+        *TRANSFORMERS_HEAD,
+    ),
+    joints=TRANSFORMERS_JOINTS,
+    zeros=_NO_BIAS,
+)
+RULES = KeyRules(
+    (
+        *_tokenizers(r"patch_embed\.proj", "levels"),
+        (r"patch_embed\.norm\.(.+)", r"stages.0.downsample.norm.\1"),
+        *blocks(
+            r"levels\.(\d)\.blocks\.(\d+)\.",
+            r"stages.\1.blocks.\2.",
+            (*ATTENTION, ("attn.rpb", "mixer.op.position_bias")),
+        ),
+        *HEAD,
+    ),
+    zeros=_NO_BIAS,
+    others=(_TRANSFORMERS,),
+)
+"""The names of the public code (recalled) and of transformers' DiNAT, which without dilation is NAT."""
+
 
 def _nat(size: str, top1: str) -> Any:
     description = f"NAT-{size.capitalize()} ({top1} % top-1 published)."
-    return preset(f"nat_{size}", pyramid, description, norm=LAYER_NORM, first_conv=FIRST_CONV, **nat_stages(size))
+    stages = nat_stages(size)
+    return preset(f"nat_{size}", pyramid, description, RULES, norm=LAYER_NORM, first_conv=FIRST_CONV, **stages)
 
 
 nat_mini = _nat("mini", "81.8")

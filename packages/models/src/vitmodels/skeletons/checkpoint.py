@@ -44,16 +44,22 @@ class KeyRules:
         renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement
             is a name of the model counts, else the first match. Where the expression has a group named ``stage``, a number,
             ``{stage}`` in the replacement is that number less ``first_stage``, and ``{next}`` one more.
-        structural: Patterns of their names that carry no weights (masks, index tables): present or not, they are dropped.
+        structural: Patterns of their names that a classifier has no use for (masks, index tables): present or not, they are
+            dropped.
         transform: Changes the values where a rename is not enough, given our name, the value and the model.
         first_stage: The number of their first stage; ours is 0.
-        others: Rules for the names of other implementations of the same model, such as timm's.
+        joints: Modules of theirs that are one of ours, as pairs (name of the one, their names in the order of its outputs):
+            ``kv`` for ``key`` and ``value``. They are joined before anything is renamed.
+        zeros: Patterns of our names that the public code does not have, because it computes what zeros give: biases.
+        others: Rules for the names of other implementations of the same model, such as timm's or transformers'.
     """
 
     renames: tuple[tuple[str, str | Numbered], ...]
     structural: tuple[str, ...] = ()
     transform: Callable[[str, Tensor, nn.Module], Tensor] | None = None
     first_stage: int = 0
+    joints: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    zeros: tuple[str, ...] = ()
     others: "tuple[KeyRules, ...]" = ()
 
     def rename(self, name: str, own: Container[str]) -> tuple[str, str] | None:
@@ -70,6 +76,19 @@ class KeyRules:
                 if found[-1][0] in own:
                     return found[-1]
         return found[0] if found else None
+
+    def joined(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a state dict of theirs in which modules that are one of ours are joined along their outputs."""
+        result = dict(state)
+        for whole, pieces in self.joints:
+            for name in [name for name in state if f".{pieces[0]}." in name]:
+                owner, _, leaf = name.rpartition(f".{pieces[0]}.")
+                names = [f"{owner}.{piece}.{leaf}" for piece in pieces]
+                values = [result[one] for one in names if one in result]
+                alike = len({value.shape[1:] for value in values if value.ndim}) == 1
+                if alike and len(values) == len(pieces):
+                    result[f"{owner}.{whole}.{leaf}"] = torch.cat([result.pop(one) for one in names])
+        return result
 
     def _replaced(self, match: re.Match[str], replacement: str | Numbered, own: Container[str]) -> str:
         new = match.expand(replacement if isinstance(replacement, str) else replacement.owner)
@@ -180,7 +199,7 @@ def translate(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) ->
 def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
     own = model.state_dict()
     result, structural = Fit(rules, own), matches(state, rules.structural)
-    for name, value in state.items():
+    for name, value in rules.joined(state).items():
         if name in own:
             _place(result, name, name, value, model)
             continue
@@ -193,9 +212,10 @@ def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
                 value = rules.transform(new, value, model)
         _place(result, name, new, value, model)
     taken = result.values.keys() | result.shapes.keys()
-    counters = matches(own, COUNTERS) - taken
-    result.empty = [name for name in own if name not in taken | counters]
+    counters, zeros = matches(own, COUNTERS) - taken, matches(own, rules.zeros) - taken
+    result.empty = [name for name in own if name not in taken | counters | zeros]
     result.values |= {name: own[name] for name in counters}
+    result.values |= {name: torch.zeros_like(own[name]) for name in zeros}
     return result
 
 

@@ -172,8 +172,11 @@ def dataclass_entries(annotation: Any) -> dict[str, Entry] | None:
     """Return the entries of a dataclass type; None for any other type."""
     for option in options(annotation):
         if dataclasses.is_dataclass(option):
-            hints = typing.get_type_hints(option)
-            return {field.name: Entry(hints[field.name], _field_default(field)) for field in dataclasses.fields(option)}
+            hints = _hints(option)
+            return {
+                field.name: Entry(hints.get(field.name, Any), _field_default(field))
+                for field in dataclasses.fields(option)
+            }
     return None
 
 
@@ -191,17 +194,21 @@ def callable_entries(found: Any) -> dict[str, Entry]:
     """Return the arguments of a class or function as entries, without starred ones."""
     if found is datetime.timedelta:  # it has no signature
         return {name: Entry(float, 0.0) for name in ("days", "seconds", "milliseconds", "minutes", "hours", "weeks")}
-    target = found.__init__ if inspect.isclass(found) else found
-    try:
-        hints = typing.get_type_hints(target)
-    except Exception:  # annotations may be any text
-        hints = {}
+    hints = _hints(found.__init__ if inspect.isclass(found) else found)
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {
         name: Entry(hints.get(name, Any), parameter.default)
         for name, parameter in inspect.signature(found).parameters.items()
         if parameter.kind not in starred
     }
+
+
+def _hints(found: Any) -> dict[str, Any]:
+    """Return the types that a function's arguments or a dataclass's fields state; none where one of them cannot be told."""
+    try:
+        return typing.get_type_hints(found)
+    except Exception:  # annotations may be any text, such as names that are imported for type checkers alone
+        return {}
 
 
 def _takes_more(found: Any) -> bool:

@@ -76,7 +76,7 @@ def walk(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
         yield above, data
         return
     for name, value in data.items():
-        yield from walk(value, above if name == "init_args" else (*above, name))
+        yield from walk(value, above if name == "init_args" else (*above, str(name)))
 
 
 def public_name(path: str) -> str:

@@ -43,4 +43,4 @@ class WarmupEMA(WeightAveraging):
     def _average(self, averages: list[Tensor], weights: list[Tensor], _: Any) -> None:
         # The number of steps is the trainer's: that of torch lies on the device, and reading it would wait for the device.
         decay = min(self.decay, 1 - self.steps**-self.power)
-        get_ema_multi_avg_fn(decay)(averages, weights, None)  # type: ignore[arg-type]
+        get_ema_multi_avg_fn(decay)(averages, weights, None)

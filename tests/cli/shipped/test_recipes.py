@@ -283,7 +283,7 @@ def backbone(model, img_size, **more):
 
 
 @pytest.mark.slow
-def test_train_then_probe_distil_and_fine_tune_at_a_higher_resolution(tmp_path, monkeypatch, capfd):
+def test_train_then_probe_distil_and_fine_tune_at_a_higher_resolution(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "images", train=6)
     deit = ["--config", RECIPES / "deit.yaml", "--data.img_size", "32", "--model.backbone"]
@@ -291,8 +291,7 @@ def test_train_then_probe_distil_and_fine_tune_at_a_higher_resolution(tmp_path, 
     start, notes = tiny_fit(*deit, backbone("deit_tiny", 32))
     assert notes == "8 images a step = 1 device x 4 images x 2 accumulated batches"
     assert (
-        "8 images a step = 1 device x 4 images x 2 accumulated batches, made for 8: learning rate 0.001"
-        in capfd.readouterr().err
+        "8 images a step = 1 device x 4 images x 2 accumulated batches, made for 8: learning rate 0.001" in caplog.text
     )
     trained = weights(start)
 

@@ -231,6 +231,6 @@ def test_inside_an_allocation_the_local_runner_trains_on_two_devices(tmp_path):
     path = write(
         tmp_path / "arms.yaml", PLAIN, trainer=trainer, ablation=ABLATION | {"seeds": 1, "arms": {"plain": {}}}
     )
-    assert "1 of 1" in ended(vitcli(path, **SALLOC))
+    assert "[1/1] plain seed 0" in ended(vitcli(path, **SALLOC))
     (result,) = results(tmp_path / "runs" / "arms").values()
     assert (result["status"], result["train_images"]) == ("done", 2 * 2 * 64)

@@ -18,6 +18,9 @@ from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_
 OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""
 
+TORCHS = ("SyncBatchNorm layers only work with GPU modules",)
+"""ValueErrors of torch that are about the user's input too."""
+
 IN_WORKER = "in DataLoader worker process"
 
 
@@ -100,6 +103,8 @@ def _is_about_input(error: Exception) -> bool:
     if IN_WORKER in str(error):  # the text holds the traceback of the other process
         *_, file = re.findall(r'File "([^"]+)", line', str(error))
         return bool({*OURS} & {*Path(file).parts})
+    if str(error) in TORCHS:
+        return True
     *_, (last, _) = walk_tb(error.__traceback__)
     return last.f_globals.get("__name__", "").split(".")[0] in OURS
 

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("packages/core/src", "packages/models/src", "packages/tasks/src", "cli/src")
 TORCH = "import torch"
 FILE = "ablations/localvit_act.yaml"
+COMPARED = "plan boat_overlap --quick"
+"""The command that is timed in the other checkout too."""
 COMMANDS = {
     "list": ["list"],
     "show --help": ["show", "--help"],
@@ -56,22 +58,22 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     trees = {"now": ROOT, **({"before": given.before} if given.before else {})}
-    found: dict[tuple[str, str], list[float]] = {(name, tree): [] for name in COMMANDS for tree in trees}
+    found: dict[tuple[str, str], list[float]] = {
+        (name, tree): [] for name in COMMANDS for tree in trees if tree == "now" or name == COMPARED
+    }
     torch = []
     for number in range(given.rounds):
         torch.append(seconds(ROOT, ["-c", TORCH]))
         for name, words in COMMANDS.items():
-            for tree in list(trees)[:: 1 if number % 2 else -1]:
+            for tree in [tree for tree in trees if (name, tree) in found][:: 1 if number % 2 else -1]:
                 found[name, tree].append(seconds(trees[tree], command(trees[tree], words)) / torch[-1])
     print(
         f"import torch: {statistics.median(torch):.2f} s ({min(torch):.2f}-{max(torch):.2f}), {given.rounds} rounds\n"
     )
     print(f"| command | {' | '.join(trees)} |\n|---|{'---:|' * len(trees)}")
     for name in COMMANDS:
-        cells = [
-            f"{statistics.median(found[name, tree]):.2f} ({min(found[name, tree]):.2f}-{max(found[name, tree]):.2f})"
-            for tree in trees
-        ]
+        ratios = [found.get((name, tree), []) for tree in trees]
+        cells = [f"{statistics.median(one):.2f} ({min(one):.2f}-{max(one):.2f})" if one else "" for one in ratios]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

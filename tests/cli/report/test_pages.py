@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -196,3 +197,35 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(runs, tmp_path, schem
         assert (sum(page) < 3 * 60) == (scheme == "dark")
         browser.screenshot(tmp_path / "phone.png")
         assert (tmp_path / "phone.png").stat().st_size > 10_000
+
+
+def test_labels_say_what_short_names_stand_for(runs, tmp_path):
+    directory = Path(shutil.copytree(runs, tmp_path / "labelled"))
+    record = json.loads((directory / "ablation.json").read_text())
+    record["arms"]["h_swish_se4"]["label"] = "h-swish, SE by 4"
+    (directory / "ablation.json").write_text(json.dumps(record))
+    ablation = load(directory)
+    write_pages(ablation, summarise(ablation), [])
+    assert "**Arms.** h_swish_se4: h-swish, SE by 4." in (directory / "report.md").read_text()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 390])
+def test_tables_fit_the_window_and_a_click_sorts_them(width, runs):
+    with Chromium(width, 900) as browser:
+        browser.open((runs / "report.html").as_uri())
+        browser.wait_for("What the intervals mean")
+        too_wide = (
+            "[...document.querySelectorAll('.wide:has(table)')].filter(one => one.scrollWidth > one.clientWidth).length"
+        )
+        assert browser.run(too_wide) == 0
+        rows = (
+            "[...document.querySelector('table').querySelectorAll('tbody th')]"
+            ".sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top).map(one => one.textContent)"
+        )
+        arms = browser.run(rows)
+        means = {row.arm: row.result.mean or 0 for row in summarise(load(runs)).rows}
+        browser.run("document.querySelector('.down2').click()")
+        assert browser.run(rows) == sorted(arms, key=lambda arm: -means[arm])
+        browser.run("document.querySelector('.up2').click()")
+        assert browser.run(rows) == sorted(arms, key=lambda arm: means[arm])

@@ -1,11 +1,13 @@
 """The view, read back through TensorBoard's own backend."""
 
+import io
 import json
 import shutil
 from pathlib import Path
 from statistics import fmean
 
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
@@ -234,7 +236,9 @@ def test_the_figures_are_there_as_images_of_their_size(runs):
     for name in ("arms", "differences", "cost", "curves"):
         (event,) = board.data.Tensors(".", f"figures/{name}")
         width, height, png = event.tensor_proto.string_val
-        assert png == (runs / f"{name}.png").read_bytes()
+        with Image.open(io.BytesIO(png)) as shown, Image.open(runs / f"{name}.png") as drawn:
+            assert shown.width == 960 < drawn.width
+            assert shown.height == pytest.approx(drawn.height * shown.width / drawn.width, abs=1)
         assert (int(width), int(height)) == (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
 
 

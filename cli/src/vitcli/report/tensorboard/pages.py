@@ -1,5 +1,6 @@
 """The report and its figures as TensorBoard's Text and Images tabs show them."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 TEXT = "report"
+WIDEST = 960
+"""Pixels of a picture's width: in its full size TensorBoard shows as much of it in a window of 1400 pixels."""
 
 
 def page_summaries(ablation: Ablation, report: ReportSummary, prefix: str) -> "list[tuple[int, Summary]]":
@@ -41,15 +44,19 @@ def _text(ablation: Ablation, report: ReportSummary, tag: str) -> "Summary":
 
 
 def _image(path: Path, tag: str) -> "Summary":
+    from PIL import Image
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
     from tensorboard.plugins.image import metadata
 
-    png = path.read_bytes()
-    # The plugin wants width and height before the picture; a PNG's header has them as its third and fourth words.
-    size = [str(int.from_bytes(png[at : at + 4], "big")).encode() for at in (16, 20)]
+    with Image.open(path) as picture, io.BytesIO() as file:
+        picture.thumbnail((WIDEST, 10 * WIDEST), Image.Resampling.LANCZOS)
+        picture.save(file, "png")
+        png, size = file.getvalue(), [str(pixels).encode() for pixels in picture.size]
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=3)])
     tensor = TensorProto(dtype="DT_STRING", string_val=[*size, png], tensor_shape=shape)
-    described = metadata.create_summary_metadata(display_name=tag, description="")
+    described = metadata.create_summary_metadata(
+        display_name=tag, description="A click shows the picture in full size."
+    )
     return Summary(value=[Summary.Value(tag=tag, metadata=described, tensor=tensor)])

@@ -137,7 +137,7 @@ def test_the_default_configuration_tells_the_truth(name):
         assert head is model.get_submodule(place)
     assert cfg["input_size"][0] == model.in_chans
     if "t2t" in name:
-        assert cfg["first_conv"] is None, "the stem concatenates pixels"
+        assert cfg["first_conv"] == (), "the stem concatenates pixels"
     else:
         assert state[f"{cfg['first_conv']}.weight"].shape[1] == model.in_chans
     assert (cfg["pool_size"], model.output_fmt) == unpooled(model, *size[1:])

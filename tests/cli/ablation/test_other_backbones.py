@@ -92,6 +92,54 @@ def test_a_plan_counts_every_arm(ablation, capsys):
             assert counted[0] == f"{parameters(name):,}"
 
 
+TRANSFORMERS = {
+    "directly": {
+        "class_path": "transformers.PvtV2ForImageClassification",
+        "config": {
+            "id2label": {0: "cat", 1: "dog"},
+            "hidden_sizes": [8, 16, 24, 32],
+            "num_attention_heads": [1, 1, 1, 1],
+            "depths": [1, 1, 1, 1],
+        },
+    },
+    "through_timm": {
+        "class_path": "transformers.TimmWrapperForImageClassification",
+        "config": {
+            "id2label": {0: "cat", 1: "dog"},
+            "architecture": "localvit_tiny",
+            "model_args": {"img_size": 32, "depth": 1},
+        },
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_transformers_are_arms_and_their_runs_are_used_as_others(ablation, tmp_path):
+    pytest.importorskip("transformers")
+    _, folder = ablation
+    content = {
+        "threads": 1,
+        "runs": str(tmp_path / "runs"),
+        "model": {"class_path": "vittasks.Classification", "backbone": RESNET},
+        "data": images_of(folder),
+        "trainer": TRAINER | {"limit_train_batches": 1},
+        "ablation": {
+            "baseline": "resnet",
+            "seeds": 1,
+            "arms": {"resnet": {}} | {name: {"model.backbone": one} for name, one in TRANSFORMERS.items()},
+        },
+    }
+    path = write(tmp_path / "transformers.yaml", content)
+    assert main(["fit", "--config", path]) == 0
+    run = str(tmp_path / "runs/transformers/directly/seed0")
+    photos = str(folder / "images/val")
+    assert main(["predict", run, photos, "--out", str(tmp_path / "found")]) == 0
+    assert len((tmp_path / "found/predictions.csv").read_text().splitlines()) == 1 + 4
+    assert main(["test", run, "--img_size", "48"]) == 0
+    assert main(["export", run, "--format", "safetensors", "--out", str(tmp_path / "weights.safetensors")]) == 0
+
+
 @pytest.mark.parametrize(
     ("backbone", "said"),
     [

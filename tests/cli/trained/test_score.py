@@ -3,10 +3,14 @@
 import json
 
 import pytest
+import torch
+from torch import nn
 
 from tests.cli.images import write_images
-from tests.cli.tiny_ablation import LIGHTNING
+from tests.cli.tiny_ablation import LIGHTNING, PLAIN, write
+from vitcli import load_run
 from vitcli.main import main
+from vitcli.trained.score import load_at_size
 
 pytestmark = LIGHTNING
 
@@ -40,6 +44,24 @@ def test_another_size_weights_and_crop_are_another_protocol(folders_run, images)
     changes = newest(folders_run)["changes"]
     assert changes.pop("data.root") == images
     assert changes == {"weights": "last", "data.img_size": 48, "model.backbone.img_size": 48, "data.crop_pct": 1.0}
+
+
+@pytest.mark.slow
+def test_a_model_of_timm_takes_another_size_as_timm_does(images, tmp_path):
+    small = {"patch_size": 8, "embed_dim": 12, "depth": 1, "num_heads": 3}
+    backbone = {"class_path": "timm.models.VisionTransformer", "num_classes": 3, "img_size": 32, **small}
+    data = {"class_path": "vittasks.ImageFolder", "root": images, "img_size": 32, "batch_size": 4, "workers": 0}
+    model = {"class_path": "vittasks.Classification", "backbone": backbone}
+    path = write(tmp_path / "timm.yaml", PLAIN, model=model, data=data, runs=str(tmp_path / "runs"))
+    assert main(["fit", "--config", path]) == 0
+    run = tmp_path / "runs" / "timm" / "fit0"
+    assert main(["test", str(run), "--img_size", "64"]) == 0
+    assert newest(run)["changes"] == {"data.img_size": 64}
+
+    larger, table = load_at_size(str(run), None, 64, {})[0].network, load_run(run).network.pos_embed
+    grid = table[:, 1:].unflatten(1, (4, 4)).permute(0, 3, 1, 2)
+    expected = nn.functional.interpolate(grid, (8, 8), mode="bicubic", antialias=True)
+    torch.testing.assert_close(larger.pos_embed[:, 1:], expected.permute(0, 2, 3, 1).flatten(1, 2))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ def changed_modules(name, **change):
     return {key for key in plain.keys() | other.keys() if plain.get(key) != other.get(key)}
 
 
+def test_the_names_on_the_way_to_a_value_are_text():
+    assert list(walk({"config": {"id2label": {0: "cat", 1: "dog"}}})) == [
+        (("config", "id2label", "0"), "cat"),
+        (("config", "id2label", "1"), "dog"),
+    ]
+
+
 def test_a_part_becomes_a_factory_that_needs_only_the_width():
     op = build_part(LOCALITY)(16)
     assert isinstance(op, vitcore.LocalityFeedForward)

@@ -36,6 +36,10 @@ WRAPPED = {
     "deepspeed": {"module": STATE, "dp_world_size": 8},
     "swa": {"n_averaged": torch.tensor(4), **prefixed("module.")},
     "compiled and distributed": prefixed("_orig_mod.module."),
+    "sharded, with recomputed blocks": {
+        name.replace(".", "._checkpoint_wrapped_module._fsdp_wrapped_module.", 1): value
+        for name, value in STATE.items()
+    },
     "any prefix": prefixed("my_network."),
     "two prefixes": prefixed("model.backbone."),
     "lightning": {
@@ -92,6 +96,9 @@ BYTES = {
     "JSON text": b'{"message": "Not Found"}',
     "a gzip archive; unpack it first": b"\x1f\x8b\x08\x00" + bytes(20),
     "an HDF5 file": b"\x89HDF\r\n\x1a\n" + bytes(20),
+    "an archive; unpack it first": b"BZh91AY" + bytes(20),
+    "an image": b"\x89PNG\r\n\x1a\n" + bytes(20),
+    "a PDF file": b"%PDF-1.5\n\xff" + bytes(20),
     "text, which begins with 'Not found'": b"Not found\n",
 }
 
@@ -104,8 +111,9 @@ def test_what_is_no_checkpoint_is_named_for_what_it_is(what, name, tmp_path):
         read_checkpoint(tmp_path / name)
 
 
-def test_an_empty_file_is_named(tmp_path):
-    (tmp_path / "weights.pth").touch()
+@pytest.mark.parametrize("content", [b"", b" \n\n", bytes(4096)], ids=["nothing", "blanks", "zeros"])
+def test_an_empty_file_is_named(content, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(ValueError, match=r"weights\.pth is empty"):
         read_checkpoint(tmp_path / "weights.pth")
 

@@ -6,6 +6,7 @@
 import contextlib
 import fnmatch
 import re
+import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -152,6 +153,20 @@ class Fit:
             if name in self.empty:
                 self.empty.remove(name)
 
+    def warn_of_interpolation(self, model: str) -> None:
+        """Warn that tables of positions were interpolated, if some were."""
+        if self.resized:
+            kinds = [
+                (name, f"shape {tuple(theirs)}, here {tuple(self.own[name].shape)}")
+                for name, theirs in self.resized.items()
+            ]
+            warnings.warn(
+                f"{model}: tables of positions were interpolated to the windows or the image of this model; only at the sizes of "
+                f"the file does it compute what the file's model computes. {'; '.join(grouped(kinds))}.",
+                UserWarning,
+                stacklevel=3,
+            )
+
     def refusal(self, model: str, source: str = "The checkpoint") -> MisfitError:
         """Return an error that says what does not fit, in at most ten lines: alike tensors are counted, not listed."""
         kinds = [
@@ -193,6 +208,7 @@ def translate(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) ->
     found = fit(state, rules, model)
     if found.problems:
         raise found.refusal(type(model).__name__)
+    found.warn_of_interpolation(type(model).__name__)
     return found.values
 
 

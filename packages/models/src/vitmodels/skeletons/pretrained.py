@@ -6,7 +6,6 @@ silence.
 """
 
 import logging
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,21 +90,8 @@ def fitted(
         notes += _renew_parts(found, network, model)
     if found.problems or not found.values:
         raise found.refusal(network.name, source)
-    if found.resized:
-        _warn_interpolated(found, network)
+    found.warn_of_interpolation(network.name)
     return {name: found.values.get(name, value) for name, value in found.own.items()}, notes
-
-
-def _warn_interpolated(found: Fit, network: Network) -> None:
-    kinds = [
-        (name, f"shape {tuple(theirs)}, here {tuple(found.own[name].shape)}") for name, theirs in found.resized.items()
-    ]
-    warnings.warn(
-        f"{network.name}: tables of positions were interpolated to the windows or the image of this model; only at the sizes of "
-        f"the file does it compute what the file's model computes. {'; '.join(grouped(kinds))}.",
-        UserWarning,
-        stacklevel=2,
-    )
 
 
 def _adapt_input(found: Fit, network: Network) -> list[str]:

@@ -90,7 +90,7 @@ def preset(
     typed = _with_weights(plain, network)
     typed.__doc__ = f"{description}\n\n{_documented(builder)}"
     PRESETS[name] = Preset(typed, rules)
-    _register(typed, values, network, {"first_conv": first_conv or None, "classifier": classifier})
+    _register(typed, values, network, {"first_conv": first_conv or (), "classifier": classifier})
     return typed
 
 

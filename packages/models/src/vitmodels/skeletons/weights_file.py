@@ -26,6 +26,9 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "ne
 AVERAGING_COUNTER = "n_averaged"
 """What ``torch.optim.swa_utils`` stores beside the averaged weights."""
 
+PASSED_THROUGH = r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\."
+"""What torch.compile, FSDP and activation checkpointing put into the names of modules that they wrap."""
+
 TASK_PREFIX, LIGHTNING = "backbone.", "pytorch-lightning_version"
 """The network's attribute in the tasks of this project, and what marks a checkpoint of Lightning."""
 
@@ -56,6 +59,9 @@ STARTS = (
     (rb"\x89HDF", "an HDF5 file; only PyTorch's and safetensors files are read"),
     (rb"\x93NUMPY", "a NumPy array; only PyTorch's and safetensors files are read"),
     (rb"(?s).{257}ustar", "a tar archive; unpack it first"),
+    (rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!", "an archive; unpack it first"),
+    (rb"(?s)\x89PNG|\xff\xd8\xff|GIF8|RIFF.{4}WEBP", "an image"),
+    (rb"%PDF", "a PDF file"),
 )
 """First bytes of files that are not checkpoints, and what such a file is."""
 
@@ -111,7 +117,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     network = {name: value for name, value in state.items() if name.startswith(TASK_PREFIX)}
     if network and isinstance(content, Mapping) and LIGHTNING in content:
         state = network  # a task may have further modules, such as a teacher
-    return _without_prefix({name.replace("_orig_mod.", ""): value for name, value in state.items()})
+    return _without_prefix({re.sub(PASSED_THROUGH, "", name): value for name, value in state.items()})
 
 
 def _content(path: Path) -> Any:
@@ -137,7 +143,7 @@ def refuse_other_files(path: Path) -> None:
         NotACheckpointError: The file is empty or of another kind.
     """
     start = _start(path)
-    if not start:
+    if not start.strip(b"\0 \t\r\n"):  # a copy that failed may have the length of the file and nothing in it
         raise NotACheckpointError(f"{path} is empty; the download or the copy has failed.")
     shown = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, what in STARTS:

@@ -213,13 +213,10 @@ def _hints(found: Any) -> dict[str, Any]:
 
 def _takes_more(found: Any) -> bool:
     """Whether a class or function passes on arguments that it does not name, as makers of timm models and loggers do."""
-    if not (makes(found, (nn.Module,)) or _is_logger(found)):
+    is_logger = any(one.__module__ == "lightning.pytorch.loggers.logger" for one in getattr(found, "__mro__", ()))
+    if not (is_logger or makes(found, (nn.Module,))):
         return False
     return inspect.Parameter.VAR_KEYWORD in {one.kind for one in inspect.signature(found).parameters.values()}
-
-
-def _is_logger(found: Any) -> bool:
-    return any(one.__module__ == "lightning.pytorch.loggers.logger" for one in getattr(found, "__mro__", ()))
 
 
 def import_part(path: str, annotation: Any, origin: Origin) -> Any:

@@ -1,9 +1,9 @@
-# make demo | test | lint | docs | pages | screenshots | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
+# make demo | test | test-clients | lint | docs | pages | screenshots | bench | dashboard; each makes .venv first if it is missing (needs Python >= 3.11, pip and make).
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-slow lint docs pages screenshots bench dashboard clean
+.PHONY: demo test test-slow test-clients lint docs pages screenshots bench dashboard clean
 
 demo: .venv/ready
 	$(BIN)/vitcli fit --config ablations/localvit_act.yaml
@@ -13,6 +13,12 @@ test: .venv/ready
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -n auto --slow --exhaustive
+
+# What other libraries do with the models; their packages take 250 MB on disk.
+test-clients: .venv/ready
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --group clients
+	$(BIN)/python -m pytest -n auto --slow tests/models/test_clients.py tests/models/presets/test_transformers_names.py \
+	  tests/cli/ablation/test_other_backbones.py tests/dense/detection/test_detr.py tests/dense/test_sizes.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from vittasks.data.image_folder import ImageFolder
 from vittasks.data.litdata_images import LitDataImages
 from vittasks.data.tar_shards import TarShards
 from vittasks.data.torchvision_images import TorchvisionImages
+from vittasks.deep_supervision import DeeplySupervisedClassification
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
 from vittasks.dense.public_checkpoint import load_public_checkpoint
@@ -40,6 +41,7 @@ __all__ = [
     "FCN",
     "FCOS",
     "Classification",
+    "DeeplySupervisedClassification",
     "DenseBackbone",
     "Detection",
     "Distillation",

@@ -6,6 +6,7 @@ from vittasks.data.cifar import CIFAR
 from vittasks.data.dense.digit_detection import DigitDetection
 from vittasks.data.dense.digit_segmentation import DigitSegmentation
 from vittasks.data.dense.segmentation_folder import SegmentationFolder
+from vittasks.data.dense.single_digits import SingleDigits
 from vittasks.data.dense.written_scenes import SceneRecipe
 from vittasks.data.digit_scenes import DigitScenes
 from vittasks.data.hugging_face_images import HuggingFaceImages
@@ -64,6 +65,7 @@ __all__ = [
     "Segmentation",
     "SegmentationFolder",
     "SemanticFPN",
+    "SingleDigits",
     "SlidingWindow",
     "TarShards",
     "TorchvisionImages",

@@ -99,8 +99,8 @@ def test_the_plan_says_what_is_trained_before(planned, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": None}, "pretraining.model is missing; name its class, for example vittasks.Classification"),
-        ({"data": None}, "pretraining.data is missing"),
+        ({"model": ...}, "pretraining.model is missing; name its class, for example vittasks.Classification"),
+        ({"data": ...}, "pretraining.data is missing"),
         ({"seeds": "some"}, "pretraining.seeds is 'some'"),
         ({"backbone": {"widht": 8}}, "its pretraining: model.backbone.widht has no entry 'widht'"),
         ({"backbone": {"num_classes": 7}}, "num_classes is 7, but DigitScenes has 10 classes"),
@@ -120,8 +120,8 @@ def test_the_plan_says_what_is_trained_before(planned, capsys):
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused_in_a_sentence(planned, change, message):
-    with pytest.raises(ConfigError, match="(?s).") as refused:
-        planned(recipe={**RECIPE, **change})
+    with pytest.raises(ConfigError) as refused:
+        planned(recipe={key: value for key, value in {**RECIPE, **change}.items() if value is not ...})
     assert message in str(refused.value)
 
 

@@ -50,8 +50,9 @@ def repeat(answer: Answer) -> Check:
     kept = answer.trials[f"{arm}/seed0"]
     with tempfile.TemporaryDirectory() as folder:
         if plan.classifiers and (start := plan.start_of(arm, 0)):
-            plan = replace(plan, classifiers=replace(plan.classifiers, directory=Path(folder)))
-            fit_and_test(plan.classifiers.trial_config(*start), plan.classifiers.trial_directory(*start))
+            classifiers = replace(plan.classifiers, directory=Path(folder))
+            plan = replace(plan, classifiers=classifiers)
+            fit_and_test(classifiers.trial_config(*start), classifiers.trial_directory(*start))
         found = fit_and_test(plan.trial_config(arm, 0), Path(folder) / "trial")
     seeds = [trial["metrics"][metric] for name, trial in answer.trials.items() if name.startswith(f"{arm}/")]
     return Check(

@@ -1,4 +1,4 @@
-"""Classification of single handwritten digits, drawn as the scenes of dense tasks are: for backbones that start as classifiers."""
+"""Single handwritten digits to classify, drawn as the scenes of dense tasks are: for backbones that start as classifiers."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -93,14 +93,14 @@ class SingleDigits(LightningDataModule):
         data = self.drawn["training"]
         return train_loader(data, EpochSampler(len(data), self.seed), self.batch_size, self.workers)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The validation digits."""
         return eval_loader(self.drawn["validation"], self.batch_size, workers=0)
 
-    def test_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def test_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The test digits."""
         return eval_loader(self.drawn["test"], self.batch_size, workers=0)
 
-    def predict_dataloader(self) -> DataLoader[tuple[Tensor, int]]:
+    def predict_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         """The test digits."""
         return self.test_dataloader()

@@ -25,8 +25,8 @@ from vitmodels.skeletons.column import third
 pytestmark = LIGHTNING
 
 FOLDER = Path(__file__).parents[3] / "ablations"
-DENSE = ("dense_backbones",)
-"""Questions about segmentation, which tests/cli/shipped/test_dense.py checks."""
+DENSE = tuple(sorted(path.stem for path in FOLDER.glob("dense_*.yaml")))
+"""Questions about segmentation and detection, which tests/cli/shipped/test_dense.py checks."""
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem not in DENSE)
 QUICK = ("localvit_act", "pvt_reduction", "boat_branches")
 

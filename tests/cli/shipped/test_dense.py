@@ -9,29 +9,53 @@ from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.yaml_files import read_yaml
 
 pytestmark = LIGHTNING
-ARMS = [(name, arm) for name in DENSE for arm in read_yaml(FOLDER / f"{name}.yaml")["ablation"]["arms"]]
+
+QUICK = {("dense_backbones", "pvt"), ("dense_backbones", "swin"), ("dense_backbones_detection", "pvtv2")}
+METRICS = {"vittasks.Segmentation": "test/mIoU", "vittasks.Detection": "test/mAP"}
+PAIRS = [(name, arm) for name in DENSE for arm in read_yaml(FOLDER / f"{name}.yaml")["ablation"]["arms"]]
+SLOW = [pytest.mark.slow, pytest.mark.exhaustive]
+ARMS = [pytest.param(*pair, marks=[] if pair in QUICK else SLOW) for pair in PAIRS]
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW if "backbones" not in name else []) for name in DENSE])
 def test_a_file_says_its_question_source_and_command_and_scores_its_task(name):
     plan = small(name)
     assert plan.question.endswith("?")
     assert plan.spec.source
-    assert plan.spec.metric.name == "test/mIoU"
+    task = plan.arms[plan.spec.baseline].config["model"]["class_path"]
+    assert plan.spec.metric.name in (METRICS[task], "test/mask_mAP")
     assert f"# Run       vitcli fit --config ablations/{name}.yaml\n" in (FOLDER / f"{name}.yaml").read_text()
     assert len({arm.id for arm in plan.arms.values()}) == len(plan.arms)
 
 
+def test_segmentation_and_detection_share_their_classifiers():
+    first, second = small("dense_backbones"), small("dense_backbones_detection")
+    assert set(first.classifiers.arms) == set(second.classifiers.arms)
+    assert len(first.classifiers.arms) == len(first.arms)
+
+
 @pytest.mark.parametrize(("name", "arm"), ARMS)
 def test_an_arm_builds_and_takes_a_training_step_that_reaches_every_parameter(name, arm):
-    task = VitCLI(small(name).trial_config(arm, 0)).model.train()
-    task.log = lambda *_, **__: None  # outside a running trainer there is nowhere to log to
-    image, label = torch.randn(2, 1, 64, 64), torch.randint(0, 11, (2, 64, 64))
+    task = VitCLI(small(name).arms[arm].config).model.train()
+    task.log = task.log_dict = lambda *_, **__: None  # outside a running trainer there is nowhere to log to
+    batch = objects() if hasattr(task, "network") else (torch.randn(2, 1, 64, 64), torch.randint(0, 11, (2, 64, 64)))
     optimizer = task.optimizer(task.parameters())
-    before = task.training_step((image, label), 0)
+    before = task.training_step(batch, 0)
     before.backward()
     assert not [key for key, weight in task.named_parameters() if weight.grad is None]
     optimizer.step()
-    after = task.training_step((image, label), 0)
+    after = task.training_step(batch, 0)
     assert torch.isfinite(after)
     assert after != before
+
+
+def objects():
+    """Two images with two objects each, as ``DigitDetection`` gives them."""
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[0, 4:28, 8:28] = masks[1, 32:60, 30:52] = True
+    one = {
+        "boxes": torch.tensor([[8.0, 4.0, 28.0, 28.0], [30.0, 32.0, 52.0, 60.0]]),
+        "labels": torch.tensor([3, 7]),
+        "masks": masks,
+    }
+    return [torch.rand(1, 64, 64), torch.rand(1, 64, 64)], [one, one]

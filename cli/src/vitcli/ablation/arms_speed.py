@@ -151,7 +151,7 @@ def _measure_timed(
     """Measure the arms that are new; return all arms with the identities that follow from their speeds, {} if none is new."""
     from vitcli.ablation.plan import timed_ids
     from vitcli.config.defaults import as_namespace
-    from vitcli.config.lightning_cli import schema
+    from vitcli.config.schema import schema
     from vitcli.measure.speed import measure
 
     for config in configs.values():

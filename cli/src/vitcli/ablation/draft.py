@@ -10,9 +10,10 @@ from vitcli.ablation.checks.idle_arms import refuse_equal, refuse_overwritten
 from vitcli.ablation.section import read_spec
 from vitcli.ablation.spec import AblationSpec
 from vitcli.config.command_line import Arguments
-from vitcli.config.lightning_cli import base_config, resolve, schema
+from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.config.names import run_name
 from vitcli.config.overlay import lay_over
+from vitcli.config.schema import schema
 
 
 @dataclass(frozen=True)

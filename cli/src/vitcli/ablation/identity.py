@@ -3,16 +3,15 @@
 By it the results of earlier runs are recognised as those of an arm.
 """
 
-import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from vitcli.ablation.difference import flat
+from vitcli.config.pretraining import PRETRAINING, classifier_of
 from vitcli.training.own_code import own_code
-from vitmodels.skeletons.weights_file import locate
+from vitcli.training.starting_weights import content_hash, weight_keys
 
 NO_RESULT = (
     "seed_everything",
@@ -78,16 +77,18 @@ At that value an argument is left out of the hash, so that finished runs still c
 def identity(config: dict[str, Any]) -> str:
     """Return the hash of what a resolved configuration computes, without paths, devices, loggers and the seed.
 
-    A file of weights counts by its content; without one, the entry for it is left out.
+    A file of weights counts by its content; without one, the entry for it is left out. A pretraining counts by the identity of
+    the classifier that it trains, and by whether each trial has a classifier of its own.
     """
-    every = flat(config)
-    files = [key for key in every if _names_weights(key, every)]
+    files = weight_keys(config)
     kept = {
         _hashed_key(key): HASHED_AS.get(value, value) if isinstance(value, str) else value
         for key, value in _computing(config).items()
         if key not in files
     }
-    kept |= {_hashed_key(key): _content_of(every[key]) for key in files if every[key] is not None}
+    kept |= {_hashed_key(key): f"sha256:{content_hash(path)}" for key, path in files.items() if path is not None}
+    if config.get(PRETRAINING):
+        kept[PRETRAINING] = f"{identity(classifier_of(config))}, seeds: {config[PRETRAINING]['seeds']}"
     if code := code_of(config):
         kept["code"] = code
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
@@ -99,11 +100,11 @@ def code_of(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _computing(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of a resolved configuration that change what is computed."""
+    """Return the entries of a resolved configuration that change what is computed, without those of the pretraining."""
     return {
         key: value
         for key, value in flat(config).items()
-        if not is_below(key, NO_IDENTITY) and not _is_as_before(key, value)
+        if not is_below(key, (*NO_IDENTITY, PRETRAINING)) and not _is_as_before(key, value)
     }
 
 
@@ -119,22 +120,3 @@ def is_below(key: str, entries: Iterable[str]) -> bool:
 def _is_as_before(key: str, value: Any) -> bool:
     name = key.rpartition(".")[2]
     return name in ADDED and value == ADDED[name]
-
-
-def _names_weights(key: str, values: Mapping[str, Any]) -> bool:
-    """Whether an entry names the file of weights that a model of vitmodels starts from."""
-    owner, _, name = key.rpartition(".")
-    return name == "pretrained" and str(values.get(f"{owner}.class_path", "")).startswith("vitmodels.")
-
-
-def _content_of(path: str) -> str:
-    file = locate(path)
-    state = file.stat()
-    return f"sha256:{_digest(file, state.st_mtime_ns, state.st_size)}"
-
-
-@functools.cache
-def _digest(file: Path, changed: int, size: int) -> str:
-    """Return the hash of a file, computed once for all arms; ``changed`` and ``size`` tell a file that was written anew."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -15,8 +15,10 @@ from vitcli.ablation.difference import difference, gather_stages, refuse_undecla
 from vitcli.ablation.draft import Draft, resolve_arms
 from vitcli.ablation.identity import code_of, identity
 from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.pretraining.classifiers import classifier_name, plan_classifiers
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
+from vitcli.config.pretraining import PRETRAINING
 from vitcli.measure.cost import CostCounter, build_anywhere
 from vitcli.records.speed import SPEED
 
@@ -42,18 +44,24 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
     spec, configs = draft.spec, draft.configs
     counter = CostCounter()
     costs = {}
+
+    def cost(config: dict[str, Any], place: str) -> dict[str, int]:
+        refuse_debug_run(config["trainer"], place)
+        refuse_unscored(config, place)
+        return _cost(counter, config, spec.launcher_name, place)
+
     for arm, config in configs.items():
-        refuse_debug_run(config["trainer"], draft.places[arm])
-        refuse_unscored(config, draft.places[arm])
         changed = difference(configs[spec.baseline], config)
         refuse_undeclared(changed, (spec.arms[spec.baseline], spec.arms[arm]), draft.places[arm])
-        costs[arm] = _cost(counter, config, spec.launcher_name, draft.places[arm])
+        costs[arm] = cost(config, draft.places[arm])
     refuse_metric(spec.metric.name, on_this_machine(configs[spec.baseline], "any"), draft.metric_place)
     configs, measured = _with_budget(draft, {arm: cost["macs"] for arm, cost in costs.items()}, seconds)
     arms = {}
     steps = _steps(configs) if (draft.directory / SPEED).is_file() else {}
     for arm, config in configs.items():
         changed = gather_stages(difference(configs[spec.baseline], config), config)
+        if PRETRAINING in changed:  # all of it, or none
+            changed[PRETRAINING] = [classifier_name(one) or None for one in (configs[spec.baseline], config)]
         arms[arm] = PlannedArm(
             config,
             identity(config),
@@ -63,6 +71,7 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
             steps=steps.get(arm),
             place=draft.places[arm],
             code=code_of(config),
+            classifier=classifier_name(config),
         )
     for arm, identity_then in measured.items():
         if arm in arms:
@@ -70,7 +79,8 @@ def make_plan(arguments: Arguments, seconds: Mapping[str, float] | None = None) 
     wants = configs[spec.baseline]["trainer"]["accelerator"]
     gpus = torch.cuda.device_count() if wants in ("auto", "gpu", "cuda") else 0
     question = spec.question or question_in(draft.file)
-    return Plan(draft.name, draft.directory, question, spec, arms, gpus)
+    classifiers = plan_classifiers(draft, cost, gpus)
+    return Plan(draft.name, draft.directory, question, spec, arms, gpus, classifiers)
 
 
 def _with_budget(

@@ -40,6 +40,7 @@ def plan_summary(plan: Plan, file: str) -> dict[str, Any]:
         "to_run": to_run,
         "workers": plan.parallel_trials(to_run),
         "arms": arms,
+        "classifiers": _classifiers(plan),
         "seconds_left": _seconds_left(arms),
     }
 
@@ -66,7 +67,28 @@ def _arm(plan: Plan, race: Race, name: str, speed: Mapping[str, Any]) -> dict[st
         "seconds": _trial_seconds(plan, name, done, speed),
         "peak_memory_bytes": speed.get("peak_memory_bytes"),
         "id": arm.id,
+        "classifier": arm.classifier or None,
     }
+
+
+def _classifiers(plan: Plan) -> list[dict[str, Any]]:
+    """Return the classifiers that the chosen arms start from, with the seeds that are trained."""
+    if plan.classifiers is None:
+        return []
+    starts = [plan.start_of(arm, seed) for arm in plan.spec.chosen for seed in plan.seeds_of(arm)]
+    needed = dict.fromkeys(start for start in starts if start is not None)
+    return [
+        {
+            "name": name,
+            "directory": str(plan.classifiers.directory / name),
+            "parameters": arm.parameters,
+            "epochs": plan.classifiers.budget["epochs"].get(name),
+            "trained": [seed for one, seed in needed if one == name and is_done(plan.classifiers, name, seed)],
+            "needed": sorted(seed for one, seed in needed if one == name),
+            "id": arm.id,
+        }
+        for name, arm in plan.classifiers.arms.items()
+    ]
 
 
 def measured_speeds(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ class PlannedArm:
         place: The file that sets it and its name, for messages.
         code: Import path -> hash of the code, for the classes of the user's own.
         data: Fingerprint of the data; None if it is not known.
+        classifier: Name of the classifier that the backbone starts from; empty if none is trained for it.
     """
 
     config: dict[str, Any]
@@ -37,6 +38,7 @@ class PlannedArm:
     place: str = ""
     code: Mapping[str, str] = field(default_factory=dict)
     data: str | None = None
+    classifier: str = ""
 
 
 def device_count(trainer: dict[str, Any]) -> int:
@@ -49,7 +51,17 @@ def device_count(trainer: dict[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is needed to run and report an ablation, as plain data."""
+    """Everything that is needed to run and report an ablation, as plain data.
+
+    Args:
+        name: The ablation's name.
+        directory: Where its trials and its report are.
+        question: What is asked.
+        spec: The ``ablation`` section.
+        arms: The arms in the file's order.
+        gpus: GPUs of this machine that the trials may use.
+        classifiers: The classifiers that backbones start from, planned like arms; None if nothing is pretrained.
+    """
 
     name: str
     directory: Path
@@ -57,6 +69,7 @@ class Plan:
     spec: AblationSpec
     arms: dict[str, PlannedArm]
     gpus: int
+    classifiers: "Plan | None" = None
 
     @property
     def places(self) -> list[tuple[int, ...]]:
@@ -89,9 +102,22 @@ class Plan:
         """Return the directory of a trial."""
         return trial_directory(self.directory, arm, seed)
 
+    def start_of(self, arm: str, seed: int) -> tuple[str, int] | None:
+        """Return name and seed of the classifier that a trial starts from; None if none is trained for it."""
+        name = self.arms[arm].classifier
+        return (name, seed if self.arms[arm].config["pretraining"]["seeds"] == "each" else 0) if name else None
+
     def trial_config(self, arm: str, seed: int) -> dict[str, Any]:
-        """Return the configuration of one trial: the arm's, with the seed of weights, data order and augmentation."""
+        """Return the configuration of one trial: the arm's, with the seed of weights, data order and augmentation.
+
+        A backbone whose classifier is trained first starts from the directory of that training.
+        """
         config = copy.deepcopy(self.arms[arm].config)
+        if self.classifiers and (start := self.start_of(arm, seed)):
+            del config["pretraining"]
+            config["model"]["init_args"]["backbone"]["init_args"]["pretrained"] = str(
+                self.classifiers.trial_directory(*start)
+            )
         config["seed_everything"] = seed
         if "seed" in config["data"].get("init_args", {}):
             config["data"]["init_args"]["seed"] = seed

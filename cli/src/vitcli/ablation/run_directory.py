@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,8 +20,12 @@ SECONDS_TO_END = 30.0
 
 
 @contextlib.contextmanager
-def directory_lock(directory: Path) -> Iterator[None]:
+def directory_lock(directory: Path, tell_waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Create the directory and hold its lock, since two runners in one directory would overwrite each other's files.
+
+    Args:
+        directory: The directory.
+        tell_waiting: Called once if another runner holds the lock, which is then waited for; None to refuse instead.
 
     Raises:
         ConfigError: The directory cannot be written, or another runner or trials of an ended runner use it.
@@ -42,7 +47,11 @@ def directory_lock(directory: Path) -> Iterator[None]:
             raise ConfigError(
                 f"{directory}: the directory cannot be written ({error.strerror}); use --runs DIR."
             ) from error
-        if not _lock(lock.fileno(), 0):
+        free = _lock(lock.fileno(), 0)
+        if not free and tell_waiting is not None:
+            tell_waiting()
+            free = _lock(lock.fileno(), math.inf)
+        if not free:
             raise ConfigError(
                 f"{directory}: another vitcli is running this ablation; wait until it ends, or use --runs DIR."
             )

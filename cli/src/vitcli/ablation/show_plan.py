@@ -89,8 +89,19 @@ def _totals(found: dict[str, Any]) -> list[str]:
     to_run = f"{'at most ' if found['looks'] else ''}{found['to_run']} to run"
     trials = f"{found['trials']} trials, {done} done{kept}, {to_run}. Directory: {found['directory']}"
     stopped = [f"{arm['name']}: {arm['stopped']}" for arm in found["arms"] if arm["stopped"]]
-    lines = [f"Budget: equal {EQUAL[found['budget']['equal']]}.", *found["seed_notes"], *stopped, trials]
+    budget = f"Budget: equal {EQUAL[found['budget']['equal']]}."
+    lines = [budget, *found["seed_notes"], *stopped, *_pretraining(found), trials]
     return [*lines, _time(found), _memory(found)] if found["to_run"] else lines
+
+
+def _pretraining(found: dict[str, Any]) -> list[str]:
+    """Return a line for each classifier that backbones start from, with its seeds that are trained already."""
+    lines = []
+    for one in found["classifiers"]:
+        arms = ", ".join(arm["name"] for arm in found["arms"] if arm["classifier"] == one["name"])
+        count = f"{len(one['needed'])} seed{'' if len(one['needed']) == 1 else 's'}, {len(one['trained'])} trained"
+        lines.append(f"Pretraining: {one['name']}, {count}; for {arms}. Directory: {one['directory']}")
+    return lines
 
 
 def _time(found: dict[str, Any]) -> str:

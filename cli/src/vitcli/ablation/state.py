@@ -48,6 +48,16 @@ def _has_other_data(plan: Plan, arm: str, place: Path) -> bool:
     return then is not None and now is not None and then != now
 
 
+def missing_start(plan: Plan, arm: str, seed: int) -> str:
+    """Return why the classifier that a trial starts from cannot be used, as the cause of the trial's end; empty if it can."""
+    start = plan.start_of(arm, seed)
+    if plan.classifiers is None or start is None or is_done(plan.classifiers, *start):
+        return ""
+    place = plan.classifiers.trial_directory(*start)
+    why = result_status(read_result(place), plan.classifiers.arms[start[0]].id)[1]
+    return f"{INTERRUPTED}the classifier in {place}, from which it starts, is not trained: {why or 'its data have changed'}"
+
+
 def is_begun(plan: Plan, arm: str) -> bool:
     """Whether a trial of exactly this configuration and data of an arm has begun, by which the arm is known to train."""
     places = [plan.trial_directory(arm, seed) for seed in plan.seeds_of(arm)]

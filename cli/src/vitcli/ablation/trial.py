@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from vitcli.ablation.identity import code_of
 from vitcli.ablation.state import BEGUN, CodeChangedError, cause_of, failure, now, starts
 from vitcli.config.defaults import as_namespace
-from vitcli.config.lightning_cli import schema
+from vitcli.config.schema import schema
 from vitcli.records.json_files import read_json, write_json
 from vitcli.records.trial import RESULT, done_result, result_end, result_head
 from vitcli.training.checkpoints import LAST, Saved

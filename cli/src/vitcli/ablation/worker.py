@@ -144,7 +144,8 @@ def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> N
         if planning == "rehearsed":
             _silence()
             plan = with_fingerprints(plan)
-            rehearse(plan, [arm for arm in plan.spec.chosen if not is_begun(plan, arm)], connection.send)
+            for each in filter(None, (plan.classifiers, plan)):
+                rehearse(each, [arm for arm in each.spec.chosen if not is_begun(each, arm)], connection.send)
         connection.send(plan)
     except ConfigError as error:
         connection.send(error)

@@ -4,7 +4,7 @@ On a machine like the first the score is equal to the digit; elsewhere it lies w
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,15 @@ class Check:
 
 
 def repeat(answer: Answer) -> Check:
-    """Train and test the first seed of the baseline again."""
+    """Train and test the first seed of the baseline again, and before it the classifier that it starts from, if any."""
     plan = make_plan(parse_arguments(["--config", str(answer.file)]))
     arm, metric = plan.spec.baseline, plan.spec.metric.name
     kept = answer.trials[f"{arm}/seed0"]
     with tempfile.TemporaryDirectory() as folder:
+        if plan.classifiers and (start := plan.start_of(arm, 0)):
+            classifiers = replace(plan.classifiers, directory=Path(folder))
+            plan = replace(plan, classifiers=classifiers)
+            fit_and_test(classifiers.trial_config(*start), classifiers.trial_directory(*start))
         found = fit_and_test(plan.trial_config(arm, 0), Path(folder) / "trial")
     seeds = [trial["metrics"][metric] for name, trial in answer.trials.items() if name.startswith(f"{arm}/")]
     return Check(

@@ -17,7 +17,8 @@ def main(words: list[str]) -> int:
     from vitcli.ablation.section import ENTRIES
     from vitcli.ablation.spec import AblationSpec
     from vitcli.config.key_help import key_help
-    from vitcli.config.lightning_cli import base_config, schema
+    from vitcli.config.lightning_cli import base_config
+    from vitcli.config.schema import schema
     from vitmodels.skeletons.entries import Entry
 
     arguments = parse_run("fit", words)

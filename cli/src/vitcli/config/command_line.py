@@ -16,8 +16,8 @@ BESIDE = ("ablation", "cost")
 Planning = Literal["quick", "rehearsed"]
 """Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
 
-TOP = ("seed_everything", "trainer", "model", "data", "threads", "runs", "ckpt_path")
-"""What can be set at the top of a configuration, beside ``ablation``; ``vitcli.config.lightning_cli`` says what each holds."""
+TOP = ("seed_everything", "trainer", "model", "data", "threads", "runs", "ckpt_path", "pretraining")
+"""What can be set at the top of a configuration, beside ``ablation``; ``vitcli.config.schema`` says what each holds."""
 
 MOVED = {
     "fit": "is the command, not a key; write what is below it at the top of the file: trainer, model, data.",

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from vitcli.config.command_line import Arguments
@@ -14,7 +14,8 @@ from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
 from vitcli.config.overlay import lay_over
-from vitmodels.skeletons.entries import Entry, callable_entries
+from vitcli.config.pretraining import PRETRAINING, complete_pretraining
+from vitcli.config.schema import schema
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
@@ -53,9 +54,10 @@ class VitCLI(LightningCLI):
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to load")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Take the configuration as it is: every value is stated and has been checked."""
-        self.config = as_namespace(args, schema())
-        self.config_dump = args
+        """Take the configuration as it is: every value is stated and has been checked. A pretraining is a run of its own."""
+        own = {name: value for name, value in args.items() if name != PRETRAINING}
+        self.config = as_namespace(own, schema())
+        self.config_dump = own
 
     def instantiate_classes(self) -> None:
         """Build model, data and trainer; the model keeps plain factories of optimizer and schedule.
@@ -72,22 +74,6 @@ class VitCLI(LightningCLI):
         """Set the number of threads before anything is computed, since the exact results depend on it."""
         if self.config["threads"]:
             torch.set_num_threads(self.config["threads"])
-
-
-def schema() -> dict[str, Entry]:
-    """Return what can be set at the top of a configuration.
-
-    These are trainer, model and data, the seed, torch's threads, the directory of the results, and a checkpoint to load.
-    """
-    return {
-        "seed_everything": Entry(int, 0),
-        "trainer": Entry(dict, {}, group=callable_entries(Trainer)),
-        "model": Entry(LightningModule),
-        "data": Entry(LightningDataModule),
-        "threads": Entry(int | None, None),
-        "runs": Entry(str, "runs"),
-        "ckpt_path": Entry(str | None, None),
-    }
 
 
 def base_config(arguments: Arguments) -> dict[str, Any]:
@@ -127,7 +113,13 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         )
     if checkpoint and not os.path.isfile(checkpoint):
         raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
-    return complete(_with_directories(config), schema(), place)
+    own = {name: value for name, value in config.items() if name != PRETRAINING}
+    filled = complete(
+        _with_directories(own), {name: entry for name, entry in schema().items() if name != PRETRAINING}, place
+    )
+    if config.get(PRETRAINING) is not None:
+        filled[PRETRAINING] = complete_pretraining(config[PRETRAINING], filled, place)
+    return filled
 
 
 def _with_directories(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,26 @@
 """What a trial was made with, and what every arm may spend: frozen records that are parts of the JSON files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vitcli.records.json_files import get, get_number, get_optional
+from vitcli.records.json_files import RecordError, get, get_number, get_optional, number
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """A file of weights that a training started from.
+
+    Args:
+        file: Its path, as the configuration names it.
+        sha256: Hash of its content.
+        metrics: Metric -> score of the run that wrote it; empty if that is not known.
+    """
+
+    file: str
+    sha256: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,7 @@ class Provenance:
         device: Model of the CPU or GPU.
         data_notes: What the data module says of its data, for example how many damaged images were left out.
         own: Packages of the user's own that the trial's arm uses.
+        weights: The files of weights that the training started from.
     """
 
     commit: str | None
@@ -29,6 +45,7 @@ class Provenance:
     device: str
     data_notes: str = ""
     own: frozenset[str] = frozenset()
+    weights: tuple[StartingWeights, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,15 @@ def read_provenance(result: dict[str, Any], path: Path) -> Provenance | None:
         device=str(record.get("device") or ""),
         data_notes=str(record.get("data_notes") or ""),
         own=frozenset(str(name).partition(".")[0] for name in get_optional(record, "code", dict, path) or {}),
+        weights=tuple(_starting_weights(one, path) for one in get_optional(record, "weights", list, path) or ()),
     )
+
+
+def _starting_weights(record: Any, path: Path) -> StartingWeights:
+    if not isinstance(record, dict):
+        raise RecordError(f"{path}: weights must hold mappings, got {record!r}.")
+    metrics = {str(name): number(value) for name, value in (get_optional(record, "metrics", dict, path) or {}).items()}
+    return StartingWeights(get(record, "file", str, path), get(record, "sha256", str, path), metrics)
 
 
 def read_budget(plan: dict[str, Any], path: Path) -> Budget | None:

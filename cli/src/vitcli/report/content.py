@@ -29,6 +29,7 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
         *pictures,
         Heading("What differs from the baseline", 2),
         _differences(ablation),
+        *_starting_weights(ablation),
         Heading("Trials not used", 2),
         *_not_used(ablation),
         Heading("How it was run", 2),
@@ -62,6 +63,10 @@ COSTS = (
     "Parameters are counted for one model and multiply-adds (MACs) for one image: k stands for thousand, M for million, G for a "
     "thousand million. Seconds per trial is the mean training time, and images/s in trials the throughput of all trials of the "
     "arm; trials may have shared the machine, so that neither tells how fast an arm is."
+)
+STARTS = (
+    "Of such a file the head of the classifier is left out, and what the network has beside the backbone is new. "
+    "Anything else that does not fit is refused; the log of a trial names what was left out or interpolated."
 )
 LIMITS = Bullets((
     (
@@ -115,6 +120,21 @@ def _differences(ablation: Ablation) -> Block:
         return Paragraph("Nothing: every arm resolves to the baseline's config.")
     header = ("arm", "resolved key", ablation.baseline, "arm's value")
     return Table("resolved differences", header, frozenset(header), tuple(rows))
+
+
+def _starting_weights(ablation: Ablation) -> Iterator[Block]:
+    """Yield a table of the files that trainings started from, by content, with the scores of the runs that wrote them."""
+    rows = []
+    for arm in ablation.arms:
+        for trial in arm.done:
+            for one in trial.provenance.weights if trial.provenance else ():
+                scores = ", ".join(f"{name} {value:.4f}" for name, value in one.metrics.items() if "loss" not in name)
+                rows.append((trial.name, Code(one.file), Code(one.sha256[:16]), scores or "not known"))
+    if rows:
+        header = ("trial", "started from", "sha256", "scores of the run that wrote it")
+        yield Heading("Weights that trainings started from", 2)
+        yield Table("starting weights", header, frozenset(header), tuple(rows))
+        yield Paragraph(STARTS)
 
 
 def _not_used(ablation: Ablation) -> Iterator[Block]:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from vitcli.config.command_line import COMMAND_LINE
 from vitcli.config.errors import ConfigError
-from vitcli.config.lightning_cli import resolve, schema, without_start
+from vitcli.config.lightning_cli import resolve, without_start
 from vitcli.config.overlay import lay_over
+from vitcli.config.schema import schema
 from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
 from vitcli.training.checkpoints import LAST, UNREADABLE, saved_class_names

@@ -10,7 +10,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from vitcli.config.command_line import Arguments
+from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import base_config, resolve, without_start
+from vitcli.config.pretraining import PRETRAINING
 from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.records.trial import RESULT, done_result, failed_result
@@ -42,6 +44,11 @@ def run(command: str, arguments: Arguments) -> int:
     if "print_config" in arguments.show:
         yaml.safe_dump(config, sys.stdout, sort_keys=False)
         return 0
+    if PRETRAINING in config:
+        raise ConfigError(
+            f"{arguments.place}: pretraining is set, but without an ablation section nothing is trained before; train the "
+            "classifier by a file of its own, and start from it: model.backbone.pretrained: runs/NAME/fit0."
+        )
     refuse_lonely_process(config["trainer"]["num_nodes"], arguments.place)
     name = results_name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
@@ -50,7 +57,8 @@ def run(command: str, arguments: Arguments) -> int:
     if command == "fit" and config["ckpt_path"]:
         config["ckpt_path"] = whole_checkpoint(config["ckpt_path"])
     if config["ckpt_path"]:
-        check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place)
+        backbone = (config["model"].get("init_args", {}).get("backbone") or {}).get("class_path", "")
+        check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place, backbone)
     stem = Path(config["runs"]) / name / command
     choose = _newest_directory if goes_on else _unused_directory
     directory = common_directory(lambda: choose(stem), stem.parent)

@@ -27,6 +27,7 @@ from vitcli.training.provenance import processor, provenance
 from vitcli.training.ranks import is_first_rank
 from vitcli.training.seeds import StepSeeds
 from vitcli.training.signals import tell_scheduler
+from vitcli.training.starting_weights import starting_weights
 from vitmodels.skeletons.parts import walk
 
 EXPECTED = (
@@ -110,6 +111,8 @@ def fit_and_test(
     trainer = cli.trainer
     own = own_code(value for _, value in walk(config))
     made_by = provenance(_fingerprint(cli), _device(trainer.strategy.root_device), own)
+    if weights := starting_weights(config):
+        made_by["weights"] = weights
     device = str(trainer.strategy.root_device)
     with hide_expected_warnings(), tell_scheduler(), explain_out_of_memory(config, cli.datamodule, device):
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)

@@ -13,7 +13,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 
 from vitcli.config.errors import ConfigError
-from vitmodels.skeletons.weights_file import LIGHTNING, NotACheckpointError, is_safetensors, refuse_other_files
+from vitmodels.skeletons.weights_file import (
+    LIGHTNING,
+    NotACheckpointError,
+    is_safetensors,
+    model_of,
+    refuse_other_files,
+)
 
 OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""
@@ -39,13 +45,14 @@ def tell_user_errors(place: str) -> Iterator[None]:
         raise ConfigError(f"{place}: {_sentence(error)}.") from error
 
 
-def check_checkpoint(path: str | None, model: LightningModule, place: str) -> None:
+def check_checkpoint(path: str | None, model: LightningModule, place: str, backbone: str = "") -> None:
     """Check that a checkpoint can be read and holds the tensors of the model.
 
     Args:
         path: The file; None and addresses of other machines are left to Lightning.
         model: The model; its tensors may be without memory.
         place: Where the path was set, for messages.
+        backbone: Import path of the model's backbone, for messages.
 
     Raises:
         ConfigError: It cannot, or does not.
@@ -61,9 +68,11 @@ def check_checkpoint(path: str | None, model: LightningModule, place: str) -> No
     ]
     if different:
         others = f", and {len(different) - 1} other tensors differ" if len(different) > 1 else ""
+        theirs = model_of(path)
+        names = f" ({theirs}, here {backbone})" if theirs and theirs != backbone else ""
         raise ConfigError(
-            f"{place}: ckpt_path {path} holds another model: {different[0]}{others}; set the model that was trained, whose "
-            f"config.yaml lies beside a checkpoint."
+            f"{place}: ckpt_path {path} holds another model{names}: {different[0]}{others}; set the model that was "
+            f"trained, whose config.yaml lies beside a checkpoint."
         )
 
 

@@ -6,6 +6,7 @@ from vittasks.data.cifar import CIFAR
 from vittasks.data.dense.digit_detection import DigitDetection
 from vittasks.data.dense.digit_segmentation import DigitSegmentation
 from vittasks.data.dense.segmentation_folder import SegmentationFolder
+from vittasks.data.dense.single_digits import SingleDigits
 from vittasks.data.dense.written_scenes import SceneRecipe
 from vittasks.data.digit_scenes import DigitScenes
 from vittasks.data.hugging_face_images import HuggingFaceImages
@@ -13,6 +14,7 @@ from vittasks.data.image_folder import ImageFolder
 from vittasks.data.litdata_images import LitDataImages
 from vittasks.data.tar_shards import TarShards
 from vittasks.data.torchvision_images import TorchvisionImages
+from vittasks.deep_supervision import DeeplySupervisedClassification
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.feature_pyramid import FeaturePyramid
 from vittasks.dense.public_checkpoint import load_public_checkpoint
@@ -40,6 +42,7 @@ __all__ = [
     "FCN",
     "FCOS",
     "Classification",
+    "DeeplySupervisedClassification",
     "DenseBackbone",
     "Detection",
     "Distillation",
@@ -62,6 +65,7 @@ __all__ = [
     "Segmentation",
     "SegmentationFolder",
     "SemanticFPN",
+    "SingleDigits",
     "SlidingWindow",
     "TarShards",
     "TorchvisionImages",

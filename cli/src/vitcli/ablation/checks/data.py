@@ -12,14 +12,16 @@ from vitcli.measure.cost import build_anywhere
 
 
 def with_fingerprints(plan: Plan) -> Plan:
-    """Return the plan with the fingerprint of each arm's data, as far as the data module has one; arms share what is equal."""
+    """Return the plan with the fingerprint of each arm's and classifier's data, as far as the data module has one."""
     known: dict[str, str | None] = {}
     for arm in plan.arms.values():
         key = json.dumps(arm.config["data"], sort_keys=True)
         if key not in known:
             known[key] = _fingerprint(on_this_machine(arm.config, "any"))
     found = {name: known[json.dumps(arm.config["data"], sort_keys=True)] for name, arm in plan.arms.items()}
-    return replace(plan, arms={name: replace(arm, data=found[name]) for name, arm in plan.arms.items()})
+    classifiers = plan.classifiers and with_fingerprints(plan.classifiers)
+    arms = {name: replace(arm, data=found[name]) for name, arm in plan.arms.items()}
+    return replace(plan, arms=arms, classifiers=classifiers)
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str | None:

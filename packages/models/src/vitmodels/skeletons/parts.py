@@ -159,7 +159,12 @@ def import_object(path: str) -> Any:
 def _build_argument(value: Any) -> Any:
     if isinstance(value, Mapping) and "class_path" in value:
         return build_part(value)
-    return _import_module_maker(value) if isinstance(value, str) and "." in value else value
+    return _import_module_maker(value) if isinstance(value, str) and _is_import_path(value) else value
+
+
+def _is_import_path(text: str) -> bool:
+    """Whether text is written like ``package.module.Name``, which ``head_dim**-0.5`` is not."""
+    return "." in text and all(name.isidentifier() for name in text.split("."))
 
 
 def _import_module_maker(path: str) -> Any:

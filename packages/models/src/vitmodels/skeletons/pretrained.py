@@ -15,7 +15,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from vitmodels.skeletons.checkpoint import Fit, KeyRules, fit, grouped
-from vitmodels.skeletons.weights_file import locate, read_checkpoint
+from vitmodels.skeletons.weights_file import locate, model_of, read_checkpoint
 
 logger = logging.getLogger("vitmodels")
 
@@ -56,6 +56,7 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], n
         source, state = "a state dict", weights
     else:
         source, state = str(locate(weights)), read_checkpoint(weights)
+        source += f" of {theirs}" if (theirs := model_of(weights)) else ""
     values, notes = fitted(model, state, network, source)
     if next(model.parameters()).is_meta:
         return
@@ -117,8 +118,11 @@ def _renew_heads(found: Fit, network: Network) -> list[str]:
     if narrow or not (absent or others):
         return []
     sizes = {len(found.shapes[name][1]) for name in others}
-    found.left_over = {name: one for name, one in found.left_over.items() if not one[0].startswith(prefixes)}
+    gone = [name for name, one in found.left_over.items() if one[0].startswith(prefixes)]
+    found.left_over = {name: one for name, one in found.left_over.items() if name not in gone}
     found.draw_new(names)
+    if not names and gone:
+        return [f"the head of the file is left out ({' and '.join(gone)})"]
     theirs = f"has {' and '.join(map(str, sizes))}" if sizes else "has no such head"
     return [f"the head is new ({len(found.own[names[0]])} classes; the file {theirs})"] if names else []
 

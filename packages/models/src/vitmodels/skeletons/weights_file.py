@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -98,6 +99,15 @@ def locate(path: str | Path) -> Path:
     raise ValueError(
         f"{place} is a directory with {several if others else f'no checkpoint; {IN_FOLDER[1]} or {IN_FOLDER[2]} was expected'}."
     )
+
+
+def model_of(path: str | Path) -> str:
+    """Return the import path of a run's model, from the config.yaml beside its checkpoint; empty without one."""
+    try:
+        content = yaml.safe_load((locate(path).parent / "config.yaml").read_text(encoding="utf-8"))
+        return str(content["model"]["init_args"]["backbone"]["class_path"])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return ""
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:

@@ -1,0 +1,47 @@
+"""The files of weights that models of a configuration start from: which they are, by content, and what is known of them."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vitcli.records.trial import read_result
+from vitmodels.skeletons.parts import walk
+from vitmodels.skeletons.weights_file import locate
+
+
+def weight_keys(config: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return dotted key -> file of every entry that names the weights that a model of vitmodels starts from; None for no file."""
+    every = {".".join(names): value for names, value in walk(config)}
+    return {key: value for key, value in every.items() if _names_weights(key, every)}
+
+
+def _names_weights(key: str, values: Mapping[str, Any]) -> bool:
+    owner, _, name = key.rpartition(".")
+    return name == "pretrained" and str(values.get(f"{owner}.class_path", "")).startswith("vitmodels.")
+
+
+def starting_weights(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what is recorded of the files that a training starts from: path, hash, and the scores of the run that wrote it."""
+    found = [path for path in weight_keys(config).values() if path is not None]
+    return [{"file": path, "sha256": content_hash(path), "metrics": _scores(path)} for path in found]
+
+
+def _scores(path: str) -> dict[str, float]:
+    result = read_result(locate(path).parent) or {}
+    return dict(result.get("metrics") or {})
+
+
+def content_hash(path: str) -> str:
+    """Return the SHA-256 of the file that a path means, see ``vitmodels.skeletons.weights_file.locate``."""
+    file = locate(path)
+    state = file.stat()
+    return _digest(file, state.st_mtime_ns, state.st_size)
+
+
+@functools.cache
+def _digest(file: Path, changed: int, size: int) -> str:
+    """Return the hash of a file, computed once for all arms; ``changed`` and ``size`` tell a file that was written anew."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

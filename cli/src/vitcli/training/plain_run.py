@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import base_config, resolve, without_start
+from vitcli.config.names import run_name
 from vitcli.config.pretraining import PRETRAINING
 from vitcli.measure.cost import build_anywhere, checked_cost
 from vitcli.records.json_files import FORMAT, write_json

@@ -13,7 +13,7 @@ def test_the_average_is_that_of_timm_with_warm_up():
     class Follow(WarmupEMA):
         def on_train_batch_end(self, trainer, module, *arguments):
             super().on_train_batch_end(trainer, module, *arguments)
-            theirs.update(module.backbone, step=trainer.global_step - 1)
+            theirs.update(module.backbone, step=trainer.global_step)
 
     fit(task, Noise(), callbacks=[Follow(decay=0.7)])
     for ours, expected in zip(task.backbone.parameters(), theirs.module.parameters(), strict=True):

@@ -1,11 +1,12 @@
 import copy
 
 import pytest
+import timm
 import torch
 from torch.nn.functional import cross_entropy
 
+import vitmodels  # noqa: F401 (registers the models)
 from tests.tasks.test_task import SGD, Linear, Noise, fit
-from vitmodels import deit_tiny_distilled
 from vittasks import Classification, Distillation, WarmupEMA
 
 IMAGE = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(1))
@@ -19,9 +20,10 @@ def network(seed):
 
 def distilled():
     every = {"mixer": {"op": {"init_args": {"head_dim": 4}}}}
-    return deit_tiny_distilled(
-        num_classes=3, in_chans=1, img_size=4, width=8, depth=1, stem={"init_args": {"patch_size": 2}}, stage1=every
-    )
+    return timm.create_model(
+        "deit_tiny_distilled", num_classes=3, in_chans=1, img_size=4, width=8, depth=3,
+        stem={"init_args": {"patch_size": 2}}, stage1=every, stage2=every, stage3=every,
+    )  # fmt: skip
 
 
 def test_hard_distillation_is_cross_entropy_against_the_teachers_class():

@@ -22,7 +22,7 @@ class WarmupEMA(WeightAveraging):
     Raises:
         ValueError: ``decay`` or ``power`` is out of range.
 
-    Source: the warm-up of timm's ModelEmaV3, whose step 0 is step 1 here.
+    Source: the warm-up of timm's ModelEmaV3.
     """
 
     def __init__(self, decay: float = 0.9999, power: float = 2 / 3, device: str | None = None) -> None:

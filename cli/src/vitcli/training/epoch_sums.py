@@ -11,10 +11,13 @@ Sums = dict[str, list[Tensor]]
 def sums_so_far(trainer: Trainer) -> Sums:
     """Return key -> [sum, number of samples] of every value that is logged at the end of the epoch; an extreme has no number.
 
-    All processes of a run must call it: the sums are the mean of theirs.
+    All processes of a run must call it: the sums are those of all of them.
     """
     return {
-        key: [trainer.strategy.reduce(part.detach().clone(), reduce_op="mean").cpu() for part in _parts(metric)]
+        key: [
+            trainer.strategy.reduce(part.detach().clone(), reduce_op=_over_processes(metric)).cpu()
+            for part in _parts(metric)
+        ]
         for key, metric in _logged(trainer).items()
         if metric.is_tensor and metric.meta.on_epoch and not metric.has_reset
     }
@@ -23,11 +26,13 @@ def sums_so_far(trainer: Trainer) -> Sums:
 def add_sums(trainer: Trainer, before: Sums) -> None:
     """Add sums of earlier batches of the same epoch to those of the batches since, and remove from ``before`` what was added.
 
-    A value that no batch has logged since stays in ``before``.
+    Every process takes its share, however many there were before. A value that no batch has logged since stays in ``before``.
     """
     logged = _logged(trainer)
     for key in [key for key in before if key in logged]:
-        metric, parts = logged[key], [part.to(logged[key].value.device) for part in before.pop(key)]
+        metric = logged[key]
+        share = trainer.world_size if _over_processes(metric) == "sum" else 1
+        parts = [part.to(metric.value.device) / share for part in before.pop(key)]
         if len(parts) > 1 or metric.meta.is_sum_reduction:
             metric.value = parts[0] + metric.value
         else:
@@ -39,6 +44,12 @@ def add_sums(trainer: Trainer, before: Sums) -> None:
 def _logged(trainer: Trainer) -> dict[str, Any]:
     """Return what Lightning has collected in the running epoch of training."""
     return trainer.fit_loop.epoch_loop._results
+
+
+def _over_processes(metric: Any) -> str:
+    if metric.meta.is_mean_reduction or metric.meta.is_sum_reduction:
+        return "sum"
+    return "max" if metric.meta.is_max_reduction else "min"
 
 
 def _parts(metric: Any) -> list[Tensor]:

@@ -1,5 +1,6 @@
 """A trained run is scored on its test set again, by another protocol if wanted, with the throughput of its model beside it."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,7 +56,8 @@ def load_at_size(
     run = load_run(directory, weights, changes)
     resize = getattr(run.network, "set_input_size", None)
     if resize is not None:
-        resize(img_size=tuple(size) if isinstance(size, list) else (size, size))
+        with warnings.catch_warnings(action="ignore"):  # torch's, about timm's code
+            resize(img_size=tuple(size) if isinstance(size, list) else (size, size))
     elif "img_size" in run.config["model"].get("init_args", {}).get("backbone", {}).get("init_args", {}):
         changes = {"model.backbone.img_size": size, **changes}
         run = load_run(directory, weights, changes)

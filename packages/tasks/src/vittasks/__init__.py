@@ -3,8 +3,13 @@
 from vittasks.averaging import WarmupEMA
 from vittasks.classification import Classification
 from vittasks.data.cifar import CIFAR
+from vittasks.data.dense.ade20k import ADE20KLabels
+from vittasks.data.dense.cityscapes import CityscapesLabels
+from vittasks.data.dense.coco import CocoLabels, CocoObjects
+from vittasks.data.dense.detection_folder import DetectionFolder
 from vittasks.data.dense.digit_detection import DigitDetection
 from vittasks.data.dense.digit_segmentation import DigitSegmentation
+from vittasks.data.dense.pascal import PascalLabels, PascalObjects
 from vittasks.data.dense.segmentation_folder import SegmentationFolder
 from vittasks.data.dense.single_digits import SingleDigits
 from vittasks.data.dense.written_scenes import SceneRecipe
@@ -41,14 +46,19 @@ __all__ = [
     "DETR",
     "FCN",
     "FCOS",
+    "ADE20KLabels",
+    "CityscapesLabels",
     "Classification",
+    "CocoLabels",
+    "CocoObjects",
     "DeeplySupervisedClassification",
     "DenseBackbone",
     "Detection",
-    "Distillation",
+    "DetectionFolder",
     "DigitDetection",
     "DigitScenes",
     "DigitSegmentation",
+    "Distillation",
     "FeaturePyramid",
     "Freezing",
     "FullySharded",
@@ -59,6 +69,8 @@ __all__ = [
     "MaskRCNNRules",
     "Mixing",
     "ParameterGroups",
+    "PascalLabels",
+    "PascalObjects",
     "RetinaNet",
     "RetinaNetRules",
     "SceneRecipe",

@@ -38,6 +38,7 @@ from vittasks.segmentation.fcn import FCN
 from vittasks.segmentation.inference import SlidingWindow, WholeImage
 from vittasks.segmentation.segmentation import Segmentation
 from vittasks.segmentation.semantic_fpn import SemanticFPN
+from vittasks.segmentation.smp_decoder import SmpDecoder
 from vittasks.segmentation.upernet import UPerNet
 from vittasks.sharding import FullySharded
 
@@ -79,6 +80,7 @@ __all__ = [
     "SemanticFPN",
     "SingleDigits",
     "SlidingWindow",
+    "SmpDecoder",
     "TarShards",
     "TorchvisionImages",
     "UPerNet",

@@ -56,6 +56,8 @@ class CocoObjects(ObjectLayout):
 
     def __init__(self, annotations: Three = ANNOTATIONS, images: Three = IMAGES, masks: Masks = "read") -> None:
         self.annotations, self.images, self.masks = annotations, images, masks
+        train, val, test = (Path(name).stem for name in annotations)
+        self.splits = (train, val, test)
 
     def places(self, root: Path) -> list[Path]:
         """Return the JSON files and the folders of images."""
@@ -89,6 +91,7 @@ class CocoLabels(LabelLayout):
         background: Literal["class", "ignored"] = "class",
     ) -> None:
         self.objects, self.background = CocoObjects(annotations, images), background
+        self.splits = self.objects.splits
         self.first = 1 if background == "class" else 0
         self.num_classes = self.first + CocoObjects.num_classes
 

@@ -32,9 +32,11 @@ class Layout:
 
     Attributes:
         num_classes: Number of classes, unless the data module is told another.
+        splits: Names of training, validation and test.
     """
 
     num_classes: int
+    splits: tuple[str, str, str]
 
     def places(self, root: Path) -> list[Path]:
         """Return the folders and files that hold the data, for the fingerprint."""

@@ -1,4 +1,4 @@
-"""Decoders of segmentation-models-pytorch as heads: any pyramid, any size, gradients everywhere; without the package a sentence."""
+"""Decoders of segmentation-models-pytorch as heads: any pyramid and size; without the package a sentence."""
 
 import builtins
 import functools

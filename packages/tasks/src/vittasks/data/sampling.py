@@ -118,6 +118,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         # Sorted uniforms rather than Generator.permutation: numpy keeps the former stable between its releases.
         return np.argsort(stream.random(self.size), kind="stable")
 
+
 class EachOnce(DistributedSampler[int]):
     """Gives every index of an evaluation to one process, in order: rank r of n takes r, r + n, r + 2n, ...
 

@@ -24,8 +24,8 @@ class SmpDecoder(nn.Module):
         widths: Channels of the four maps, finest first, each of half the former's size.
         num_classes: Number of classes.
         decoder: ``FPN``, ``UPerNet``, ``Unet`` or ``Segformer``.
-        channels: Channels of the decoder's levels. ``FPN`` needs a multiple of 32 and has twice as many in its pyramid; ``Unet`` has
-            4, 2, 1, 1/2 and 1/4 times as many, from coarse to fine.
+        channels: Channels of the decoder's levels. ``FPN`` needs a multiple of 32 and has twice as many in its pyramid; ``Unet``
+            has 4, 2, 1, 1/2 and 1/4 times as many, from coarse to fine.
 
     Shapes:
         maps [(b, width, h, w), ...] -> logits (b, num_classes, h, w) of the finest map's size, of ``Unet`` (4 h, 4 w)

@@ -116,11 +116,15 @@ COMMANDS = {
     "predict": Command(
         "evaluate:predict",
         "RUN IMAGE... --out DIR | --config FILE --ckpt_path FILE",
-        "name the classes of images and folders of images; or pass the probabilities of a split to the trainer's callbacks",
+        "name the classes of images, or draw their pixels and objects; or pass a split's answers to the trainer's callbacks",
         "vitcli predict runs/NAME/fit0 photos --out predictions",
         (
             *SCORING,
-            ("--out DIR", "with RUN: directory of predictions.csv, predictions.json and the contact sheet"),
+            (
+                "--out DIR",
+                "with RUN: directory of predictions.csv, predictions.json and the contact sheet; of segmentation and detection, "
+                "a picture of each image and predictions.json",
+            ),
             WEIGHTS,
         ),
     ),
@@ -157,12 +161,13 @@ COMMANDS = {
     ),
     "data": Command(
         "data:main",
-        "check DIR [--test_split FOLDER] [--channels N] [--format text|json]",
-        "look at every image of a folder: classes, sizes, modes, damaged files, files in two splits",
+        "check DIR|FILE.json [--test_split FOLDER] [--channels N] [--images DIR] [--format text|json]",
+        "look at every image of a folder: classes, sizes, damaged files; for labels of pixels and objects every fault",
         "vitcli data check ~/imagenet --test_split val",
         (
             ("--test_split FOLDER", "folder of the test set (default: test if there is such a folder, else val)"),
             ("--channels N", "channels to which images are decoded (default: 3)"),
+            ("--images DIR", "with a COCO JSON file: the folder of its images (default: the file's own)"),
             ("--format FORM", "text (default) or json"),
         ),
     ),

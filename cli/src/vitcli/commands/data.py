@@ -1,8 +1,8 @@
-"""``vitcli data check DIR``: look at every image of a folder before anything is trained on it."""
+"""``vitcli data check PATH``: look at every image and every label of a data set before anything is trained on it."""
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,19 @@ from vitcli.config.command_line import COMMAND_LINE, take_format
 from vitcli.config.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
+    from vittasks.data.dense.dense_survey import DenseSurvey
     from vittasks.data.survey import Survey
 
 FORMATS = ("text", "json")
-OPTIONS = ("--test_split", "--channels")
+OPTIONS = ("--test_split", "--channels", "--images")
 USAGE = "data needs a word and a folder, for example vitcli data check ~/imagenet."
 
 
 def main(words: list[str]) -> int:
     """Print what is in the folder and what is wrong with it.
+
+    A folder in the layout of ADE20K, Cityscapes, PASCAL VOC or COCO, or a COCO JSON file, holds labels of pixels or objects; any
+    other folder is one of class folders.
 
     Args:
         words: Words after ``vitcli data``.
@@ -27,7 +31,7 @@ def main(words: list[str]) -> int:
         Exit code: 0 if a run can read the folder, 2 if there are problems.
 
     Raises:
-        ConfigError: The words are not ``check`` and one folder that exists, or an option is unknown.
+        ConfigError: The words are not ``check`` and one folder or JSON file that exists, or an option is unknown.
     """
     rest = list(words)
     form = take_format(rest, FORMATS)
@@ -39,19 +43,47 @@ def main(words: list[str]) -> int:
     if len(rest) != 2 or rest[0] != "check":
         raise ConfigError(f"{COMMAND_LINE}: {USAGE}")
     root = Path(rest[1]).expanduser()
-    if not root.is_dir():
+    if not root.is_dir() and not (root.is_file() and root.suffix == ".json"):
         raise ConfigError(f"{COMMAND_LINE}: there is no folder {rest[1]!r}.")
     channels = options["--channels"] or "3"
     if not channels.isdecimal() or int(channels) < 1:
         raise ConfigError(f"{COMMAND_LINE}: --channels is {channels!r}; expected a whole number of at least 1.")
+    images = Path(options["--images"]).expanduser() if options["--images"] else None
+    if images is not None and not images.is_dir():
+        raise ConfigError(f"{COMMAND_LINE}: there is no folder {options['--images']!r} of images.")
+    from vittasks.data.dense.dense_survey import dense_survey, layouts_of
     from vittasks.data.survey import survey
 
+    if layouts := layouts_of(root, images):
+        folder = root.parent if root.is_file() else root
+        return _tell_dense([dense_survey(folder, layout, int(channels)) for layout in layouts], form)
     found = survey(root, options["--test_split"], int(channels))
     if form == "json":
         print(json.dumps(dataclasses.asdict(found), indent=1))
     else:
         print("\n".join(_lines(found)))
     return 2 if found.problems else 0
+
+
+def _tell_dense(found: "Sequence[DenseSurvey]", form: str) -> int:
+    if form == "json":
+        print(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
+    else:
+        print("\n".join(line for one in found for line in _dense_lines(one)))
+    return 2 if any(one.problems for one in found) else 0
+
+
+def _dense_lines(found: "DenseSurvey") -> Iterator[str]:
+    for name, split in found.splits.items():
+        total, counts = sum(split.classes.values()), sorted(split.classes.values())
+        each = f", {counts[0]:,} to {counts[-1]:,} in a class" if counts else ""
+        sizes = " / ".join("{} x {}".format(*size) for size in split.sizes)
+        faults = ", ".join(f"{count} x {fault}" for fault, count in split.faults.items())
+        yield f"{name}: {split.images:,} images with {total:,} {found.counted} in {len(counts):,} classes{each}"
+        yield f"  width x height, smallest / median / largest: {sizes}; faults: {faults or 'none'}"
+    yield from (f"problem: {problem}" for problem in found.problems)
+    problems = f"{len(found.problems)} problems" if found.problems else "no problem found"
+    yield f"{found.root} as vittasks.{found.layout}: {problems}"
 
 
 def _take(words: list[str], option: str) -> str | None:

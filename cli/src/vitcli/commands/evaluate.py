@@ -39,7 +39,7 @@ def test(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """Name the classes of images, or pass a checkpoint's probabilities to the trainer's callbacks.
+    """Name the classes of images, draw what is in them, or pass a checkpoint's probabilities to the trainer's callbacks.
 
     Args:
         words: Words after ``vitcli predict``: a run's directory, images and folders, ``--out DIR`` and, if wanted,
@@ -71,17 +71,21 @@ def _predict_images(words: list[str]) -> int:
     from vitcli.trained.images import find_images
     from vitcli.trained.load import load_run
     from vitcli.trained.predict import predict, write_predictions
+    from vitcli.trained.predict_dense import is_dense, predict_dense
 
     run = load_run(words[0], weights)  # type: ignore[arg-type]
-    images = find_images(words[1:], run.image_shape[0])
+    images, device = find_images(words[1:], run.image_shape[0]), "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found, damaged = predict(run, images, "cuda" if torch.cuda.is_available() else "cpu")
+        if is_dense(run):
+            damaged = predict_dense(run, images, device, Path(out))
+        else:
+            found, damaged = predict(run, images, device)
+            write_predictions(run, found, damaged, Path(out))
     except OSError as error:
         raise ConfigError(f"{error.filename}: reading failed ({error.strerror}); this lies in the disk.") from error
-    write_predictions(run, found, damaged, Path(out))
     for path, reason in damaged.items():
         print(f"vitcli: {path}: left out, since the image cannot be read ({reason}).", file=sys.stderr)
-    print(f"Predictions of {len(found)} images: {out}")
+    print(f"Predictions of {len(images) - len(damaged)} images: {out}")
     return 1 if damaged else 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from vitcli.records.ablation import Ablation
 from vitcli.report import methods, names
 from vitcli.report.blocks import Block, Bullets, Code, Heading, Log, Paragraph, Picture, Table, Warnings
+from vitcli.report.classes import class_blocks
 from vitcli.report.conclusion import conclusion
 from vitcli.report.summary import Summary
 from vitcli.report.tables import costs, meaning, results, speeds
@@ -27,6 +28,7 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
         *_unfinished(ablation),
         *number_blocks(ablation, summary),
         *pictures,
+        *class_blocks(ablation),
         Heading("What differs from the baseline", 2),
         _differences(ablation),
         *_starting_weights(ablation),

@@ -3,8 +3,13 @@
 from vittasks.averaging import WarmupEMA
 from vittasks.classification import Classification
 from vittasks.data.cifar import CIFAR
+from vittasks.data.dense.ade20k import ADE20KLabels
+from vittasks.data.dense.cityscapes import CityscapesLabels
+from vittasks.data.dense.coco import CocoLabels, CocoObjects
+from vittasks.data.dense.detection_folder import DetectionFolder
 from vittasks.data.dense.digit_detection import DigitDetection
 from vittasks.data.dense.digit_segmentation import DigitSegmentation
+from vittasks.data.dense.pascal import PascalLabels, PascalObjects
 from vittasks.data.dense.segmentation_folder import SegmentationFolder
 from vittasks.data.dense.single_digits import SingleDigits
 from vittasks.data.dense.written_scenes import SceneRecipe
@@ -33,6 +38,7 @@ from vittasks.segmentation.fcn import FCN
 from vittasks.segmentation.inference import SlidingWindow, WholeImage
 from vittasks.segmentation.segmentation import Segmentation
 from vittasks.segmentation.semantic_fpn import SemanticFPN
+from vittasks.segmentation.smp_decoder import SmpDecoder
 from vittasks.segmentation.upernet import UPerNet
 from vittasks.sharding import FullySharded
 
@@ -41,14 +47,19 @@ __all__ = [
     "DETR",
     "FCN",
     "FCOS",
+    "ADE20KLabels",
+    "CityscapesLabels",
     "Classification",
+    "CocoLabels",
+    "CocoObjects",
     "DeeplySupervisedClassification",
     "DenseBackbone",
     "Detection",
-    "Distillation",
+    "DetectionFolder",
     "DigitDetection",
     "DigitScenes",
     "DigitSegmentation",
+    "Distillation",
     "FeaturePyramid",
     "Freezing",
     "FullySharded",
@@ -59,6 +70,8 @@ __all__ = [
     "MaskRCNNRules",
     "Mixing",
     "ParameterGroups",
+    "PascalLabels",
+    "PascalObjects",
     "RetinaNet",
     "RetinaNetRules",
     "SceneRecipe",
@@ -67,6 +80,7 @@ __all__ = [
     "SemanticFPN",
     "SingleDigits",
     "SlidingWindow",
+    "SmpDecoder",
     "TarShards",
     "TorchvisionImages",
     "UPerNet",

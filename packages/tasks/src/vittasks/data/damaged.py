@@ -65,22 +65,36 @@ def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[
     What was found lies in the user's folder of caches, so that the trials of an ablation do not decode all images again. If
     that folder cannot be written, they do.
     """
-    listed = "\n".join((fingerprint, str(channels), *paths)).encode(errors="surrogateescape")
-    file = caches() / f"{sha256(listed).hexdigest()}.json"
+    listed = "\n".join((fingerprint, str(channels), *paths))
+
+    def find() -> dict[str, str]:
+        rank_zero_info(f"ImageFolder: {len(paths)} images are decoded once, to find damaged ones.")
+        return find_damaged(paths, channels, "whole")
+
+    return remembered(listed, find)
+
+
+def remembered(question: str, find: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Return what is found, from the user's folder of caches if it was found before.
+
+    Args:
+        question: All that the answer depends on.
+        find: Finds the answer; it is called again and again if that folder cannot be written.
+    """
+    file = caches() / f"{sha256(question.encode(errors='surrogateescape')).hexdigest()}.json"
     try:
-        found: dict[str, str] = json.loads(file.read_text())
-        return found
+        known: dict[str, str] = json.loads(file.read_text())
+        return known
     except (OSError, ValueError):
         pass
-    rank_zero_info(f"ImageFolder: {len(paths)} images are decoded once, to find damaged ones.")
-    found = find_damaged(paths, channels, "whole")
+    found = find()
     draft = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps(found))
         draft.replace(file)
     except OSError:
-        rank_zero_info(f"ImageFolder: {file.parent} cannot be written; the next run decodes all images again.")
+        rank_zero_info(f"{file.parent} cannot be written; the next run looks at all images again.")
     return found
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import distributed
 from torch.utils.data import get_worker_info
 from torch.utils.data.distributed import DistributedSampler
@@ -106,13 +107,16 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         self.skip = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        stream = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(self.epoch,))))
-        # Sorted uniforms rather than Generator.permutation: numpy keeps the former stable between its releases.
-        order = np.argsort(stream.random(self.size), kind="stable")
         copies = np.arange(self.repeats) * self.size
-        indices = (order[:, None] + copies).reshape(-1)[: self.total_size][self.rank :: self.num_replicas]
+        indices = (self.shuffled()[:, None] + copies).reshape(-1)[: self.total_size][self.rank :: self.num_replicas]
         skip, self.skip = self.skip, 0
         return zip(itertools.repeat(self.epoch), indices[skip:].tolist(), strict=False)
+
+    def shuffled(self) -> NDArray[np.intp]:
+        """Return all indices of the data set in the order of the epoch, before copies and processes."""
+        stream = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(self.epoch,))))
+        # Sorted uniforms rather than Generator.permutation: numpy keeps the former stable between its releases.
+        return np.argsort(stream.random(self.size), kind="stable")
 
 
 class EachOnce(DistributedSampler[int]):

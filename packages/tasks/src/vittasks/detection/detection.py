@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
+from vittasks.dense.drawing import PICTURES, by_class, class_names, detection_picture, show
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.freezing import Freezing
@@ -37,7 +38,8 @@ class Detection(SupervisedTask):
         compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and
-    ``val/mask_mAP50``, and the same under ``test/``. Scores are fractions, over the whole set.
+    ``val/mask_mAP50``, and the same under ``test/``, with ``test/AP/CLASS`` and ``test/mask_AP/CLASS`` for each class that
+    occurs. Scores are fractions, over the whole set. TensorBoard gets pictures of a validation's first images.
     """
 
     backbone_path = "network.backbone.maps.pyramid"
@@ -63,7 +65,7 @@ class Detection(SupervisedTask):
         self.first_label = 1 if isinstance(self.network, MaskRCNN) else 0
         with torch.device("cpu"):  # the scores compute their thresholds, which have no values on the meta device
             self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
-            self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
+            self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval", class_metrics=True)
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
         """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""
@@ -95,7 +97,11 @@ class Detection(SupervisedTask):
 
     def validation_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:
         """Keep the detections of a validation batch."""
-        self._keep(self.val_scores, batch)
+        found = self._keep(self.val_scores, batch)
+        if batch_index == 0 and self.loggers:
+            names = class_names(getattr(self.trainer.datamodule, "class_names", None), self.num_classes)  # type: ignore[attr-defined]
+            shown = list(zip(*batch, found, strict=True))[:PICTURES]
+            show(self, [detection_picture(image, one, truth, names) for image, truth, one in shown])
 
     def test_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:
         """Keep the detections of a test batch."""
@@ -113,12 +119,14 @@ class Detection(SupervisedTask):
         """Return boxes, scores, labels, and masks with Mask R-CNN."""
         return self(batch[0] if isinstance(batch, list | tuple) else batch)
 
-    def _keep(self, scores: MeanAveragePrecision, batch: tuple[list[Tensor], list[Target]]) -> None:
+    def _keep(self, scores: MeanAveragePrecision, batch: tuple[list[Tensor], list[Target]]) -> list[Target]:
         images, targets = batch
         found = self(images)
         if "masks" in found[0]:
-            found = [{**one, "masks": one["masks"][:, 0] > 0.5} for one in found]
-        scores.update(found, targets)
+            scores.update([{**one, "masks": one["masks"][:, 0] > 0.5} for one in found], targets)
+        else:
+            scores.update(found, targets)
+        return found
 
     def _score(self, scores: MeanAveragePrecision, split: str) -> None:
         values = scores.compute()
@@ -128,4 +136,12 @@ class Detection(SupervisedTask):
         named = {f"{split}/{ours}": values[f"bbox_{theirs}" if both else theirs] for ours, theirs in names.items()}
         if both:
             named |= {f"{split}/mask_mAP": values["segm_map"], f"{split}/mask_mAP50": values["segm_map_50"]}
+        if split == "test":
+            named |= self._of_classes(values, "bbox_" if both else "", "AP")
+            named |= self._of_classes(values, "segm_", "mask_AP") if both else {}
         self.log_dict({name: value.clamp(min=0) for name, value in named.items()})
+
+    def _of_classes(self, values: dict[str, Tensor], kind: str, name: str) -> dict[str, Tensor]:
+        """Return the score of each class that occurs in the truth."""
+        scores = zip(values["classes"].flatten().tolist(), values[f"{kind}map_per_class"].flatten(), strict=True)
+        return by_class(self, f"test/{name}", {int(number): score for number, score in scores if score >= 0})

@@ -50,6 +50,15 @@ class PixelAccuracy(PixelScore):
         return hits.sum() / truth.sum().clamp(min=1)
 
 
+class ClassIoU(PixelScore):
+    """Intersection over union of each class; NaN for a class that occurs neither in truth nor in prediction."""
+
+    def compute(self) -> Tensor:
+        """Return the scores (num_classes,)."""
+        hits, truth, predicted = _counts(super().compute())
+        return hits / (truth + predicted - hits)
+
+
 def pixel_scores(num_classes: int, ignored: int, prefix: str) -> MetricCollection:
     """Return mIoU, mAcc and aAcc, which share one confusion matrix."""
     kinds = {"mIoU": MeanIoU, "mAcc": MeanAccuracy, "aAcc": PixelAccuracy}

@@ -1,5 +1,7 @@
 """Segmentation: a class for every pixel, by a pyramid and a head, and mIoU."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -8,13 +10,14 @@ from torch.nn.functional import pad
 
 from vitcore import NormFactory
 from vittasks.dense.backbone import DenseBackbone
+from vittasks.dense.drawing import PICTURES, by_class, segmentation_picture, show
 from vittasks.freezing import Freezing
 from vittasks.optim import OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
 from vittasks.segmentation.head import HeadFactory, resize
 from vittasks.segmentation.inference import Inference, WholeImage, probabilities
 from vittasks.segmentation.loss import pixel_loss
-from vittasks.segmentation.scores import pixel_scores
+from vittasks.segmentation.scores import ClassIoU, pixel_scores
 from vittasks.segmentation.semantic_fpn import SemanticFPN
 from vittasks.task import CompileMode, SupervisedTask
 
@@ -51,8 +54,9 @@ class Segmentation(SupervisedTask):
         activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
 
-    Logs ``train/loss``; ``val/loss``, ``val/mIoU``, ``val/mAcc``, ``val/aAcc`` and the same under ``test/``. Scores are
-    fractions, from one confusion matrix over all pixels of the set.
+    Logs ``train/loss``; ``val/loss``, ``val/mIoU``, ``val/mAcc``, ``val/aAcc`` and the same under ``test/``, with
+    ``test/IoU/CLASS`` for each class that occurs. Scores are fractions, from one confusion matrix over all pixels of the set.
+    TensorBoard gets pictures of a validation's first images.
     """
 
     backbone_path = "backbone.pyramid"
@@ -88,6 +92,7 @@ class Segmentation(SupervisedTask):
         self.inference, self.test_ratios, self.test_flip = inference, test_ratios, test_flip
         self.val_scores = pixel_scores(num_classes, ignored, "val/")
         self.test_scores = pixel_scores(num_classes, ignored, "test/")
+        self.test_classes = ClassIoU(num_classes, ignored)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (b, num_classes, H, W) of an image (b, c, H, W)."""
@@ -108,6 +113,9 @@ class Segmentation(SupervisedTask):
         image, label = batch
         logits = resize(self.inference.logits(self, image), label.shape[1:])
         self.val_scores.update(logits.argmax(1), label)
+        if batch_index == 0 and self.loggers:
+            shown = zip(image[:PICTURES], logits[:PICTURES].argmax(1), label, strict=False)
+            show(self, [segmentation_picture(one, found, truth, self.ignored) for one, found, truth in shown])
         self.log_means({"val/loss": self._loss(logits, label)}, len(image))
         self.log_dict(self.val_scores, batch_size=len(image))
 
@@ -116,13 +124,24 @@ class Segmentation(SupervisedTask):
         image, label = batch
         found = self._probabilities(image, label.shape[1:])
         self.test_scores.update(found.argmax(1), label)
+        self.test_classes.update(found.argmax(1), label)
         self.log_means({"test/loss": self._loss(found.clamp(min=1e-12).log(), label)}, len(image))
         self.log_dict(self.test_scores, batch_size=len(image))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the score of each class that occurs."""
+        scores = enumerate(self.test_classes.compute().tolist())
+        self.test_classes.reset()
+        self.log_dict(by_class(self, "test/IoU", {number: one for number, one in scores if not math.isnan(one)}))
 
     def predict_step(self, batch: Any, batch_index: int) -> Tensor:
         """Return the class of every pixel (b, H, W)."""
         image = batch[0] if isinstance(batch, list | tuple) else batch
-        return self._probabilities(image, image.shape[2:]).argmax(1)
+        return self.classes(image, image.shape[2:])
+
+    def classes(self, image: Tensor, size: Sequence[int]) -> Tensor:
+        """Return the class of every pixel (b, *size) of an image (b, c, H, W)."""
+        return self._probabilities(image, size).argmax(1)
 
     def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
         return pixel_loss(logits, label, self.ignored, self.loss_mean)

@@ -1,28 +1,15 @@
 """Detection of handwritten digits, written to disk and read like any other data: nothing to download."""
 
 from pathlib import Path
-from typing import Any
 
-from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader
-
-from vittasks.data.dense.coco_objects import Pictures, read_coco
-from vittasks.data.dense.faults import Faults
+from vittasks.data.dense.coco import CocoObjects
+from vittasks.data.dense.detection_folder import DetectionFolder
+from vittasks.data.dense.digit_segmentation import DIGITS, SPLITS
 from vittasks.data.dense.written_scenes import SceneRecipe, scenes_hash, write_scenes
-from vittasks.data.epoch_loader import EpochLoader, eval_loader, train_loader
-from vittasks.data.sampling import EpochSampler
-
-Batch = tuple[list[Tensor], list[dict[str, Tensor]]]
+from vittasks.data.epoch_loader import check_batch
 
 
-def as_lists(samples: list[tuple[Tensor, dict[str, Tensor]]]) -> Batch:
-    """Return the images of a batch and its targets, each in a list: their sizes may differ."""
-    images, targets = zip(*samples, strict=True)
-    return list(images), list(targets)
-
-
-class DigitDetection(LightningDataModule):
+class DigitDetection(DetectionFolder):
     """Find the digits of a scene: 10 classes, a box and a mask each; the scenes are those of ``DigitSegmentation``.
 
     Args:
@@ -41,8 +28,6 @@ class DigitDetection(LightningDataModule):
         from 0 to 9, masks (n, side, side), iscrowd (n,) and area (n,).
     """
 
-    num_classes = 10
-
     def __init__(
         self,
         root: str = "runs/digit_scenes",
@@ -51,46 +36,42 @@ class DigitDetection(LightningDataModule):
         workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.scenes, self.recipe = Path(root), recipe
-        self.batch_size, self.workers, self.seed = batch_size, workers, seed
-        self.in_chans, self.image_shape = 1, (1, recipe.side, recipe.side)
-        self.pictures: dict[str, Pictures] = {}
+        self.recipe, self.scenes = recipe, Path(root)
+        train, val, test = SPLITS
+        super().__init__(
+            str(self.scenes / scenes_hash(recipe)[:16]),
+            CocoObjects(
+                (f"instances_{train}.json", f"instances_{val}.json", f"instances_{test}.json"),
+                (f"images/{train}", f"images/{val}", f"images/{test}"),
+            ),
+            num_classes=len(DIGITS),
+            channels=1,
+            image_side=recipe.side,
+            flip=0.0,
+            check="names",
+            batch_size=batch_size,
+            eval_batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The digits."""
+        return DIGITS
 
     def fingerprint(self) -> str:
         """Which data these are: a hash of the digits and of what defines the scenes; it needs no file."""
         return scenes_hash(self.recipe)
 
+    def check_data(self) -> None:
+        """Check that a batch is no larger than the training set; the scenes are written when they are needed.
+
+        Raises:
+            ValueError: It is larger.
+        """
+        check_batch(self.batch_size, self.recipe.training)
+
     def prepare_data(self) -> None:
         """Write the scenes, unless they are there."""
         write_scenes(self.recipe, self.scenes)
-
-    def setup(self, stage: str) -> None:
-        """Read the objects of the splits that the stage needs."""
-        folder = self.scenes / scenes_hash(self.recipe)[:16]
-        for split in (
-            ("training", "validation") if stage == "fit" else ("validation",) if stage == "validate" else ("test",)
-        ):
-            faults = Faults(type(self).__name__, folder, "refuse")
-            file = read_coco(folder / f"instances_{split}.json", folder / "images" / split, faults)
-            faults.settle()
-            self.pictures[split] = Pictures(file, 1, None, "kept" if split != "training" else "left out", self.seed)
-
-    def train_dataloader(self) -> EpochLoader:
-        """Full batches of scenes, in an order drawn from (seed, epoch)."""
-        data: Any = self.pictures["training"]
-        return train_loader(data, EpochSampler(len(data), self.seed), self.batch_size, self.workers, as_lists)
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """The validation scenes."""
-        data: Any = self.pictures["validation"]
-        return eval_loader(data, self.batch_size, self.workers, as_lists)
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        """The test scenes."""
-        data: Any = self.pictures["test"]
-        return eval_loader(data, self.batch_size, self.workers, as_lists)
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """The test scenes."""
-        return self.test_dataloader()

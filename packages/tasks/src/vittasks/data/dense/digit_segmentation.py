@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+from vittasks.data.dense.ade20k import ADE20KLabels
 from vittasks.data.dense.segmentation_folder import SegmentationFolder
 from vittasks.data.dense.written_scenes import SceneRecipe, scenes_hash, write_scenes
+from vittasks.data.epoch_loader import check_batch
 
 MEAN, STD = 0.14, 0.25
 """Of the pixels of the default scenes."""
+
+SPLITS = ("training", "validation", "test")
+DIGITS = tuple("0123456789")
 
 
 class DigitSegmentation(SegmentationFolder):
@@ -43,7 +48,8 @@ class DigitSegmentation(SegmentationFolder):
         self.recipe, self.scenes = recipe, Path(root)
         super().__init__(
             str(self.scenes / scenes_hash(recipe)[:16]),
-            num_classes=11,
+            ADE20KLabels(splits=SPLITS),
+            num_classes=1 + len(DIGITS),
             channels=1,
             crop=recipe.side,
             shortest=0,
@@ -52,7 +58,6 @@ class DigitSegmentation(SegmentationFolder):
             distortion=0.0,
             mean=(MEAN,),
             std=(STD,),
-            splits=("training", "validation", "test"),
             check="names",
             batch_size=batch_size,
             eval_batch_size=50,
@@ -60,9 +65,22 @@ class DigitSegmentation(SegmentationFolder):
             seed=seed,
         )
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The background, then the digits."""
+        return "background", *DIGITS
+
     def fingerprint(self) -> str:
         """Which data these are: a hash of the digits and of what defines the scenes; it needs no file."""
         return scenes_hash(self.recipe)
+
+    def check_data(self) -> None:
+        """Check that a batch is no larger than the training set; the scenes are written when they are needed.
+
+        Raises:
+            ValueError: It is larger.
+        """
+        check_batch(self.batch_size, self.recipe.training)
 
     def prepare_data(self) -> None:
         """Write the scenes, unless they are there."""

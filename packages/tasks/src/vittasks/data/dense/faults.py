@@ -2,9 +2,20 @@
 
 import sys
 from collections import defaultdict
-from typing import Literal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+
+from vittasks.data.damaged import in_threads, remembered
+from vittasks.data.read_image import quick_reason_of_damage
 
 OnFault = Literal["refuse", "skip"]
+Check = Literal["all", "heads", "names"]
+"""What is looked at before a training: all pixels of all files, the head and the end of each image, or names alone."""
+
+UNREADABLE = "a file that cannot be read as an image"
 
 
 class Faults:
@@ -29,6 +40,10 @@ class Faults:
         """How many faults there are."""
         return sum(len(entries) for entries in self.found.values())
 
+    def counts(self) -> str:
+        """Return the number of faults of each kind in words, empty without a fault."""
+        return ", ".join(f"{len(entries)} x {kind}" for kind, entries in self.found.items())
+
     def settle(self) -> None:
         """Refuse the data if there is a fault, or say on stderr what is left out.
 
@@ -40,6 +55,62 @@ class Faults:
         kinds = "; ".join(f"{len(entries)} x {kind} (such as {entries[0]})" for kind, entries in self.found.items())
         if self.on_fault == "refuse":
             raise ValueError(
-                f"{self.owner}: {self.place} has faults: {kinds}. Mend them, or leave them out with on_fault=skip."
+                f"{self.owner}: {self.place} has faults: {kinds}; mend them, or leave them out with data.on_fault=skip."
             )
-        print(f"{self.owner}: {self.place}: left out: {kinds}.", file=sys.stderr)
+        rank_zero_only(print)(f"{self.owner}: {self.place}: left out: {kinds}.", file=sys.stderr)
+
+
+def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str) -> list[int]:
+    """Return the numbers of the entries that are read without an error, and note the faults of the others.
+
+    Args:
+        count: How many entries there are.
+        look: Reads an entry; it raises a ValueError whose text is "kind: entry" if something is wrong with it.
+        faults: Collects what is wrong.
+        question: All that the answer depends on; an answer is remembered.
+    """
+
+    def fault(number: str) -> str:
+        try:
+            look(int(number))
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def find() -> dict[str, str]:
+        rank_zero_info(f"{faults.owner}: {count} entries of {faults.place} are read once, to find faults.")
+        numbers = [str(number) for number in range(count)]
+        return {number: text for number, text in zip(numbers, in_threads(fault, numbers), strict=True) if text}
+
+    found = remembered(question, find)
+    for text in found.values():
+        kind, _, entry = text.partition(": ")
+        faults.add(kind, entry)
+    return [number for number in range(count) if str(number) not in found]
+
+
+def check_head(path: Path, channels: int) -> None:
+    """Look at the head and the end of an image file.
+
+    Raises:
+        ValueError: The file is empty, cut off or no image.
+    """
+    if reason := quick_reason_of_damage(str(path), channels):
+        raise ValueError(f"{UNREADABLE}: {path} ({reason})")
+
+
+def refused_in_training(owner: str, error: ValueError) -> ValueError:
+    """Return the error about an entry whose fault was found only when the training read it."""
+    return ValueError(
+        f"{owner}: {error}; data.check=all with data.on_fault=skip finds such entries and leaves them out."
+    )
+
+
+def listed_once(entries: Sequence[str], kind: str, faults: Faults) -> list[str]:
+    """Return entries without repetitions, and note each that comes again as a fault."""
+    seen: dict[str, None] = {}
+    for entry in entries:
+        if entry in seen:
+            faults.add(kind, entry)
+        seen[entry] = None
+    return list(seen)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vittasks import SceneRecipe
+from vittasks import DigitDetection, SceneRecipe
 from vittasks.data.dense.masks import decode
 from vittasks.data.dense.written_scenes import draw_scene, write_scenes
 from vittasks.data.digit_composites import split_sources
@@ -56,3 +56,17 @@ def test_a_scene_is_drawn_from_its_own_stream_and_written_once(folder):
 def test_a_recipe_that_cannot_be_drawn_is_refused():
     with pytest.raises(ValueError, match=r"digit_side must rise within 8\.\.side, got digit_side=\(14, 70\), side=64"):
         SceneRecipe(digit_side=(14, 70))
+
+
+def test_the_written_digits_are_read_as_objects(tmp_path):
+    data = DigitDetection(str(tmp_path), SceneRecipe(training=4, validation=1, test=1), batch_size=2)
+    data.check_data()
+    assert not list(tmp_path.iterdir())  # a plan writes nothing
+    data.prepare_data()
+    data.setup("fit")
+    images, targets = next(iter(data.train_dataloader()))
+    assert [one.shape for one in images] == [(1, 64, 64)] * 2
+    for target in targets:
+        for box, mask in zip(target["boxes"], target["masks"], strict=True):
+            rows, columns = mask.any(1).nonzero()[:, 0], mask.any(0).nonzero()[:, 0]
+            assert box.tolist() == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]

@@ -57,7 +57,10 @@ def test_a_training_ends_in_the_scores_of_a_test(tmp_path, scenes, head):
     runner.fit(one, datamodule=data)
     assert {"train/loss", "val/loss", "val/mIoU", "val/mAcc", "val/aAcc"} <= set(runner.callback_metrics)
     (scores,) = runner.test(one, datamodule=data, verbose=False)
+    classes = {name: scores.pop(name) for name in list(scores) if name.startswith("test/IoU/")}
     assert set(scores) == {"test/loss", "test/mIoU", "test/mAcc", "test/aAcc"}
+    assert sum(classes.values()) / len(classes) == pytest.approx(scores["test/mIoU"])
+    assert "test/IoU/background" in classes
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -32,3 +32,32 @@ def test_a_set_without_a_labelled_pixel_scores_zero():
     scores = pixel_scores(3, 255, "")
     scores.update(torch.zeros(1, 2, 2, dtype=torch.long), torch.full((1, 2, 2), 255))
     assert {value.item() for value in scores.compute().values()} == {0.0}
+
+
+def test_scores_over_two_processes_are_those_of_the_whole_set(tmp_path):
+    draw = np.random.default_rng(1)
+    truth, said = draw.choice([0, 1, 2, 255], (4, 9, 7)), draw.choice([0, 1, 2, 3], (4, 9, 7))
+    whole = pixel_scores(4, 255, "")
+    whole.update(torch.from_numpy(said), torch.from_numpy(truth))
+    expected = {name: value.item() for name, value in whole.compute().items()}
+    context = torch.multiprocessing.get_context("fork")
+    answers = context.Queue()
+    parts = [slice(0, 3), slice(3, 4)]
+    processes = [
+        context.Process(target=_score_a_part, args=(rank, tmp_path / "meeting", said[part], truth[part], answers))
+        for rank, part in enumerate(parts)
+    ]
+    for one in processes:
+        one.start()
+    found = [answers.get(timeout=60) for _ in processes]
+    for one in processes:
+        one.join()
+    assert found == [expected, expected]
+
+
+def _score_a_part(rank, meeting, said, truth, answers):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    scores = pixel_scores(4, 255, "")
+    scores.update(torch.from_numpy(said), torch.from_numpy(truth))
+    answers.put({name: value.item() for name, value in scores.compute().items()})
+    torch.distributed.destroy_process_group()

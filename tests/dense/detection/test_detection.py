@@ -46,7 +46,10 @@ def test_a_training_ends_in_the_scores_of_a_test(tmp_path, scenes, detector):
     assert {"train/loss", "val/mAP", "val/mAP50"} <= set(runner.callback_metrics)
     (scores,) = runner.test(one, datamodule=data, verbose=False)
     masks = {"test/mask_mAP", "test/mask_mAP50"} if detector == "mask_rcnn" else set()
+    classes = {name: scores.pop(name) for name in list(scores) if "AP/" in name}
     assert set(scores) == {"test/mAP", "test/mAP50", "test/mAP75"} | masks
+    of_boxes = [score for name, score in classes.items() if name.startswith("test/AP/")]
+    assert sum(of_boxes) / len(of_boxes) == pytest.approx(scores["test/mAP"])
     assert all(0 <= score <= 1 for score in scores.values())
 
 

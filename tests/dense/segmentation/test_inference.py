@@ -1,9 +1,12 @@
 """Sliding windows and averages over sizes and mirrors."""
 
+import functools
+
 import pytest
 import torch
 
-from vittasks import SlidingWindow, WholeImage
+from tests.models.small_pyramids import by_timm
+from vittasks import Segmentation, SemanticFPN, SlidingWindow, WholeImage
 from vittasks.segmentation.inference import probabilities
 
 
@@ -49,3 +52,12 @@ def test_probabilities_are_averaged_over_sizes_and_mirrors():
 def test_a_stride_longer_than_the_window_is_refused():
     with pytest.raises(ValueError, match=r"stride must lie in 1\.\.window, got window=4, stride=5"):
         SlidingWindow(4, 5)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 70)])
+def test_a_window_that_covers_the_image_gives_a_task_the_answer_of_the_whole_image(size):
+    head = functools.partial(SemanticFPN, pyramid_channels=8, channels=8)
+    pyramid = by_timm("pvt_tiny", in_chans=1, num_classes=0)
+    task, image = Segmentation(pyramid, 5, head).eval(), torch.randn(1, 1, *size)
+    with torch.no_grad():
+        assert torch.equal(SlidingWindow(96, 32).logits(task, image), WholeImage().logits(task, image))

@@ -1,0 +1,237 @@
+"""COCO's JSON files, without pycocotools: objects with boxes and masks, and the labels of pixels painted from them."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vittasks.data.dense.faults import Faults
+from vittasks.data.dense.layouts import (
+    KINDS,
+    Kind,
+    LabelFiles,
+    LabelLayout,
+    Masks,
+    ObjectFile,
+    ObjectLayout,
+    PictureOfObjects,
+    PlacedObject,
+    box_fault,
+)
+from vittasks.data.dense.masks import decode
+
+SECTIONS = ("images", "annotations", "categories")
+OF_IMAGE = {"id": (int, str), "file_name": (str,), "height": (int,), "width": (int,)}
+OF_OBJECT = {"image_id": (int, str), "category_id": (int,), "bbox": (list,)}
+"""What an entry of an image and of an object must have, and of which types."""
+
+ANNOTATIONS = (
+    "annotations/instances_train2017.json",
+    "annotations/instances_val2017.json",
+    "annotations/instances_val2017.json",
+)
+IMAGES = ("train2017", "val2017", "val2017")
+Three = tuple[str, str, str]
+
+
+class CocoObjects(ObjectLayout):
+    """Images in a folder for each split, and their objects in a JSON file for each split.
+
+    Category numbers become classes 0, 1, ... in the order of the numbers.
+
+    Args:
+        annotations: The JSON files of training, validation and test, below ``root`` or with full paths.
+        images: The folders of images of training, validation and test, below ``root`` or with full paths.
+        masks: ``read`` them, or leave them ``ignored``, which is faster for boxes alone.
+
+    Source: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014.
+    """
+
+    num_classes = 80
+
+    def __init__(self, annotations: Three = ANNOTATIONS, images: Three = IMAGES, masks: Masks = "read") -> None:
+        self.annotations, self.images, self.masks = annotations, images, masks
+        train, val, test = (Path(name).stem for name in annotations)
+        self.splits = (train, val, test)
+
+    def places(self, root: Path) -> list[Path]:
+        """Return the JSON files and the folders of images."""
+        return [root / place for place in dict.fromkeys((*self.annotations, *self.images))]
+
+    def read(self, root: Path, kind: Kind, faults: Faults) -> ObjectFile:
+        """Return the images of a split with their objects.
+
+        Raises:
+            ValueError: The file is no COCO file.
+        """
+        number = KINDS.index(kind)
+        return read_coco(root / self.annotations[number], root / self.images[number], faults, self.masks)
+
+
+class CocoLabels(LabelLayout):
+    """The label of every pixel, painted from the objects of COCO's JSON files; where objects overlap, the smallest counts.
+
+    Args:
+        annotations: The JSON files of training, validation and test, below ``root`` or with full paths.
+        images: The folders of images of training, validation and test, below ``root`` or with full paths.
+        background: What a pixel is that belongs to no object: class 0, before all others, or ``ignored``.
+
+    Source: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014.
+    """
+
+    def __init__(
+        self,
+        annotations: Three = ANNOTATIONS,
+        images: Three = IMAGES,
+        background: Literal["class", "ignored"] = "class",
+    ) -> None:
+        self.objects, self.background = CocoObjects(annotations, images), background
+        self.splits = self.objects.splits
+        self.first = 1 if background == "class" else 0
+        self.num_classes = self.first + CocoObjects.num_classes
+
+    def places(self, root: Path) -> list[Path]:
+        """Return the JSON files and the folders of images."""
+        return self.objects.places(root)
+
+    def read(self, root: Path, kind: Kind, faults: Faults) -> LabelFiles:
+        """Return the images of a split with their objects.
+
+        Raises:
+            ValueError: The file is no COCO file.
+        """
+        file = self.objects.read(root, kind, faults)
+        names = (*("background",) * self.first, *file.names)
+        return LabelFiles([(picture.path, picture) for picture in file.images], names)
+
+    def label(self, source: PictureOfObjects, num_classes: int, ignored: int) -> Tensor:
+        """Return the class of every pixel (H, W).
+
+        Raises:
+            ValueError: A mask cannot be decoded, or there are more categories than classes.
+        """
+        label = np.full((source.height, source.width), 0 if self.first else ignored, np.int64)
+        for one in sorted(source.objects, key=lambda one: -one.area):
+            if self.first + one.label >= num_classes:
+                raise ValueError(
+                    f"a label that stands for no class: {source.path} holds category {one.label} of {num_classes - self.first}"
+                )
+            label[object_mask(one, source)] = self.first + one.label
+        return torch.from_numpy(label)
+
+
+def object_mask(one: PlacedObject, picture: PictureOfObjects) -> Any:
+    """Return the mask (H, W) of an object.
+
+    Raises:
+        ValueError: It is damaged, or of another size than the image.
+    """
+    try:
+        return decode(one.mask, picture.height, picture.width)
+    except ValueError as error:
+        raise ValueError(f"a mask that cannot be read: an object of {picture.path} ({error})") from error
+
+
+def read_coco(path: Path, folder: Path, faults: Faults, masks: Masks) -> ObjectFile:
+    """Read a COCO JSON file whose images lie in a folder; an object needs a mask if masks are read.
+
+    Raises:
+        ValueError: It is no COCO file.
+    """
+    content = _sections(path, faults)
+    names = _names(content["categories"], path, faults)
+    classes = {number: place for place, number in enumerate(names)}
+    objects = defaultdict(list)
+    for one in content["annotations"]:
+        if missing := _missing(one, OF_OBJECT):
+            faults.add(f"an object without {missing}", f"annotation {_id(one)} of {path}")
+        else:
+            objects[one["image_id"]].append(one)
+    entries = []
+    for entry in content["images"]:
+        if missing := _missing(entry, OF_IMAGE):
+            faults.add(f"an image without {missing}", f"image {_id(entry)} of {path}")
+        else:
+            entries.append(entry)
+    times = Counter(entry["id"] for entry in entries)
+    images = []
+    for entry in entries:
+        if times[entry["id"]] > 1:
+            faults.add("an image number that occurs twice", f"{entry['id']}, {entry['file_name']}")
+        elif not (folder / entry["file_name"]).is_file():
+            faults.add("an image that is not there", folder / entry["file_name"])
+        else:
+            found = [_object(one, entry, classes, masks, faults) for one in objects[entry["id"]]]
+            kept = [one for one in found if one is not None]
+            images.append(PictureOfObjects(folder / entry["file_name"], entry["height"], entry["width"], kept))
+    for number in sorted(set(objects) - set(times), key=str):
+        faults.add("objects of an image that is not listed", f"image {number} of {path}")
+    return ObjectFile(images, tuple(names.values()), masks)
+
+
+def _sections(path: Path, faults: Faults) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{faults.owner}: {path} cannot be read as JSON ({' '.join(str(error).split())}).") from error
+    missing = [name for name in SECTIONS if not isinstance(content, dict) or not isinstance(content.get(name), list)]
+    if missing:
+        raise ValueError(
+            f"{faults.owner}: {path} is no COCO file of objects: it has no list {', '.join(missing)}; expected an object with "
+            f"the lists {', '.join(SECTIONS)}."
+        )
+    return content
+
+
+def _names(categories: list[Any], path: Path, faults: Faults) -> dict[int, str]:
+    """Return number -> name of the categories, in the order of the numbers."""
+    names: dict[int, str] = {}
+    for one in categories:
+        if missing := _missing(one, {"id": (int,), "name": (str,)}):
+            raise ValueError(f"{faults.owner}: {path} is no COCO file of objects: a category has no {missing}.")
+        if one["id"] in names:
+            faults.add("a category number that occurs twice", f"{one['id']}, {one['name']}")
+        names.setdefault(one["id"], one["name"])
+    return dict(sorted(names.items()))
+
+
+def _missing(entry: Any, wanted: Mapping[str, tuple[type, ...]]) -> str:
+    """Return the first key that an entry lacks or that holds something else than it should; empty if all are there."""
+    if not isinstance(entry, dict):
+        return "keys"
+    return next((key for key, types in wanted.items() if not isinstance(entry.get(key), types)), "")
+
+
+def _id(entry: Any) -> Any:
+    return entry.get("id") if isinstance(entry, dict) else entry
+
+
+def _object(
+    one: dict[str, Any], image: dict[str, Any], classes: dict[int, int], masks: Masks, faults: Faults
+) -> PlacedObject | None:
+    name = f"annotation {one.get('id')} of {image['file_name']}"
+    numbers = one["bbox"]
+    if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
+        fault = "a box that is no list of four numbers"
+    else:
+        x, y, w, h = numbers
+        fault = box_fault((x, y, x + w, y + h), image["height"], image["width"])
+    if one["category_id"] not in classes:
+        fault = "an unknown category"
+    elif not fault and masks == "read" and not isinstance(one.get("segmentation"), list | dict):
+        fault = "an object without a mask"
+    if fault:
+        faults.add(fault, name)
+        return None
+    return PlacedObject(
+        (x, y, x + w, y + h),
+        classes[one["category_id"]],
+        bool(one.get("iscrowd", 0)),
+        float(one.get("area", w * h)),
+        one["segmentation"] if masks == "read" else None,
+    )

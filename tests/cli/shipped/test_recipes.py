@@ -254,18 +254,21 @@ def test_what_saves_memory_and_time_is_a_key_of_every_recipe():
 
 
 TINY = [
-    *("--data.root", "images", "--data.batch_size", "4", "--data.workers", "0", "--threads", "1"),
     *(
-        "--trainer.accelerator",
-        "cpu",
-        "--trainer.devices",
+        "--data.root",
+        "images",
+        "--data.batch_size",
+        "4",
+        "--data.workers",
+        "0",
+        "--threads",
         "1",
-        "--trainer.precision",
-        "32",
-        "--trainer.max_epochs",
-        "1",
+        "--model.global_batch",
+        "8",
     ),
-    *("--trainer.enable_progress_bar", "false", "--trainer.check_val_every_n_epoch", "1", "--model.global_batch", "8"),
+    *("--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.precision", "32"),
+    *("--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1", "--trainer.log_every_n_steps", "1"),
+    *("--trainer.enable_progress_bar", "false"),
 ]
 """Two steps of eight images, each of two batches."""
 

@@ -286,6 +286,7 @@ def backbone(model, img_size, **more):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:deit_tiny. tables of positions were interpolated")
 def test_train_then_probe_distil_and_fine_tune_at_a_higher_resolution(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "images", train=6)

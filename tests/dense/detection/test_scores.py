@@ -59,17 +59,23 @@ def files(tmp_path_factory):
     objects, found = [], []
     for image in range(IMAGES):
         Image.new("L", (SIDE, SIDE)).save(root / f"{image}.png")
-        own = [random_box(draw, int(draw.choice([12, 60, SIDE]))) for _ in range(draw.integers(0, 6))]
-        for box in own:
+        own = [
+            (random_box(draw, int(draw.choice([12, 60, SIDE]))), int(draw.integers(1, 5)) * 10)
+            for _ in range(draw.integers(0, 6))
+        ]
+        for box, category in own:
             mask = ellipse(box)
             objects.append({
-                "id": len(objects) + 1, "image_id": image, "category_id": int(draw.integers(1, 5)) * 10, "bbox": box,
+                "id": len(objects) + 1, "image_id": image, "category_id": category, "bbox": box,
                 "area": int(mask.sum()), "iscrowd": int(draw.random() < 0.15), "segmentation": code(mask),
             })  # fmt: skip
         for _ in range(5):
-            box = near(draw, own[draw.integers(len(own))]) if own and draw.random() < 0.6 else random_box(draw)
+            box, category = random_box(draw), int(draw.integers(1, 5)) * 10
+            if own and draw.random() < 0.7:
+                of, category = own[draw.integers(len(own))]
+                box = near(draw, of)
             found.append({
-                "image_id": image, "category_id": int(draw.integers(1, 5)) * 10, "bbox": box, "score": float(draw.random()),
+                "image_id": image, "category_id": category, "bbox": box, "score": float(draw.random()),
                 "segmentation": code(ellipse(box)),
             })  # fmt: skip
     images = [{"id": one, "file_name": f"{one}.png", "height": SIDE, "width": SIDE} for one in range(IMAGES)]

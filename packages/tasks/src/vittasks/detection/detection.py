@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
@@ -19,6 +20,10 @@ DetectorFactory: TypeAlias = Callable[[nn.Module, int], nn.Module]
 """Makes a detector from a pyramid and the number of classes: lists of images and targets to losses, or to detections."""
 
 Target: TypeAlias = dict[str, Tensor]
+
+OVERLAPS, RECALLS = np.linspace(0.5, 0.95, 10).tolist(), np.linspace(0, 1, 101).tolist()
+"""The overlaps and recalls over which COCO's mAP is a mean, in double precision: with torchmetrics' own in single precision, an
+overlap of exactly .6 would not count as one of .6."""
 
 
 class Detection(SupervisedTask):
@@ -64,8 +69,9 @@ class Detection(SupervisedTask):
         # Mask R-CNN counts its classes from 1: 0 is the background.
         self.first_label = 1 if isinstance(self.network, MaskRCNN) else 0
         with torch.device("cpu"):  # the scores compute their thresholds, which have no values on the meta device
-            self.val_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval")
-            self.test_scores = MeanAveragePrecision(iou_type=kinds, backend="faster_coco_eval", class_metrics=True)
+            how: Any = {"iou_thresholds": OVERLAPS, "rec_thresholds": RECALLS, "backend": "faster_coco_eval"}
+            self.val_scores = MeanAveragePrecision(iou_type=kinds, **how)
+            self.test_scores = MeanAveragePrecision(iou_type=kinds, **how, class_metrics=True)
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
         """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""

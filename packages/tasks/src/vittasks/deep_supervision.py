@@ -16,8 +16,7 @@ class DeeplySupervisedClassification(Classification):
     """Train a classifier whose every map is asked for the class, as a start for dense tasks, which read all maps.
 
     Beside the classifier's own head, in training only, a linear map reads the mean of each map of the pyramid. The loss is the
-    mean of the cross-entropies of all of them, and the scores are those of the classifier's own head. Without this the fine
-    maps of a small classifier say little about their places: only what the coarsest one needs.
+    mean of the cross-entropies of all of them, and the scores are those of the classifier's own head.
 
     Args:
         backbone: A pyramid with a head, image (b, c, H, W) -> logits (b, num_classes), with timm's ``forward_intermediates``,

@@ -37,8 +37,7 @@ class DrawnDigits(Dataset[tuple[Tensor, int]]):
 class SingleDigits(LightningDataModule):
     """Name the one digit of a small scene: 10 classes, drawn with the sizes, the noise and the digits of ``DigitSegmentation``.
 
-    A backbone that learned these finds nothing new in a scene but that there are several digits. Images without noise are no
-    substitute: the norms of a backbone blow the noise of an empty place up to the size of a stroke.
+    A backbone that learned these finds nothing new in a scene but that there are several digits.
 
     Args:
         recipe: How scenes are put together, and how many there are; each has one digit.

@@ -53,7 +53,7 @@ def without(key: str) -> dict:
         ),
         ("--model.backbone.stage4.mixer.op.bias all", "has no entry 'stage4' in model.backbone; did you mean stage3?"),
         (f"--{ACTIVATION}.inplaec true", "has no entry 'inplaec' in model.backbone.stage1.feed_forward.op.activation"),
-        ("--model.every.width 3", "model.every.width has no entry 'every' in model; valid names are backbone, "),
+        ("--model.every.width 3", "model.every.width has no entry 'every' in model; valid names are activations, backbone, "),
         ("--model.optimizer.params 3", "model.optimizer.params has no entry 'params' in model.optimizer"),
         ("--model.mixing.mixupp 1", "model.mixing.mixupp has no entry 'mixupp' in model.mixing; did you mean mixup?"),
         ("--data.canvass 3", "data.canvass has no entry 'canvass' in data; did you mean canvas?"),
@@ -130,7 +130,7 @@ def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
         ("model.optimizer", "torch.nn.GELU", "makes no torch.optim.Optimizer; valid names are torch.optim.ASGD"),
         ("trainer.callbacks", "torch.nn.GELU", "makes no lightning.Callback"),
         ("trainer.callbacks", "3", "is 3; expected the import path of a class of lightning.Callback."),
-        ("trainer.callbacks+", "EarlyStopping", "did you mean lightning.pytorch.callbacks.EarlyStopping?"),
+        ("trainer.callbacks+", "EarlyStoping", "did you mean lightning.pytorch.callbacks.EarlyStopping?"),
         (
             "trainer.callbacks+",
             "{class_path: lightning.pytorch.callbacks.EarlyStopping, monitr: x}",

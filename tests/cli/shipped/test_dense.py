@@ -17,7 +17,7 @@ SLOW = [pytest.mark.slow, pytest.mark.exhaustive]
 ARMS = [pytest.param(*pair, marks=[] if pair in QUICK else SLOW) for pair in PAIRS]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW if "backbones" not in name else []) for name in DENSE])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "dense_padding" else SLOW) for name in DENSE])
 def test_a_file_says_its_question_source_and_command_and_scores_its_task(name):
     plan = small(name)
     assert plan.question.endswith("?")

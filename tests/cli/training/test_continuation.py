@@ -277,7 +277,7 @@ def test_a_row_that_was_cut_short_costs_nothing(plain, dead):
 def test_the_configuration_in_a_trial_reproduces_it(plain, tmp_path):
     _, there, whole = plain
     assert main(["fit", "--config", str(there / "config.yaml"), "--runs", str(tmp_path)]) == 0
-    again = json.loads((tmp_path / "config" / "fit0" / "result.json").read_text())
+    again = json.loads((tmp_path / "-".join(there.parts[-3:]) / "fit0" / "result.json").read_text())
     assert (again["metrics"], again["train_images"]) == (whole["metrics"], whole["train_images"])
 
 

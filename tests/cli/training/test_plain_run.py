@@ -106,20 +106,20 @@ def test_the_progress_bar_shows_loss_speed_and_metric_and_the_size_is_printed_on
 def test_a_checkpoint_scores_as_it_did_after_training(split, trained, capsys):
     words = ["--config", str(trained / "config.yaml"), "--ckpt_path", str(trained / "last.ckpt")]
     assert main([split, *words]) == 0
-    scores = logged(trained.parents[1] / "config" / f"{split}0" / "metrics.csv")
+    scores = logged(trained.parents[1] / "plain" / f"{split}0" / "metrics.csv")
     if split == "test":
         result = json.loads((trained / "result.json").read_text())["metrics"]
         assert {name: scores[name] for name in result} == pytest.approx(result, abs=1e-9)
     else:
         assert set(scores) >= {"val/loss", "val/acc1", "val/acc5"}
-    assert f"Run: {trained.parents[1] / 'config' / f'{split}0'}" in capsys.readouterr().out.replace("\n", "")
+    assert f"Run: {trained.parents[1] / 'plain' / f'{split}0'}" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_a_checkpoint_after_a_validation_scores_as_that_validation(trained):
     config = str(trained / "config.yaml")
     words = ["--trainer.max_epochs", "2", "--runs", str(trained.parents[1] / "two")]
     assert main(["fit", "--config", config, *words]) == 0
-    run = trained.parents[1] / "two" / "config" / "fit0"
+    run = trained.parents[1] / "two" / "plain" / "fit0"
     assert main(["validate", "--config", config, "--ckpt_path", str(run / "last.ckpt"), *words]) == 0
     scores = logged(run.parent / "validate0" / "metrics.csv")
     assert scores["val/loss"] == logged(run / "metrics.csv")["val/loss"]
@@ -143,7 +143,7 @@ def test_a_training_goes_on_from_a_checkpoint(trained):
         str(trained.parents[1] / "on"),
     ]
     assert main(["fit", "--config", str(trained / "config.yaml"), *words]) == 0
-    run = trained.parents[1] / "on" / "config" / "fit0"
+    run = trained.parents[1] / "on" / "plain" / "fit0"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 8
     assert torch.load(trained / "last.ckpt", weights_only=True)["global_step"] == 6
     assert yaml.safe_load((run / "config.yaml").read_text())["ckpt_path"] == str(trained / "last.ckpt")
@@ -152,7 +152,7 @@ def test_a_training_goes_on_from_a_checkpoint(trained):
 def test_a_training_that_fails_says_so_and_is_recorded(trained, capsys):
     words = ["--model.optimizer.lr", "1e30", "--runs", str(trained.parents[1] / "hot")]
     assert main(["fit", "--config", str(trained / "config.yaml"), *words]) == 1
-    run = trained.parents[1] / "hot" / "config" / "fit0"
+    run = trained.parents[1] / "hot" / "plain" / "fit0"
     result = json.loads((run / "result.json").read_text())
     assert (result["format"], result["status"]) == (1, "failed")
     assert result["cause"].startswith("the loss is nan at step 1 (epoch 0, batch 1; ")

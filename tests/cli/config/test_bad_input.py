@@ -53,7 +53,10 @@ def without(key: str) -> dict:
         ),
         ("--model.backbone.stage4.mixer.op.bias all", "has no entry 'stage4' in model.backbone; did you mean stage3?"),
         (f"--{ACTIVATION}.inplaec true", "has no entry 'inplaec' in model.backbone.stage1.feed_forward.op.activation"),
-        ("--model.every.width 3", "model.every.width has no entry 'every' in model; valid names are activations, backbone, "),
+        (
+            "--model.every.width 3",
+            "model.every.width has no entry 'every' in model; valid names are activations, backbone, ",
+        ),
         ("--model.optimizer.params 3", "model.optimizer.params has no entry 'params' in model.optimizer"),
         ("--model.mixing.mixupp 1", "model.mixing.mixupp has no entry 'mixupp' in model.mixing; did you mean mixup?"),
         ("--data.canvass 3", "data.canvass has no entry 'canvass' in data; did you mean canvas?"),

@@ -7,13 +7,13 @@ import collections.abc
 import copy
 import dataclasses
 import datetime
-import difflib
 import importlib
 import inspect
 import sys
 import types
 import typing
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, ClassVar, Self
 
 from torch import nn
@@ -101,7 +101,7 @@ class Origin:
     def nearest(self, name: str, valid: Iterable[str]) -> str:
         """Return the end of a sentence about an unknown name: the most similar valid name, or a few valid names."""
         names = sorted(set(valid))
-        close = difflib.get_close_matches(name, names, n=1)
+        close = get_close_matches(name, names, n=1)
         few = ", ".join([*names[:12], *(["..."] if len(names) > 12 else [])])
         return f"; did you mean {close[0]}?" if close else f"; valid names are {few}."
 
@@ -231,10 +231,10 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the module's own code, which may raise anything
-        homes = [f"{home}.{name}" for home in origin.homes if hasattr(importlib.import_module(home), name)]
+        found = {home: get_close_matches(name, dir(importlib.import_module(home)), 1, 0.85) for home in origin.homes}
+        homes = sorted((f"{home}.{one}" for home in found for one in found[home]), key=lambda at: not at.endswith(name))
         hint = f"; did you mean {homes[0]}?" if homes else origin.failed_import(module_name, error)
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
-    kinds = stated_kinds(annotation)
     if not hasattr(module, name):
         names = makers({module_name: module}, annotation)
         raise origin.error(f"is {path!r}, which cannot be imported{origin.nearest(path, names)}")
@@ -243,7 +243,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
         return found
     if is_standard(found):
         raise origin.error(f"is {path!r}, {STANDARD}")
-    if kinds is ANYWHERE:
+    if stated_kinds(annotation) is ANYWHERE:
         raise origin.error(f"is {path!r}, {UNSTATED}")
     names = makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, annotation)
     alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]

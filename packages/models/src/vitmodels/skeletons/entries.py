@@ -248,7 +248,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     names = makers({home: importlib.import_module(home) for home in (module_name, *origin.homes)}, annotation)
     alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
     hint = f"; did you mean {alike[0]}?" if alike else origin.nearest(path, names)
-    raise origin.error(f"is {path!r}, which makes no {public_path(kinds[0])}{hint}")
+    raise origin.error(f"is {path!r}, which makes no {public_path(stated_kinds(annotation)[0])}{hint}")
 
 
 def _refuse_module(path: str, module: str, origin: Origin) -> None:

@@ -55,6 +55,15 @@ def test_whatever_wraps_a_state_dict_comes_off_and_averaged_weights_come_first(w
     assert_same(read_checkpoint(tmp_path / "weights.pth"))
 
 
+@pytest.mark.parametrize("outer", [False, True])
+def test_a_backbone_and_the_head_beside_it_are_one_network(outer, tmp_path):
+    parts = {"backbone": STATE, "head": {"weight": torch.ones(2, 3)}}
+    torch.save({"model": parts} if outer else parts, tmp_path / "file.pth")
+    read = read_checkpoint(tmp_path / "file.pth")
+    assert read.keys() == {*STATE, "head.weight"}
+    assert read["head.weight"].equal(parts["head"]["weight"])
+
+
 def test_a_list_of_modules_is_no_prefix(tmp_path):
     state = {"stages.0.weight": torch.ones(1), "stages.1.weight": torch.ones(1)}
     torch.save(state, tmp_path / "weights.pth")

@@ -24,6 +24,9 @@ AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema",
 WRAPPERS = ("state_dict", "model", "model_state_dict", "model_state", "net", "network", "module", "params")
 """Names that a state dict is usually stored under."""
 
+BACKBONE, HEADS = "backbone", ("head", "classifier", "fc")
+"""Names under which a file keeps the parts of a classifier apart."""
+
 AVERAGING_COUNTER = "n_averaged"
 """What ``torch.optim.swa_utils`` stores beside the averaged weights."""
 
@@ -210,12 +213,21 @@ def _state_dict(content: Any, path: Path) -> Mapping[str, Tensor]:
     largest = max(len(state) for state in found.values())
     large = {place: state for place, state in found.items() if 2 * len(state) > largest}  # the others are bookkeeping
     for name in (*AVERAGED, *WRAPPERS):
-        for place, state in large.items():
+        for place in large:
             if name in place.split("."):
-                return state
+                return _with_head(place, found)
     if len(large) > 1:
         raise ValueError(f"{path} holds several state dicts ({', '.join(large)}); save the one that is meant alone.")
-    return next(iter(large.values()))
+    return _with_head(next(iter(large)), found)
+
+
+def _with_head(place: str, found: Mapping[str, Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
+    """Return the state dict at a place; a backbone together with the classifier that the file keeps beside it."""
+    parent, _, name = place.rpartition(".")
+    if name != BACKBONE:
+        return found[place]
+    beside = {head: found.get(f"{parent}.{head}" if parent else head, {}) for head in HEADS}
+    return {**found[place], **{f"{head}.{key}": value for head in HEADS for key, value in beside[head].items()}}
 
 
 def _state_dicts(content: Any, place: str) -> Iterator[tuple[str, Mapping[str, Tensor]]]:

@@ -11,6 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def _listen_again() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Running:
     """``vitcli`` started as a shell does: a process that leads a group.
 
@@ -33,8 +38,8 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # A shell that starts tests in the background has them ignore Ctrl-C, and what they start as well.
-            preexec_fn=lambda: (signal.signal(signal.SIGINT, signal.SIG_DFL), prepare()),
+            # A shell that starts tests in the background has them ignore Ctrl-C, and nohup SIGHUP, and what they start as well.
+            preexec_fn=lambda: (_listen_again(), prepare()),
         )
 
     def wait_for(self, happened: Callable[[], object], seconds: float = 300) -> None:

@@ -329,3 +329,8 @@ def test_a_number_keeps_its_kind_whatever_the_order_of_the_types(order, value):
 @pytest.mark.parametrize("annotation", [float, float | None])
 def test_a_whole_number_where_only_floats_belong_becomes_one(annotation):
     assert type(checked_value(annotation, 2, Origin("here", "key"))) is float
+
+
+@pytest.mark.parametrize("text", ["~", "null"])
+def test_the_text_for_nothing_is_nothing_where_no_text_belongs(text):
+    assert checked_value(int | None, text, Origin("here", "threads")) is None

@@ -58,7 +58,8 @@ def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
         parsed = parser.parse_object({"value": value}).value
     except Exception as error:
         raise origin.error(f"is {value!r}; {_expected(annotation, str(error))}.") from error
-    return tidy(annotation, parsed if isinstance(parsed, int | float | str | tuple) else value)
+    # The text "~" or "null" is no text for a type that has none: the parser makes it None.
+    return tidy(annotation, parsed if parsed is None or isinstance(parsed, int | float | str | tuple) else value)
 
 
 def _expected(annotation: Any, complaint: str) -> str:

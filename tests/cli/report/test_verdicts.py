@@ -94,6 +94,7 @@ def test_a_margin_makes_small_differences_equivalent(runs):
     assert ", and equivalent within the margin of 0.2." in conclusion(wide)
 
 
+@pytest.mark.slow
 def test_a_disagreement_of_p_and_interval_is_said(runs):
     found = None
     for shift in np.arange(0.0, 0.02, 0.0002):

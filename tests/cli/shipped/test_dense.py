@@ -28,6 +28,7 @@ def test_a_file_says_its_question_source_and_command_and_scores_its_task(name):
     assert len({arm.id for arm in plan.arms.values()}) == len(plan.arms)
 
 
+@pytest.mark.slow
 def test_segmentation_and_detection_share_their_classifiers():
     first, second = small("dense_backbones"), small("dense_backbones_detection")
     assert set(first.classifiers.arms) == set(second.classifiers.arms)

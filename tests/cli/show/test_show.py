@@ -131,6 +131,7 @@ def test_a_picture_is_written_as_png_or_svg(capsys, tmp_path):
     assert "<svg" in (tmp_path / "two.svg").read_text()
 
 
+@pytest.mark.slow
 def test_all_ops_make_one_figure_or_one_picture_each(capsys, tmp_path):
     small = ["--height", "4", "--width", "4"]
     assert show(capsys, "attention", "--all", *small, "--out", str(tmp_path / "all.png"))[0] == 0

@@ -93,6 +93,7 @@ def test_equal_differences_have_no_spread_to_test_against():
     assert arms_to_stop(arms(base=BASE[:3], bad=[v - 0.5 for v in BASE[:3]]), "base", "max", 3, 0.05, 5) == {}
 
 
+@pytest.mark.slow
 def test_the_chance_of_dropping_any_arm_that_equals_the_baseline_is_at_most_the_level():
     rng, runs, level = np.random.default_rng(0), 1000, 0.2
     wrong = 0

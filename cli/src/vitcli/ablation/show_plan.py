@@ -16,8 +16,8 @@ FORMS = ("table", "json")
 EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds"}
 
 
-def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
-    """Plan and print; nothing is written.
+def show_plan(arguments: Arguments, form: str, planning: Planning) -> dict[str, str]:
+    """Plan and print; nothing is written. Return arm -> identity.
 
     Args:
         arguments: Files and overrides.
@@ -29,15 +29,18 @@ def show_plan(arguments: Arguments, form: str, planning: Planning) -> None:
     """
     look_at_section(arguments)
     start_server("planning" if planning == "quick" else "training")
-    found = plan_summary(plan_in_worker(arguments, planning), " --config ".join(arguments.files))
+    plan = plan_in_worker(arguments, planning)
+    found = plan_summary(plan, " --config ".join(arguments.files))
+    identities = {name: arm.id for name, arm in plan.arms.items()}
     if form == "json":
         print(json.dumps(found, indent=2))
-        return
+        return identities
     console = Output()
     console.print(f"{found['name']}: {found['question']}", highlight=False)
     console.print(_arms_table(found))
     for line in (*_differences(found), *_totals(found)):
         console.print(line, highlight=False, soft_wrap=True)
+    return identities
 
 
 def _arms_table(found: dict[str, Any]) -> Table:

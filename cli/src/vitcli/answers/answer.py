@@ -6,21 +6,22 @@ made from it again; ``NAME.md`` and the two figures beside it are for reading.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vitcli.ablation.draft import Draft, resolve_arms
-from vitcli.ablation.identity import identity
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.records.ablation import ABLATION, Ablation, load
 from vitcli.records.json_files import FORMAT, RecordError, read_record, write_json, write_text
 from vitcli.records.trial import RESULT
 from vitcli.report import Summary, short_answer, summarise, to_markdown
+
+if TYPE_CHECKING:
+    from vitcli.ablation.draft import Draft
 
 FIGURES = ("arms", "differences")
 
@@ -71,17 +72,25 @@ class Answer:
 
     def changed_arms(self) -> list[str]:
         """Return the arms that the file no longer has as they were when the answer was given, and those that are new."""
-        now, then = current_identities(self.file), {arm: one["id"] for arm, one in self.record["arms"].items()}
+        return self.differing(current_identities(self.file))
+
+    def differing(self, now: Mapping[str, str]) -> list[str]:
+        """Return the arms that have another identity now than when the answer was given, and those of one side alone."""
+        then = {arm: one["id"] for arm, one in self.record["arms"].items()}
         return [arm for arm in {**then, **now} if now.get(arm) != then.get(arm)]
 
 
 def current_identities(file: Path) -> dict[str, str]:
     """Return arm -> identity of an ablation file as it is now."""
+    from vitcli.ablation.identity import identity
+
     return {arm: identity(config) for arm, config in draft_of(file).configs.items()}
 
 
-def draft_of(file: Path) -> Draft:
+def draft_of(file: Path) -> "Draft":
     """Return what an ablation file asks for."""
+    from vitcli.ablation.draft import resolve_arms  # here, as above: it imports torch, which a kept answer does without
+
     return resolve_arms(parse_arguments(["--config", str(file)]))
 
 
@@ -104,14 +113,6 @@ def read_answer(path: Path) -> Answer:
     if not isinstance(content.get("ablation"), dict) or not isinstance(content.get("trials"), dict):
         raise RecordError(f"{path}: ablation and trials are missing; vitcli answers --keep DIR writes the file anew.")
     return Answer(path.stem, path.parents[1], content["ablation"], content["trials"])
-
-
-def answered(path: Path) -> str:
-    """Return the sentence that ``vitcli plan`` says of a kept answer."""
-    answer = read_answer(path)
-    changed = answer.changed_arms()
-    stale = f", stale since these arms changed: {', '.join(changed)}" if changed else ""
-    return f"Answered on {answer.date}{stale}; vitcli answers {answer.name} prints it."
 
 
 def keep_answer(directory: Path, folder: Path) -> Answer:

@@ -30,6 +30,22 @@ def images_of(folder):
     return {"class_path": "vittasks.ImageFolder", **arguments}
 
 
+def compared(backbones, folder, runs, baseline):
+    """An ablation of one seed and one step: a small ResNet as the baseline, and these backbones."""
+    return {
+        "threads": 1,
+        "runs": str(runs),
+        "model": {"class_path": "vittasks.Classification", "backbone": RESNET},
+        "data": images_of(folder),
+        "trainer": TRAINER | {"limit_train_batches": 1},
+        "ablation": {
+            "baseline": baseline,
+            "seeds": 1,
+            "arms": {baseline: {}} | {name: {"model.backbone": given} for name, given in backbones.items()},
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def ablation(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backbones")
@@ -39,20 +55,8 @@ def ablation(tmp_path_factory):
             for number in range(2):
                 place = folder / "images" / split / name / f"{number}.png"
                 Image.new("RGB", (32, 32), (40 * number, 90, 10)).save(place)
-    content = {
-        "threads": 1,
-        "runs": str(folder / "runs"),
-        "model": {"class_path": "vittasks.Classification", "backbone": RESNET},
-        "data": images_of(folder),
-        "trainer": TRAINER | {"limit_train_batches": 1},
-        "ablation": {
-            "baseline": "entry_point",
-            "seeds": 1,
-            "arms": {"entry_point": {}}
-            | {name: {"model.backbone": given} for name, given in BACKBONES.items() if name != "entry_point"},
-        },
-    }
-    return write(folder / "backbones.yaml", content), folder
+    others = {name: given for name, given in BACKBONES.items() if name != "entry_point"}
+    return write(folder / "backbones.yaml", compared(others, folder, folder / "runs", baseline="entry_point")), folder
 
 
 def parameters(backbone):
@@ -118,18 +122,7 @@ TRANSFORMERS = {
 def test_models_of_transformers_are_arms_and_their_runs_are_used_as_others(ablation, tmp_path):
     pytest.importorskip("transformers")
     _, folder = ablation
-    content = {
-        "threads": 1,
-        "runs": str(tmp_path / "runs"),
-        "model": {"class_path": "vittasks.Classification", "backbone": RESNET},
-        "data": images_of(folder),
-        "trainer": TRAINER | {"limit_train_batches": 1},
-        "ablation": {
-            "baseline": "resnet",
-            "seeds": 1,
-            "arms": {"resnet": {}} | {name: {"model.backbone": one} for name, one in TRANSFORMERS.items()},
-        },
-    }
+    content = compared(TRANSFORMERS, folder, tmp_path / "runs", baseline="resnet")
     path = write(tmp_path / "transformers.yaml", content)
     assert main(["fit", "--config", path]) == 0
     run = str(tmp_path / "runs/transformers/directly/seed0")

@@ -15,7 +15,7 @@ class AskedToEnd(KeyboardInterrupt):
     """SIGTERM or SIGUSR1 has arrived.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
         launcher: Whose trials are to end too.
     """
 

@@ -53,7 +53,7 @@ class MetricsFile(Logger):
         save_dir: Directory of metrics.csv.
         epochs: Number of epochs whose rows are kept from an earlier try. Rows of later epochs are dropped, since the run repeats
             these epochs.
-        steps: Of an earlier try that ended within an epoch: rows before this step are kept as well.
+        steps: Steps of an earlier try that ended within an epoch: rows before this step are kept as well.
     """
 
     def __init__(self, save_dir: str, epochs: int = 0, steps: int = 0) -> None:

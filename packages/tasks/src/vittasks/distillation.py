@@ -49,7 +49,7 @@ class Distillation:
         """Mix the loss against the labels with the loss against the teacher.
 
         Args:
-            loss: Of the student against the labels.
+            loss: Loss of the student against the labels.
             taught: The student's logits (b, num_classes) that learn from the teacher.
             image: What the student saw, (b, c, H, W).
 

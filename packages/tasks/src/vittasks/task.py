@@ -31,8 +31,8 @@ class SupervisedTask(pl.LightningModule):
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for. A run with fewer adds up
             the gradients of several batches; where that does not meet the number, the learning rate is scaled by the ratio.
             None: a step takes a batch of each device, and nothing is scaled.
-        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there, which takes about a third
-            longer and much less memory.
+        activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there, which takes about a third
+            more time and much less memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Attributes:

@@ -53,10 +53,10 @@ def canvas_of(
 
     Args:
         stem: Where to save it, without the ending.
-        height: Of the picture, in inches.
+        height: Height of the picture, in inches.
         rows: Number of axes below each other.
         columns: Number of axes beside each other.
-        heights: Of the rows, in proportion; equal if left out.
+        heights: Heights of the rows, in proportion; equal if left out.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

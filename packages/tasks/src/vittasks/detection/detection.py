@@ -39,7 +39,7 @@ class Detection(SupervisedTask):
         groups: Which parameters are not decayed, and the learning rate of each part.
         freezing: Which part of the backbone does not learn.
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
-        activations: Of the backbone: ``keep`` them for the backward pass, or ``recompute`` them there to save memory.
+        activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
 
     Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and

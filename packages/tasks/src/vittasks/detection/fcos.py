@@ -28,7 +28,7 @@ class FCOS(detection.FCOS):
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.
         score_threshold: Boxes with a lower score are left out.
-        mean: Of each channel of an image from 0 to 1, taken off.
+        mean: Mean of each channel of an image from 0 to 1, subtracted.
         std: Standard deviation of each channel, divided by.
 
     Shapes:

@@ -53,7 +53,7 @@ class RetinaNet(detection.RetinaNet):
         rules: Points in which another rule than the recipe's holds, see ``vittasks.RetinaNetRules``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.
-        mean: Of each channel of an image from 0 to 1, taken off.
+        mean: Mean of each channel of an image from 0 to 1, subtracted.
         std: Standard deviation of each channel, divided by.
 
     Shapes:

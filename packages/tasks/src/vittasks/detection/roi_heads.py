@@ -159,7 +159,7 @@ def mask_targets(masks: Tensor, boxes: Tensor, owners: Tensor, side: int, rule: 
     """Return what the masks of boxes should be.
 
     Args:
-        masks: Of an image's objects, (objects, H, W).
+        masks: Masks of an image's objects, (objects, H, W).
         boxes: (n, 4) in pixels.
         owners: The number of the object that each box is on, (n,).
         side: Rows and columns of a box's mask.

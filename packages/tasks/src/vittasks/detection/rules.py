@@ -22,7 +22,8 @@ class RetinaNetRules:
             and of several the later one's; ``torchvision``: the object's that it overlaps most.
         anchors: ``mmdet``: exact sides, a level's stride apart; ``torchvision``: sides and corners in whole pixels.
         kept_boxes: Most boxes of an image. ``mmdet``: 100; ``torchvision``: 300.
-        initial_weights: Of the levels. ``mmdet``: Xavier's uniform ones; ``torchvision``: He's uniform ones for no non-linearity.
+        initial_weights: How those of the levels are drawn. ``mmdet``: Xavier's uniform ones; ``torchvision``: He's
+            uniform ones for no non-linearity.
     """
 
     p6: Rule | None = None

@@ -15,7 +15,7 @@ class AspectSampler(EpochSampler):
     Args:
         kinds: The kind of each image, such as whether it is wide.
         batch_size: Images in a batch of a process.
-        seed: Of the order.
+        seed: Seed of the order.
 
     Raises:
         ValueError: ``kinds`` is empty or ``seed`` is negative.

@@ -52,7 +52,7 @@ class DenseData(LightningDataModule):
         batch_size: Images in a training batch.
         eval_batch_size: Images in a batch of the evaluation.
         workers: Processes that read and augment.
-        seed: Of the training's order and augmentation.
+        seed: Seed of the training's order and augmentation.
 
     Attributes:
         skipped: Split -> the number of faults of each kind that are left out, in words.

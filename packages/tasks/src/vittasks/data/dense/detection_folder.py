@@ -39,7 +39,7 @@ class DetectionFolder(DenseData):
         batch_size: Images in a training batch.
         eval_batch_size: Images in a batch of the evaluation.
         workers: Processes that read and augment.
-        seed: Of the training's order and augmentation.
+        seed: Seed of the training's order and augmentation.
 
     Attributes:
         image_shape: (channels, image_side, image_side).

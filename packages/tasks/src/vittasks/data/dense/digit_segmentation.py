@@ -8,7 +8,7 @@ from vittasks.data.dense.written_scenes import SceneRecipe, scenes_hash, write_s
 from vittasks.data.epoch_loader import check_batch
 
 MEAN, STD = 0.14, 0.25
-"""Of the pixels of the default scenes."""
+"""Mean and standard deviation of the pixels of the default scenes."""
 
 SPLITS = ("training", "validation", "test")
 DIGITS = tuple("0123456789")
@@ -27,7 +27,7 @@ class DigitSegmentation(SegmentationFolder):
         recipe: How scenes are put together, and how many there are.
         batch_size: Images in a batch.
         workers: Processes that read.
-        seed: Of the training's order; the scenes have a seed of their own.
+        seed: Seed of the training's order; the scenes have a seed of their own.
 
     Attributes:
         num_classes: 11: the background, then the digits.

@@ -65,8 +65,8 @@ class RandomSize(v2.Transform):
     factor.
 
     Args:
-        shortest: Of the shorter side, in pixels.
-        longest: Of the longer side, in pixels.
+        shortest: Length of the shorter side, in pixels.
+        longest: Length of the longer side, in pixels.
         factors: Smallest and largest factor, drawn evenly.
     """
 
@@ -89,7 +89,7 @@ class RandomPart(v2.Transform):
     """Resize to a shorter side that is drawn from several, and crop a rectangle at random; objects outside it are left out.
 
     Args:
-        short_sides: Of the shorter side, in pixels.
+        short_sides: Lengths of the shorter side, in pixels.
         sides: Smallest and largest side of the crop; a shorter side of the image stays whole.
         longest: Largest longer side, in pixels.
 
@@ -127,7 +127,7 @@ class PhotometricDistortion(v2.Transform):
     colours, by a coin; the hue turns by up to a tenth of the circle.
 
     Args:
-        probability: Of each of the four.
+        probability: Probability of each of the four.
 
     Source: mmsegmentation's ``PhotoMetricDistortion``. torchvision's ``RandomPhotometricDistort`` multiplies brightness, keeps
     the mean grey in the contrast and exchanges channels.

@@ -27,7 +27,7 @@ class Pictures(Dataset[tuple[Tensor, Target]]):
         channels: 1 for grey images, 3 for colour.
         transform: Changes image and objects together.
         crowds: Crowds are left out in training, and ``kept`` in evaluation, where what they hold counts neither way.
-        seed: Of what the transform draws, with the epoch and the index.
+        seed: Seed of what the transform draws, with the epoch and the index.
         owner: Who reads the data, for messages.
 
     Shapes:

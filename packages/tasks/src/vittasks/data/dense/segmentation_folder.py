@@ -32,7 +32,7 @@ class SegmentationFolder(DenseData):
         largest_share: A training crop is drawn again while one class has more of its pixels.
         flip: Probability that a training image is mirrored.
         distortion: Probability of each photometric distortion of a colour image in training.
-        mean: Of each channel, taken off.
+        mean: Mean of each channel, subtracted.
         std: Standard deviation of each channel, divided by.
         on_fault: ``refuse`` data with faults, or ``skip`` what is wrong.
         check: What is looked at before a training: ``all`` pixels of all files, which is done once and remembered; the ``heads``
@@ -40,7 +40,7 @@ class SegmentationFolder(DenseData):
         batch_size: Images in a training batch.
         eval_batch_size: Images in a batch of the evaluation, 1 if their sizes differ.
         workers: Processes that read and augment.
-        seed: Of the training's order and augmentation.
+        seed: Seed of the training's order and augmentation.
 
     Attributes:
         image_shape: (channels, crop, crop).

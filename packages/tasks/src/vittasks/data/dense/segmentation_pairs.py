@@ -24,7 +24,7 @@ class SegmentationPairs(Dataset[tuple[Tensor, Tensor]]):
         num_classes: Number of classes.
         ignored: The label of pixels without a class.
         transform: Changes image and label together.
-        seed: Of what the transform draws, with the epoch and the index.
+        seed: Seed of what the transform draws, with the epoch and the index.
         owner: Who reads the data, for messages.
     """
 

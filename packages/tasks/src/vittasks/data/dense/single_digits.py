@@ -43,7 +43,7 @@ class SingleDigits(LightningDataModule):
         recipe: How scenes are put together, and how many there are; each has one digit.
         batch_size: Images in a batch.
         workers: Processes that read.
-        seed: Of the training's order; the scenes have a seed of their own.
+        seed: Seed of the training's order; the scenes have a seed of their own.
 
     Attributes:
         num_classes: 10.

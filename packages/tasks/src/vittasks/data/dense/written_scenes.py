@@ -44,7 +44,7 @@ class SceneRecipe:
         training: Scenes for training.
         validation: Scenes for validation.
         test: Scenes for the test.
-        seed: Of all that is drawn.
+        seed: Seed of all that is drawn.
 
     Raises:
         ValueError: A digit does not fit into a scene, or a range does not rise.

@@ -52,17 +52,20 @@ class PixelClassifier(nn.Sequential):
         super().__init__(nn.Dropout2d(dropout), nn.Conv2d(channels, num_classes, 1))
 
 
-@torch.no_grad()
-def head_weights(module: nn.Module) -> None:
-    """A normal of variance 2 / fan-out for convolutions in front of a ReLU, which have no bias; of deviation .01 for the last."""
-    if isinstance(module, nn.Conv2d):
-        if module.bias is None:
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        else:
-            nn.init.normal_(module.weight, std=0.01)
-            nn.init.zeros_(module.bias)
+def initialise_head(head: nn.Module, classifier_std: float = 0.01) -> None:
+    """Draw the initial weights of a head from a seed of its own.
 
+    Convolutions in front of a ReLU, which have no bias, get a normal of variance 2 / fan-out. The classifier gets a normal of
+    standard deviation ``classifier_std`` and a bias of zero.
+    """
 
-def initialise_head(head: nn.Module) -> None:
-    """Draw the initial weights of a head from a seed of its own, see ``head_weights``."""
-    initialise(head, draw_seed(), head_weights)
+    @torch.no_grad()
+    def draw(module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d):
+            if module.bias is None:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            else:
+                nn.init.normal_(module.weight, std=classifier_std)
+                nn.init.zeros_(module.bias)
+
+    initialise(head, draw_seed(), draw)

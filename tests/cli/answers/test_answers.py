@@ -11,12 +11,20 @@ from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from vitcli.ablation.plan import make_plan
 from vitcli.answers.answer import Answer, answers_in, current_identities
 from vitcli.answers.check import prediction_interval, repeat
-from vitcli.answers.index import BEGIN, END, NOT_YET
+from vitcli.answers.index import BEGIN, BEGIN_ORDERS, END, END_ORDERS
+from vitcli.answers.published import NOT_YET, order_rows, read_published
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitcli.training.run import fit_and_test
 
 pytestmark = LIGHTNING
+
+PUBLISHED = """tiny:
+  found: it helps
+  orders:
+    - {claim: GELU above none, higher: gelu, lower: plain}
+    - {claim: none above GELU, higher: plain, lower: gelu}
+"""
 
 
 @pytest.fixture
@@ -25,8 +33,10 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "questions"
     (folder / "answers").mkdir(parents=True)
     write(folder / "tiny.yaml", PLAIN, ablation=ABLATION | {"source": "A paper"})
-    (folder / "answers" / "published.yaml").write_text("tiny: it helps\n")
-    (folder / "README.md").write_text(f"# Questions\n\n{BEGIN}\n{END}\n\nMore.\n")
+    (folder / "answers" / "published.yaml").write_text(PUBLISHED)
+    (folder / "README.md").write_text(
+        f"# Questions\n\n{BEGIN}\n{END}\n\nOrders.\n\n{BEGIN_ORDERS}\n{END_ORDERS}\n\nMore.\n"
+    )
     directory = make_arms(tmp_path / "runs" / "tiny", ("plain", "gelu"), 3, epochs=1)
     values = {"plain": (0.80, 0.81, 0.82), "gelu": (0.90, 0.92, 0.93)}
     made = {
@@ -45,7 +55,7 @@ def keep(folder: Path) -> int:
 
 
 def table(folder: Path) -> list[str]:
-    (line,) = [line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `tiny`")]
+    line = next(line for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `tiny`"))
     return [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
@@ -58,7 +68,7 @@ def test_a_kept_answer_holds_all_trials_and_stands_in_the_table(folder, capsys):
     assert "better than `plain`: `gelu` +0.107" in table(folder)[4]
     assert table(folder)[5].startswith("p ")
     assert "3 against 3 seeds" in table(folder)[5]
-    assert (folder / "README.md").read_text().endswith(f"{END}\n\nMore.\n")
+    assert (folder / "README.md").read_text().endswith(f"{END_ORDERS}\n\nMore.\n")
     page = (folder / "answers" / "tiny.md").read_text()
     assert "gelu is better than plain by 0.10" in page
     assert str(folder.parent) not in page + (folder / "answers" / "tiny.json").read_text()
@@ -88,6 +98,38 @@ def test_an_answer_is_stale_once_its_arms_compute_something_else(folder, capsys)
     capsys.readouterr()
     assert main(["answers", "--folder", str(folder)]) == 0
     assert ", stale): better than `plain`" in capsys.readouterr().out
+
+
+def test_the_orders_of_the_paper_stand_beside_ours(folder):
+    assert [row[2:] for row in order_rows(read_published(folder), {})] == [("", NOT_YET), ("", NOT_YET)]
+    assert keep(folder) == 0
+    agrees, contradicts = order_rows(read_published(folder), answers_in(folder))
+    assert agrees[:2] == ("`tiny`", "GELU above none")
+    assert agrees[2].startswith("`gelu` - `plain` = +0.107 [+0.0")
+    assert (agrees[3], contradicts[3]) == ("agrees", "contradicts")
+    text = (folder / "README.md").read_text()
+    assert f"| {' | '.join(agrees)} |\n| {' | '.join(contradicts)} |\n{END_ORDERS}" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("tiny: it helps", "tiny must hold found: TEXT"),
+        ("tiny: {found: 3}", "tiny must hold found: TEXT"),
+        ("tiny: {found: x, orders: [{claim: a}]}", "tiny must hold found: TEXT"),
+        ("tinny: {found: x}", "has no file tinny.yaml; did you mean tiny?"),
+        (
+            "tiny: {found: x, orders: [{claim: a, higher: gellu, lower: plain}]}",
+            "tiny has no arm 'gellu'; did you mean gelu?",
+        ),
+    ],
+)
+def test_a_fault_in_what_the_papers_found_is_named(folder, content, says, capsys):
+    assert keep(folder) == 0
+    (folder / "answers" / "published.yaml").write_text(content + "\n")
+    capsys.readouterr()
+    assert main(["answers", "--folder", str(folder), "--index"]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_an_unfinished_run_is_no_answer(folder, capsys):

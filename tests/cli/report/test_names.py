@@ -56,6 +56,15 @@ def test_different_classes_of_the_same_name_keep_their_package():
     assert short_values(["torch.nn.GELU", "torch.nn.GELU"]) == ["GELU", "GELU"]
 
 
+def test_a_long_value_is_written_without_the_arguments_of_its_parts():
+    part = {"class_path": "vitcore.Attention", "init_args": {f"argument{number}": number for number in range(20)}}
+    stages = {"stage1": {"mixer": part}}
+    whole = {"class_path": "vitmodels.pale_tiny", "init_args": {"img_size": 32, "stem": part, **stages}}
+    assert short_values([whole, "none"]) == ["pale_tiny(img_size=32, stem=Attention)", "none"]
+    other = {"class_path": "vitmodels.pale_tiny", "init_args": {**whole["init_args"], "stage1": {"mixer": "none"}}}
+    assert len(set(short_values([whole, other]))) == 2
+
+
 def ablation_with(directory: Path, differences: dict[str, dict]) -> Path:
     make_finished_ablation(directory, seeds=(0,))
     plan = json.loads((directory / "ablation.json").read_text())

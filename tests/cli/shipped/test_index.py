@@ -5,15 +5,27 @@ from pathlib import Path
 import pytest
 
 from vitcli.answers.answer import answers_in, page
-from vitcli.answers.index import BEGIN, END, index
+from vitcli.answers.index import BEGIN, BEGIN_ORDERS, END, END_ORDERS, ORDERS_HEADER, index, table
+from vitcli.answers.published import order_rows, read_published
+from vitcli.config.yaml_files import read_yaml
 
 FOLDER = Path(__file__).parents[3] / "ablations"
 ANSWERS = answers_in(FOLDER)
+PUBLISHED = read_published(FOLDER)
 
 
 def test_the_table_of_questions_is_up_to_date():
-    found = (FOLDER / "README.md").read_text().partition(f"{BEGIN}\n")[2].partition(END)[0]
-    assert found == index(FOLDER), "vitcli answers --index writes the table anew"
+    text = (FOLDER / "README.md").read_text()
+    found = text.partition(f"{BEGIN}\n")[2].partition(END)[0]
+    assert found == index(FOLDER, ANSWERS, PUBLISHED), "vitcli answers --index writes the table anew"
+    orders = text.partition(f"{BEGIN_ORDERS}\n")[2].partition(END_ORDERS)[0]
+    assert orders == table(ORDERS_HEADER, order_rows(PUBLISHED, ANSWERS)), "vitcli answers --index writes it anew"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_orders_of_a_paper_are_orders_of_arms_that_the_file_has(name):
+    arms = read_yaml(str(FOLDER / f"{name}.yaml"))["ablation"]["arms"]
+    assert {arm for order in PUBLISHED[name].orders for arm in (order.higher, order.lower)} <= set(arms)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

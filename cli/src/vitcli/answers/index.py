@@ -1,16 +1,18 @@
-"""The table of all questions in ``ablations/README.md``, made from the files, the answers and what the papers found."""
+"""The tables of ``ablations/README.md``: all questions with their answers, and the papers' orders beside ours."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vitcli.ablation.draft import Draft
 from vitcli.ablation.plan import question_in
 from vitcli.answers.answer import Answer, answers_in, draft_of
+from vitcli.answers.published import NOT_YET, Published, order_rows, read_published
 from vitcli.config.errors import ConfigError
-from vitcli.config.yaml_files import read_yaml
 from vitcli.report import one_line_answer, strength
 
 BEGIN, END = "<!-- made by vitcli answers --index -->", "<!-- end of the table -->"
+BEGIN_ORDERS, END_ORDERS = "<!-- orders, made by vitcli answers --index -->", "<!-- end of the orders -->"
 HEADER = (
     "file",
     "question",
@@ -20,30 +22,40 @@ HEADER = (
     "evidence",
     "the paper, at its size",
 )
-NOT_YET = "not run yet"
+ORDERS_HEADER = ("question", "the paper's order", "ours, with its 95 % interval", "verdict")
 
 
 def write_index(folder: Path) -> Path:
-    """Write the table between its two marks in ``folder/README.md``, and return the page's path.
+    """Write each table between its two marks in ``folder/README.md``, and return the page's path.
 
     Raises:
-        ConfigError: The page or its marks are missing.
+        ConfigError: The page or the marks of the table of questions are missing.
     """
     page = folder / "README.md"
     if not page.is_file() or not {BEGIN, END} <= set(page.read_text(encoding="utf-8").splitlines()):
         raise ConfigError(f"{page}: the lines {BEGIN} and {END} are missing; the table stands between them.")
-    text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(f"(?<={BEGIN}\n).*?(?={END})", lambda _: index(folder), text, flags=re.S), encoding="utf-8")
+    answers, published = answers_in(folder), read_published(folder)
+    text = _between(page.read_text(encoding="utf-8"), BEGIN, END, index(folder, answers, published))
+    orders = table(ORDERS_HEADER, order_rows(published, answers))
+    page.write_text(_between(text, BEGIN_ORDERS, END_ORDERS, orders), encoding="utf-8")
     return page
 
 
-def index(folder: Path) -> str:
-    """Return the table: a row for each ablation file, the answered ones with their answer."""
-    answers, published = answers_in(folder), read_yaml(str(folder / "answers" / "published.yaml"))
-    rows = [
-        row(path, answers.get(path.stem), str(published.get(path.stem, ""))) for path in sorted(folder.glob("*.yaml"))
-    ]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, ("---",) * len(HEADER), *rows)) + "\n"
+def index(folder: Path, answers: Mapping[str, Answer], published: Mapping[str, Published]) -> str:
+    """Return the table of questions: a row for each ablation file, the answered ones with their answer."""
+    files = sorted(folder.glob("*.yaml"))
+    return table(
+        HEADER, [row(path, answers.get(path.stem), published.get(path.stem, Published()).found) for path in files]
+    )
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)) + "\n"
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    return re.sub(f"(?<={begin}\n).*?(?={end})", lambda _: content, text, flags=re.S)
 
 
 def row(file: Path, answer: Answer | None, published: str) -> tuple[str, ...]:

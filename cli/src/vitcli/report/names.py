@@ -7,6 +7,9 @@ from typing import Any
 _SPELLING = ("class_path", "init_args")
 _SAY_NOTHING = ("op",)
 
+LONGEST = 160
+"""A value that is longer, such as a whole backbone, is written without the arguments of its parts."""
+
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
     """Return resolved key -> its shortest ending, in whole components, that no other key has.
@@ -29,11 +32,30 @@ def _shortest(own: tuple[str, ...], others: list[tuple[str, ...]]) -> str:
 
 
 def short_values(values: Iterable[Any]) -> list[str]:
-    """Return one short text per value; class paths lose their package unless two different values would then look the same."""
+    """Return one short text per value; class paths lose their package unless two different values would then look the same.
+
+    A text longer than ``LONGEST`` is replaced by the outline of its value, unless two different values would then look the same.
+    """
     values = list(values)
     texts = [short_value(value) for value in values]
     distinct = len({_canonical(value) for value in values})
-    return texts if len(set(texts)) == distinct else [_canonical(value) for value in values]
+    outlines = [_outline(value) if len(text) > LONGEST else text for value, text in zip(values, texts, strict=True)]
+    for candidate in (outlines, texts):
+        if len(set(candidate)) == distinct:
+            return candidate
+    return [_canonical(value) for value in values]
+
+
+def _outline(value: Any) -> str:
+    """Return the class of a value and its arguments; of a part only the class, and nothing of a group of parts."""
+    if not isinstance(value, Mapping) or "class_path" not in value:
+        return short_value(value)
+    plain = {
+        key: one.get("class_path") if isinstance(one, Mapping) else one
+        for key, one in (value.get("init_args") or {}).items()
+        if not isinstance(one, Mapping) or "class_path" in one
+    }
+    return short_value({"class_path": value["class_path"], "init_args": plain})
 
 
 def brief_values(values: Iterable[Any]) -> list[str]:

@@ -87,7 +87,7 @@ COMMANDS = {
         "cost:main",
         "--config FILE [--format text|json]",
         "print the parameters and multiply-adds of a whole network; neither weights nor data are needed",
-        "vitcli cost --config ablations/shared/ade20k_upernet_160k.yaml",
+        "vitcli cost --config ablations/recipes/dense/ade20k_upernet_160k.yaml",
         (
             ("--config FILE", "a configuration; a later file is laid over the ones before"),
             ("--cost.height PIXELS, --cost.width PIXELS", "size of the image (default: that of the data's images)"),

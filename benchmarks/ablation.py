@@ -94,7 +94,7 @@ def proportional_memory(process: int, kind: str) -> float:
 
 def trial_files(ablation: str, seeds: int, folder: Path) -> list[Path]:
     """Write the resolved configuration of every trial to a file of its own."""
-    from vitcli.ablation.plan import make_plan
+    from vitcli.ablation.planning.make_plan import make_plan
     from vitcli.config.command_line import parse_arguments
 
     plan = make_plan(parse_arguments(["--config", ablation]))

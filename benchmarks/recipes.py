@@ -22,8 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from vitcli.ablation.plan import make_plan
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.training.run import fit_and_test
 

@@ -19,7 +19,7 @@ import vitcli
 import vitcore
 import vitmodels
 import vittasks
-from vitcli.ablation.spec import launcher_name
+from vitcli.ablation.planning.spec import launcher_name
 from vitcli.main import main
 from vitcli.measure.model_list import count_models, write_models
 from vitcli.report.columns import MEANINGS

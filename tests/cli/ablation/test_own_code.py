@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, results, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.ablation.state import CodeChangedError, cause_of, what_changed
 from vitcli.ablation.trial import run_trial
 from vitcli.config.command_line import parse_arguments

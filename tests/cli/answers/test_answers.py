@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.ablation_directory import edit_result, make_arms
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer, answers_in, current_identities
 from vitcli.answers.check import prediction_interval, repeat
 from vitcli.answers.index import BEGIN, END, NOT_YET

@@ -10,7 +10,7 @@ import torch
 
 from tests.cli.images import write_images
 from tests.cli.tiny_ablation import LIGHTNING
-from vitcli.ablation.difference import flat
+from vitcli.ablation.planning.difference import flat
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.main import main

@@ -9,7 +9,7 @@ import yaml
 
 import vitmodels
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitmodels import read_checkpoint

@@ -6,7 +6,7 @@ from typing import Any
 
 from vitcli.ablation.asked_to_end import AskedToEnd, listening
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.state import is_done, is_failed, make_room, missing_start, record_end

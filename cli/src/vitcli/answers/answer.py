@@ -21,7 +21,7 @@ from vitcli.records.trial import RESULT
 from vitcli.report import Summary, short_answer, summarise, to_markdown
 
 if TYPE_CHECKING:
-    from vitcli.ablation.draft import Draft
+    from vitcli.ablation.planning.draft import Draft
 
 FIGURES = ("arms", "differences")
 
@@ -82,14 +82,16 @@ class Answer:
 
 def current_identities(file: Path) -> dict[str, str]:
     """Return arm -> identity of an ablation file as it is now."""
-    from vitcli.ablation.identity import identity
+    from vitcli.ablation.planning.identity import identity
 
     return {arm: identity(config) for arm, config in draft_of(file).configs.items()}
 
 
 def draft_of(file: Path) -> "Draft":
     """Return what an ablation file asks for."""
-    from vitcli.ablation.draft import resolve_arms  # here, as above: it imports torch, which a kept answer does without
+    from vitcli.ablation.planning.draft import (
+        resolve_arms,  # here, as above: it imports torch, which a kept answer does without
+    )
 
     return resolve_arms(parse_arguments(["--config", str(file)]))
 

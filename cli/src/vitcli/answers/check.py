@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer
 from vitcli.config.command_line import parse_arguments
 from vitcli.training.run import fit_and_test

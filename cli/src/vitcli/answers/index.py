@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from vitcli.ablation.draft import Draft
-from vitcli.ablation.plan import question_in
+from vitcli.ablation.planning.draft import Draft
+from vitcli.ablation.planning.make_plan import question_in
 from vitcli.answers.answer import Answer, answers_in, draft_of
 from vitcli.config.errors import ConfigError
 from vitcli.config.yaml_files import read_yaml

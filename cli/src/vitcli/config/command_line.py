@@ -14,7 +14,7 @@ BESIDE = ("ablation", "cost")
 """Sections of a file that are no part of a run's configuration."""
 
 Planning = Literal["quick", "rehearsed"]
-"""Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
+"""Whether a plan tries each arm on one batch of the real data, see ``vitcli.ablation.planning.checks.rehearsal``."""
 
 TOP = ("seed_everything", "trainer", "model", "data", "threads", "runs", "ckpt_path", "pretraining")
 """What can be set at the top of a configuration, beside ``ablation``; ``vitcli.config.schema`` says what each holds."""

@@ -16,7 +16,7 @@ from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.ablation.launch.remote import epochs_done
 from vitcli.ablation.launch.slurm.launcher import SlurmLauncher
 from vitcli.ablation.launch.slurm.local import SubmititLocalLauncher
-from vitcli.ablation.section import read_spec
+from vitcli.ablation.planning.section import read_spec
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
 

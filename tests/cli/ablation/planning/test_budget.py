@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
-from vitcli.ablation.budget import equal_epochs, trained_epochs
-from vitcli.ablation.plan import make_plan, timed_ids
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.budget import equal_epochs, trained_epochs
+from vitcli.ablation.planning.make_plan import make_plan, timed_ids
+from vitcli.ablation.planning.plan import Plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.main import main

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.ablation.difference import declared_keys
+from vitcli.ablation.planning.difference import declared_keys
 from vitcli.config.errors import ConfigError, alike, nearest
 from vitcli.config.names import FOLDER_NAME, name_fault
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.budget import trained_epochs
-from vitcli.ablation.spec import AblationSpec
+from vitcli.ablation.planning.budget import trained_epochs
+from vitcli.ablation.planning.spec import AblationSpec
 from vitcli.records.trial import trial_directory
 
 

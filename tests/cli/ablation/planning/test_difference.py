@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitcli.ablation.difference import refuse_undeclared
+from vitcli.ablation.planning.difference import refuse_undeclared
 from vitcli.config.errors import ConfigError
 
 KEY = "model.backbone.stage1.alternate.content_mixer.op.overlap"

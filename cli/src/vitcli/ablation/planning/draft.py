@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.checks.idle_arms import refuse_equal, refuse_overwritten
-from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec
+from vitcli.ablation.planning.checks.idle_arms import refuse_equal, refuse_overwritten
+from vitcli.ablation.planning.section import read_spec
+from vitcli.ablation.planning.spec import AblationSpec
 from vitcli.config.command_line import Arguments
 from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.config.names import run_name

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from vitcli.ablation.draft import Draft
-from vitcli.ablation.identity import code_of, identity
-from vitcli.ablation.planned import Plan, PlannedArm
-from vitcli.ablation.spec import AblationSpec, Seeds
+from vitcli.ablation.planning.draft import Draft
+from vitcli.ablation.planning.identity import code_of, identity
+from vitcli.ablation.planning.plan import Plan, PlannedArm
+from vitcli.ablation.planning.spec import AblationSpec, Seeds
 from vitcli.config.errors import ConfigError
 from vitcli.config.pretraining import FILE, PRETRAINING, classifier_of
 from vitmodels import MisfitError

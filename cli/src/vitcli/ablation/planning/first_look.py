@@ -1,13 +1,13 @@
 """What can be found wrong in an ``ablation`` section before torch is imported, which takes seconds.
 
-``vitcli.ablation.section`` reads the section completely and says the same about these faults.
+``vitcli.ablation.planning.section`` reads the section completely and says the same about these faults.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from vitcli.ablation.spec import AblationSpec, Metric, Seeds, StopEarly
+from vitcli.ablation.planning.spec import AblationSpec, Metric, Seeds, StopEarly
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError, nearest
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import vitcli
-from vitcli.ablation.checks.idle_arms import refuse_twice
-from vitcli.ablation.factors import expand_factors
-from vitcli.ablation.first_look import GROUPS
 from vitcli.ablation.launch.launcher import Launcher
-from vitcli.ablation.planned import Plan
-from vitcli.ablation.spec import AblationSpec, launcher_class, launcher_name
+from vitcli.ablation.planning.checks.idle_arms import refuse_twice
+from vitcli.ablation.planning.factors import expand_factors
+from vitcli.ablation.planning.first_look import GROUPS
+from vitcli.ablation.planning.plan import Plan
+from vitcli.ablation.planning.spec import AblationSpec, launcher_class, launcher_name
 from vitcli.config.defaults import complete
 from vitcli.config.errors import ConfigError, alike, refuse_non_finite
 from vitcli.config.names import folder_key, name_fault

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.spec import Budget
+from vitcli.ablation.planning.spec import Budget
 from vitcli.config.errors import ConfigError
 from vitcli.records.speed import SPEED, measured_arms
 

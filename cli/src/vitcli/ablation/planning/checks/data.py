@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from vitcli.ablation.plan import on_this_machine
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.make_plan import on_this_machine
+from vitcli.ablation.planning.plan import Plan
 from vitcli.measure.cost import build_anywhere
 
 

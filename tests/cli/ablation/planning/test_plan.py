@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch import Callback
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
-from vitcli.ablation.identity import identity
-from vitcli.ablation.plan import make_plan
-from vitcli.ablation.planned import Plan, PlannedArm, device_count
-from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec, Seeds
+from vitcli.ablation.planning.difference import difference, gather_stages, refuse_undeclared
+from vitcli.ablation.planning.identity import identity
+from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.planning.plan import Plan, PlannedArm, device_count
+from vitcli.ablation.planning.section import read_spec
+from vitcli.ablation.planning.spec import AblationSpec, Seeds
 from vitcli.ablation.worker import visible_devices
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -438,7 +438,7 @@ def test_a_metric_is_one_that_a_test_logs(name, checked, path):
 def test_a_metric_that_a_callback_may_log_is_not_refused(path):
     words = [
         "--trainer.callbacks+",
-        "{class_path: tests.cli.ablation.test_plan.Further}",
+        "{class_path: tests.cli.ablation.planning.test_plan.Further}",
         "--ablation.metric.name",
         "test/further",
     ]

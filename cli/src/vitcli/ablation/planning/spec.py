@@ -1,7 +1,7 @@
 """The ``ablation`` section of a configuration as data: which arms, which seeds, what is compared, and how.
 
-This module is light: the runner, which must not import torch, reads plans that hold a spec. ``vitcli.ablation.section`` reads it
-from files.
+This module is light: the runner, which must not import torch, reads plans that hold a spec. Files are read by
+``vitcli.ablation.planning.section``.
 """
 
 import itertools
@@ -106,7 +106,7 @@ class AblationSpec:
         only: Arms to run; all if empty. The report still compares with the baseline if its trials are there.
         exclude: Arms not to run.
         workers: Trials at a time; 0 for as many as the machine has cores for (cores divided by threads), or one per GPU.
-        budget: What is equal in every arm: epochs, training time or multiply-adds; see ``vitcli.ablation.budget``.
+        budget: What is equal in every arm: epochs, training time or multiply-adds; see ``vitcli.ablation.planning.budget``.
         retry: ``failed`` to run failed trials again.
         launcher: Where trials run: the launcher's ``class_path`` and ``init_args``.
         stop_early: When arms that are behind are stopped; None for never.

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from vitcli.ablation.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
-from vitcli.ablation.checks.metric import refuse_metric, refuse_unscored
-from vitcli.ablation.checks.trainer import refuse_debug_run
-from vitcli.ablation.difference import difference, gather_stages, refuse_undeclared
-from vitcli.ablation.draft import Draft, resolve_arms
-from vitcli.ablation.identity import code_of, identity
-from vitcli.ablation.planned import Plan, PlannedArm
-from vitcli.ablation.pretraining.classifiers import classifier_name, plan_classifiers
+from vitcli.ablation.planning.budget import budget_epochs, measured_seconds, refuse_other_speed, refuse_unmeasured
+from vitcli.ablation.planning.checks.metric import refuse_metric, refuse_unscored
+from vitcli.ablation.planning.checks.trainer import refuse_debug_run
+from vitcli.ablation.planning.classifiers import classifier_name, plan_classifiers
+from vitcli.ablation.planning.difference import difference, gather_stages, refuse_undeclared
+from vitcli.ablation.planning.draft import Draft, resolve_arms
+from vitcli.ablation.planning.identity import code_of, identity
+from vitcli.ablation.planning.plan import Plan, PlannedArm
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
 from vitcli.config.pretraining import PRETRAINING

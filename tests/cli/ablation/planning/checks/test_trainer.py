@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitcli.ablation.checks.trainer import refuse_debug_run
+from vitcli.ablation.planning.checks.trainer import refuse_debug_run
 from vitcli.config.errors import ConfigError
 
 SETTINGS = {

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.checks.idle_arms import refuse_equal
-from vitcli.ablation.draft import resolve_arms
+from vitcli.ablation.planning.checks.idle_arms import refuse_equal
+from vitcli.ablation.planning.draft import resolve_arms
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.cli.own_task import Blobs
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
-from vitcli.ablation.checks import rehearsal
-from vitcli.ablation.checks.rehearsal import rehearse
-from vitcli.ablation.plan import make_plan
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.checks import rehearsal
+from vitcli.ablation.planning.checks.rehearsal import rehearse
+from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.state import is_begun
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.checks.data import with_fingerprints
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.checks.data import with_fingerprints
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.ablation.state import is_begun, is_done, is_failed, make_room, what_changed
 from vitcli.config.command_line import parse_arguments
 from vitcli.records.json_files import write_json

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vitcli.ablation.difference import declared_keys, difference, flat
-from vitcli.ablation.identity import NO_RESULT, is_below
+from vitcli.ablation.planning.difference import declared_keys, difference, flat
+from vitcli.ablation.planning.identity import NO_RESULT, is_below
 from vitcli.config.errors import ConfigError
 
 OVERWRITTEN = {

@@ -8,9 +8,9 @@ import pytest
 from lightning.pytorch import Trainer
 
 from tests.cli.tiny_ablation import ABLATION, PLAIN, write
-from vitcli.ablation.first_look import ENTRIES, GROUPS, look_at_section
-from vitcli.ablation.section import ENTRIES as COMPLETE
-from vitcli.ablation.section import read_spec
+from vitcli.ablation.planning.first_look import ENTRIES, GROUPS, look_at_section
+from vitcli.ablation.planning.section import ENTRIES as COMPLETE
+from vitcli.ablation.planning.section import read_spec
 from vitcli.config.command_line import MOVED, TOP, parse_ablation_file
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import base_config, schema

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vitcli.ablation.factors import expand_factors
-from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import AblationSpec
+from vitcli.ablation.planning.factors import expand_factors
+from vitcli.ablation.planning.section import read_spec
+from vitcli.ablation.planning.spec import AblationSpec
 from vitcli.config.errors import ConfigError
 
 FACTORS = {

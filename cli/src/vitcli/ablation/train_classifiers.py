@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vitcli.ablation.launch.launcher import Key, make_launcher
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.race import race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from vitcli.ablation.difference import flat
+from vitcli.ablation.planning.difference import flat
 from vitcli.config.pretraining import PRETRAINING, classifier_of
 from vitcli.training.own_code import own_code
 from vitcli.training.starting_weights import content_hash, weight_keys

@@ -1,6 +1,6 @@
 """What the plan says about the numbers of seeds: their price, whether their error is known, and a better division."""
 
-from vitcli.ablation.spec import AblationSpec, Seeds
+from vitcli.ablation.planning.spec import AblationSpec, Seeds
 from vitcli.statistics.looks import declared_looks
 from vitcli.statistics.planning import NOISY_BASELINE, Allocation, allocations, interval_width, warning
 

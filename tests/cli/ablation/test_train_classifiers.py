@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.ablation.pretraining.test_classifiers import RECIPE
+from tests.cli.ablation.planning.test_classifiers import RECIPE
 from tests.cli.ablation.test_durability import MORTAL
 from tests.cli.processes import Running
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write

@@ -5,7 +5,7 @@
 
 Each network is that of a file in ablations/recipes/dense with another pyramid as its backbone. It is built without memory for
 weights, and only counted. The published figures and remarks on them are in dense_sizes.csv: parameters in millions and
-multiply-adds in billions (1e9), as they were printed; ``within`` is the largest difference, in per cent, that ``remark`` explains.
+multiply-adds in billions (1e9), as printed there; ``within`` is the largest difference, in per cent, that ``remark`` explains.
 """
 
 import argparse

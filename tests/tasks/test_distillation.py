@@ -41,7 +41,7 @@ def test_soft_distillation_is_the_divergence_at_a_temperature():
 
 def test_a_teacher_of_other_classes_and_values_out_of_range_are_refused():
     other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 5))
-    with pytest.raises(ValueError, match=r"teacher tells 5 classes apart and the student 3"):
+    with pytest.raises(ValueError, match=r"teacher has 5 classes and the student 3"):
         Distillation(other).mixed(torch.tensor(2.0), network(1)(IMAGE), IMAGE)
     with pytest.raises(ValueError, match=r"weight lies in \[0, 1\] and temperature is positive, got weight=2"):
         Distillation(other, weight=2)

@@ -72,9 +72,9 @@ class Answer:
 
     def changed_arms(self) -> list[str]:
         """Return the arms that the file no longer has as they were when the answer was given, and those that are new."""
-        return self.differing(current_identities(self.file))
+        return self.arms_that_differ(current_identities(self.file))
 
-    def differing(self, now: Mapping[str, str]) -> list[str]:
+    def arms_that_differ(self, now: Mapping[str, str]) -> list[str]:
         """Return the arms that have another identity now than when the answer was given, and those of one side alone."""
         then = {arm: one["id"] for arm, one in self.record["arms"].items()}
         return [arm for arm in {**then, **now} if now.get(arm) != then.get(arm)]

@@ -66,11 +66,11 @@ def predict_dense(run: TrainedRun, images: Sequence[Path], device: str, out: Pat
     return damaged
 
 
-Said = tuple[Tensor, dict[str, Any]]
+PictureAndRecord = tuple[Tensor, dict[str, Any]]
 """A picture, and what is written about it."""
 
 
-def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> Said:
+def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> PictureAndRecord:
     found = task.classes(given[None], shown.shape[1:])[0].cpu()
     Image.fromarray(found.to(torch.uint8 if len(names) <= 256 else torch.int32).numpy()).save(path)
     shares = found.flatten().bincount(minlength=len(names)) / found.numel()
@@ -78,7 +78,7 @@ def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence
     return segmentation_picture(shown, found, truth, task.ignored), {"classes_file": path.name, "classes": classes}
 
 
-def _objects(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> Said:
+def _objects(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> PictureAndRecord:
     found = {name: value.cpu() for name, value in task([given])[0].items()}
     listed = [
         {"class": names[label], "score": score, "box": box}

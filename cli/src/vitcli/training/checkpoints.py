@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import CombinedLoader
 
 from vitcli.training.epoch_sums import Sums, add_sums, sums_so_far
 from vitcli.training.ranks import any_rank, is_first_rank
-from vitcli.training.signals import Signals, Told
+from vitcli.training.signals import EndedBySignal, Signals
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 DRAFT = ".last"
@@ -152,7 +152,7 @@ class LastCheckpoint(ModelCheckpoint):
             print(
                 f"vitcli: {signal.Signals(number).name} ended the training {when}; {rest}.", file=sys.stderr, flush=True
             )
-        raise Told(number)
+        raise EndedBySignal(number)
 
 
 @dataclass(frozen=True)

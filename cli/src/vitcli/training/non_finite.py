@@ -41,7 +41,7 @@ class NonFiniteLoss(Callback):
         where = _origin(trainer, pl_module, *self.batch)
         place = f"step {trainer.global_step} (epoch {trainer.current_epoch}, batch {self.batch[1]}"
         sentence = f"the loss is {loss.detach().item()} at {place}; all counted from 0, as in metrics.csv): {where}"
-        raise ArithmeticError(_first_told(sentence if mine else None))
+        raise ArithmeticError(_first_sentence(sentence if mine else None))
 
 
 def _origin(trainer: Trainer, module: LightningModule, batch: Any, index: int) -> str:
@@ -111,7 +111,7 @@ def _is_bad(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and leaf.is_floating_point() and bool((leaf.isnan() | leaf.isposinf()).any())
 
 
-def _first_told(sentence: str | None) -> str:
+def _first_sentence(sentence: str | None) -> str:
     """Return the sentence of the first process that has one."""
     told: list[str | None] = [sentence]
     if distributed.is_available() and distributed.is_initialized():

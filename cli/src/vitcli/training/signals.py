@@ -14,7 +14,7 @@ LISTENED = (signal.SIGTERM, signal.SIGUSR1)
 """Signals after which a training saves and ends."""
 
 
-class Told(SystemExit):
+class EndedBySignal(SystemExit):
     """A signal ended the training, with the exit code that shells give to a process that a signal ended: 128 + its number.
 
     Only the first of several processes ends with it. The others end with 0: Lightning kills the first process as soon as another
@@ -51,8 +51,8 @@ class Signals:
 
 @contextlib.contextmanager
 def tell_scheduler() -> Iterator[None]:
-    """Turn the end by SIGTERM that Lightning knows outside of trainings, which has exit code 0, into ``Told``."""
+    """Turn the end by SIGTERM that Lightning knows outside of trainings, which has exit code 0, into ``EndedBySignal``."""
     try:
         yield
     except SIGTERMException:
-        raise Told(signal.SIGTERM) from None
+        raise EndedBySignal(signal.SIGTERM) from None

@@ -116,7 +116,7 @@ class Classification(SupervisedTask):
         output = self.backbone(image)
         own, taught = output if isinstance(output, tuple) else (logits_of(output),) * 2
         loss = cross_entropy(own, label, label_smoothing=self.label_smoothing)
-        return loss if self.distillation is None else self.distillation.mixed(loss, taught, image)
+        return loss if self.distillation is None else self.distillation.mix_losses(loss, taught, image)
 
     def _score(self, batch: tuple[Tensor, Tensor], split: str, metrics: MetricCollection) -> None:
         image, label = batch

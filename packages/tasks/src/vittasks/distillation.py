@@ -45,7 +45,7 @@ class Distillation:
         """Return itself: a copy of a task, such as the one that averages its weights, shares the teacher."""
         return self
 
-    def mixed(self, loss: Tensor, taught: Tensor, image: Tensor) -> Tensor:
+    def mix_losses(self, loss: Tensor, taught: Tensor, image: Tensor) -> Tensor:
         """Mix the loss against the labels with the loss against the teacher.
 
         Args:

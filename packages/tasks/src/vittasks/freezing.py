@@ -38,12 +38,12 @@ class Freezing:
             if name in frozen:
                 parameter.requires_grad_(False)
 
-    def still(self, backbone: nn.Module) -> None:
-        """Put into evaluation mode what is frozen whole, and on request all batch norms."""
-        for module in self._still(backbone):
+    def keep_in_evaluation(self, backbone: nn.Module) -> None:
+        """Put frozen modules into evaluation mode, and with ``running`` statistics all batch norms."""
+        for module in self._frozen_modules(backbone):
             module.eval()
 
-    def _still(self, backbone: nn.Module) -> Iterator[nn.Module]:
+    def _frozen_modules(self, backbone: nn.Module) -> Iterator[nn.Module]:
         for module in backbone.modules():
             if self.batch_norms == "running" and isinstance(module, _BatchNorm):
                 yield module

@@ -92,7 +92,7 @@ class SupervisedTask(pl.LightningModule):
     def train(self, mode: bool = True) -> "SupervisedTask":  # noqa: FBT001, FBT002 (torch's signature)
         """Set the mode of all parts; frozen parts stay in evaluation mode."""
         super().train(mode)
-        self._keep_still()
+        self._keep_frozen_in_evaluation()
         return self
 
     def setup(self, stage: str) -> None:
@@ -110,11 +110,11 @@ class SupervisedTask(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Put frozen parts into evaluation mode; Lightning would warn about them if this happened earlier."""
-        self._keep_still()
+        self._keep_frozen_in_evaluation()
 
-    def _keep_still(self) -> None:
+    def _keep_frozen_in_evaluation(self) -> None:
         if self.freezing != Freezing():
-            self.freezing.still(self._backbone)
+            self.freezing.keep_in_evaluation(self._backbone)
 
     def _choose_step_batch(self, images: int | None) -> None:
         if isinstance(images, int):

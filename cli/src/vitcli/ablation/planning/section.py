@@ -6,7 +6,7 @@ from typing import Any
 
 import vitcli
 from vitcli.ablation.launch.launcher import Launcher
-from vitcli.ablation.planning.checks.idle_arms import refuse_twice
+from vitcli.ablation.planning.checks.idle_arms import refuse_repeated_keys
 from vitcli.ablation.planning.factors import expand_factors
 from vitcli.ablation.planning.first_look import GROUPS
 from vitcli.ablation.planning.plan import Plan
@@ -93,7 +93,7 @@ def _refuse_twice(values: Mapping[str, Any], place: str) -> None:
         for owner, change in _changes(names, value, DEPTH[name]) if name in DEPTH else ():
             changes.setdefault(".".join((name, *owner)), []).append(change)
     for owned, found in changes.items():
-        refuse_twice(found, f"{place}: ablation.{owned}")
+        refuse_repeated_keys(found, f"{place}: ablation.{owned}")
 
 
 def _changes(names: list[str], value: Any, depth: int) -> Iterator[tuple[list[str], Mapping[str, Any]]]:

@@ -59,7 +59,7 @@ def in_threads(look: Callable[[str], Answer], paths: Sequence[str]) -> Iterator[
             yield from threads.map(look, paths[start : start + AT_ONCE])
 
 
-def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
+def find_damaged_cached(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
     """Like ``find_damaged(paths, channels, "whole")``, remembered for files of the same fingerprint.
 
     The result is kept in the user's cache folder, so that the trials of an ablation do not decode all images again. If that
@@ -71,17 +71,17 @@ def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[
         rank_zero_info(f"ImageFolder: {len(paths)} images are decoded once, to find damaged ones.")
         return find_damaged(paths, channels, "whole")
 
-    return remembered(listed, find)
+    return cached(listed, find)
 
 
-def remembered(question: str, find: Callable[[], dict[str, str]]) -> dict[str, str]:
+def cached(question: str, find: Callable[[], dict[str, str]]) -> dict[str, str]:
     """Return the result of a search, from the user's cache folder if it is there.
 
     Args:
         question: Everything that the result depends on.
         find: Computes the result; if the folder cannot be written, it is called each time.
     """
-    file = caches() / f"{sha256(question.encode(errors='surrogateescape')).hexdigest()}.json"
+    file = cache_folder() / f"{sha256(question.encode(errors='surrogateescape')).hexdigest()}.json"
     try:
         known: dict[str, str] = json.loads(file.read_text())
         return known
@@ -98,6 +98,6 @@ def remembered(question: str, find: Callable[[], dict[str, str]]) -> dict[str, s
     return found
 
 
-def caches() -> Path:
+def cache_folder() -> Path:
     """The user's cache folder for results about data."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vittasks"

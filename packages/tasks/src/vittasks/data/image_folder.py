@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torchvision import datasets
 
 from vittasks.data.class_folders import check_split, class_names, hash_files, image_files, is_hidden
-from vittasks.data.damaged import OnDamaged, damaged_once, find_damaged, refusal
+from vittasks.data.damaged import OnDamaged, find_damaged, find_damaged_cached, refusal
 from vittasks.data.epoch_loader import check_batch
 from vittasks.data.labelled_images import LabelledImages
 from vittasks.data.read_image import extensions, read_image, why
@@ -203,7 +203,7 @@ class ImageFolder(LabelledImages):
         self._check_layout(split)
         images = FolderImages(self.folder(split), self.in_chans)
         if self.on_damaged == "skip":
-            damaged = damaged_once(
+            damaged = find_damaged_cached(
                 [path for path, _ in images.samples], self.in_chans, hash_files([self.folder(split)])
             )
             self.skipped[split] = images.leave_out(set(damaged))

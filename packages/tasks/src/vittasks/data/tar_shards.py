@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from vittasks.data.class_folders import hash_files
-from vittasks.data.damaged import caches
+from vittasks.data.damaged import cache_folder
 from vittasks.data.labelled_images import LabelledImages
 from vittasks.data.read_image import decode_image, extensions, why
 from vittasks.data.transforms import MEAN, STD, Interpolation
@@ -185,7 +185,7 @@ class TarShards(LabelledImages):
 
 
 def _indexed_once(paths: Sequence[Path], fingerprint: str) -> ShardIndex:
-    file = caches() / f"{sha256(f'{fingerprint} {paths[0].absolute()}'.encode()).hexdigest()}.npy"
+    file = cache_folder() / f"{sha256(f'{fingerprint} {paths[0].absolute()}'.encode()).hexdigest()}.npy"
     try:
         return ShardIndex(np.load(file, allow_pickle=False))
     except (OSError, ValueError, EOFError):

@@ -31,7 +31,7 @@ def refuse_overwritten(change: Mapping[str, Any], place: str) -> None:
             raise ConfigError(f"{place}: the arm sets {written}, but {OVERWRITTEN[names]}")
 
 
-def refuse_twice(changes: Iterable[Mapping[str, Any]], place: str) -> None:
+def refuse_repeated_keys(changes: Iterable[Mapping[str, Any]], place: str) -> None:
     """Stop if one place sets one key of an arm twice, in two spellings.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vittasks.data.class_folders import hash_files
-from vittasks.data.dense.faults import Check, Faults, OnFault, sound
+from vittasks.data.dense.faults import Check, Faults, OnFault, readable_entries
 from vittasks.data.dense.layouts import KINDS, Kind, Layout
 from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler
@@ -138,8 +138,8 @@ class DenseData(LightningDataModule):
             data = self.read(kind, faults)
             if self.check != "names":
                 look = data.read if self.check == "all" else data.check
-                data.keep(sound(len(data), look, faults, self._question(kind, data.paths)))
-            faults.settle()
+                data.keep(readable_entries(len(data), look, faults, self._question(kind, data.paths)))
+            faults.refuse_or_report()
             self._compare_classes()
             if not len(data):
                 raise ValueError(f"{faults.owner}: {faults.place} holds no image that can be used.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from vittasks.data.damaged import in_threads, remembered
+from vittasks.data.damaged import cached, in_threads
 from vittasks.data.read_image import quick_reason_of_damage
 
 OnFault = Literal["refuse", "skip"]
@@ -44,7 +44,7 @@ class Faults:
         """Return the number of faults of each kind in words, empty without a fault."""
         return ", ".join(f"{len(entries)} x {kind}" for kind, entries in self.found.items())
 
-    def settle(self) -> None:
+    def refuse_or_report(self) -> None:
         """Refuse the data if there is a fault, or say on stderr what is left out.
 
         Raises:
@@ -60,7 +60,7 @@ class Faults:
         rank_zero_only(print)(f"{self.owner}: {self.place}: left out: {kinds}.", file=sys.stderr)
 
 
-def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str) -> list[int]:
+def readable_entries(count: int, look: Callable[[int], Any], faults: Faults, question: str) -> list[int]:
     """Return the indices of the entries that can be read, and note the faults of the others.
 
     Args:
@@ -82,7 +82,7 @@ def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str)
         numbers = [str(number) for number in range(count)]
         return {number: text for number, text in zip(numbers, in_threads(fault, numbers), strict=True) if text}
 
-    found = remembered(question, find)
+    found = cached(question, find)
     for text in found.values():
         kind, _, entry = text.partition(": ")
         faults.add(kind, entry)

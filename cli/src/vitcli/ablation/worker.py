@@ -152,7 +152,7 @@ def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> N
 
 
 def _silence() -> None:
-    """Send what this process prints nowhere: a trial prints it again, into its log."""
+    """Discard what this process prints; a trial prints it again, into its log."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

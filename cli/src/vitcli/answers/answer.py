@@ -71,11 +71,11 @@ class Answer:
             yield load(directory)
 
     def changed_arms(self) -> list[str]:
-        """Return the arms that the file no longer has as they were when the answer was given, and those that are new."""
+        """Return the arms that the file has changed or removed since the answer was given, and those that are new."""
         return self.arms_that_differ(current_identities(self.file))
 
     def arms_that_differ(self, now: Mapping[str, str]) -> list[str]:
-        """Return the arms that have another identity now than when the answer was given, and those of one side alone."""
+        """Return the arms whose identity has changed since the answer was given, and those that only one side has."""
         then = {arm: one["id"] for arm, one in self.record["arms"].items()}
         return [arm for arm in {**then, **now} if now.get(arm) != then.get(arm)]
 
@@ -88,7 +88,7 @@ def current_identities(file: Path) -> dict[str, str]:
 
 
 def draft_of(file: Path) -> "Draft":
-    """Return what an ablation file asks for."""
+    """Return an ablation file's arms, resolved."""
     from vitcli.ablation.planning.draft import (
         resolve_arms,  # here, as above: it imports torch, which a kept answer does without
     )
@@ -140,7 +140,7 @@ def keep_answer(directory: Path, folder: Path) -> Answer:
         raise ConfigError(f"{absent[0]}: there is no such figure; vitcli report {directory} draws it.")
     target = folder / "answers"
     target.mkdir(exist_ok=True)
-    # The command as anybody would give it: paths of this machine are nobody's business.
+    # The command as anybody would give it, without paths of this machine.
     record = {**read_record(directory / ABLATION), "command": f"vitcli fit --config {folder.name}/{ablation.name}.yaml"}
     trials = {
         f"{trial.arm}/seed{trial.seed}": {**read_record(trial.directory / RESULT), "log": []}

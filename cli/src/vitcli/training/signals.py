@@ -26,7 +26,7 @@ class EndedBySignal(SystemExit):
 
 
 class Signals:
-    """Notes the first of the signals that arrives, for a training that ends between two steps.
+    """Records the first of the signals that arrives, so that the training can end between two steps.
 
     Attributes:
         received: Its number; 0 while none has arrived.
@@ -36,7 +36,7 @@ class Signals:
         self.received = 0
 
     def listen(self) -> None:
-        """Take the signals in place of Lightning, which ends with exit code 0 and saves nothing.
+        """Handle the signals instead of Lightning, which would end with exit code 0 and save nothing.
 
         Its trainer restores the earlier handlers when it ends. Python only lets the main thread do this.
         """

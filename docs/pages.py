@@ -1,6 +1,6 @@
 """Bring pages and pictures up to date with the code: ``make pages``.
 
-A page says more than a docstring, so what a person wrote on it stays. What is missing is drafted: a section for an op or a
+A page says more than a docstring, so text that a person wrote on it is kept. Missing parts are drafted: a section for an op or a
 launcher from its docstring, a row of a table from a first sentence. The pictures, docs/models.md, docs/api and what stands
 between two marks (the columns of report.csv, the presets and the questions of a paper) are made anew.
 """

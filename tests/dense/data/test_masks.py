@@ -67,7 +67,7 @@ def test_polygons_and_codes_are_those_of_pycocotools():
         ([], "at least one polygon"),
         (["no"], "at least three points"),
         ([[0, 0, 1, 1, 1, float("nan")]], "coordinates are not numbers"),
-        ({"size": [2, 2], "counts": [-1, 5]}, "not whole numbers from 0"),
+        ({"size": [2, 2], "counts": [-1, 5]}, "not whole numbers of at least 0"),
         ({"size": [2, 2], "counts": "zz"}, "RLE counts exceed the mask"),
         ({"size": [2, 2], "counts": [3]}, "3 pixels for an image of 2 x 2"),
         ({"size": [4, 1], "counts": [4]}, r"a run-length code of \[4, 1\] for an image of 2 x 2"),

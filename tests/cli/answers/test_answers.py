@@ -90,7 +90,7 @@ def test_an_answer_is_stale_once_its_arms_compute_something_else(folder, capsys)
     assert ", stale): better than `plain`" in capsys.readouterr().out
 
 
-def test_an_unfinished_run_is_no_answer(folder, capsys):
+def test_an_unfinished_run_is_not_an_answer(folder, capsys):
     edit_result(folder.parent / "runs" / "tiny", "gelu", 2, status="failed", metrics={})
     assert keep(folder) == 2
     said = capsys.readouterr().err

@@ -95,7 +95,7 @@ def test_lightning_starts_the_second_process_and_weights_are_averaged(tmp_path):
     one_run(tmp_path)
 
 
-class EndedBySignal(Callback):
+class Told(Callback):
     """Sends SIGTERM to the last of the processes in the first step of the second epoch; the others are told by it."""
 
     def on_train_batch_start(self, trainer, module, batch, index):
@@ -123,7 +123,7 @@ del WITHOUT_BATCH_NORM["init_args"]["backbone"]["every.feed_forward.op.channel_a
 
 @pytest.mark.slow
 def test_two_processes_compute_what_one_does_and_either_goes_on_from_the_other(tmp_path):
-    callbacks = {"trainer": {"callbacks": [f"{__name__}.EndedBySignal"]}}
+    callbacks = {"trainer": {"callbacks": [f"{__name__}.Told"]}}
     whole = of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)
     assert main(["fit", "--config", whole]) == 0
     two = vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, **callbacks))
@@ -143,7 +143,7 @@ def test_two_processes_go_on_from_a_checkpoint_of_one(tmp_path):
     whole = of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)
     assert main(["fit", "--config", whole]) == 0
     with pytest.raises(SystemExit):
-        main(["fit", "--config", whole, "--trainer.callbacks", f"{__name__}.EndedBySignal"])
+        main(["fit", "--config", whole, "--trainer.callbacks", f"{__name__}.Told"])
     saved = tmp_path / "whole" / "fit1" / "last.ckpt"
     ended(vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, ckpt_path=str(saved))))
     assert rows(tmp_path / "two" / "fit0") == [

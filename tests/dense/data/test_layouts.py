@@ -255,7 +255,7 @@ def test_boxes_alone_need_no_masks(tmp_path):
         ('{"images": [], "annotations": [], "categories": []}', "0 classes|holds no image"),
     ],
 )
-def test_what_is_no_coco_file_is_refused(tmp_path, text, words):
+def test_a_file_that_is_not_coco_is_refused(tmp_path, text, words):
     write_coco(tmp_path)
     (tmp_path / "annotations/instances_train2017.json").write_text(text)
     with pytest.raises(ValueError, match=words):

@@ -73,6 +73,6 @@ def test_polygons_and_codes_are_those_of_pycocotools():
         ({"size": [4, 1], "counts": [4]}, r"a run-length code of \[4, 1\] for an image of 2 x 2"),
     ],
 )
-def test_what_is_no_mask_is_refused(segmentation, words):
+def test_a_segmentation_that_is_not_a_mask_is_refused(segmentation, words):
     with pytest.raises(ValueError, match=words):
         decode(segmentation, 2, 2)

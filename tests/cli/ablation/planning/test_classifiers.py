@@ -27,6 +27,10 @@ ARMS = {
 }
 
 
+PLANS = {}
+"""Words of the command line -> the plan of the unchanged file, which several tests ask for."""
+
+
 @pytest.fixture
 def planned(tmp_path, monkeypatch):
     """Return a function: the plan of an ablation whose backbones start from a classifier, with changes."""
@@ -34,8 +38,13 @@ def planned(tmp_path, monkeypatch):
 
     def plan(*words, recipe=RECIPE, arms=ARMS):
         section = {**ABLATION, "arms": arms}
-        file = write(tmp_path / "arms.yaml", PLAIN, ablation=section, pretraining=copy.deepcopy(recipe))
-        return make_plan(parse_arguments(["--config", file, *words]))
+        write(tmp_path / "arms.yaml", PLAIN, ablation=section, pretraining=copy.deepcopy(recipe))
+        arguments = parse_arguments(["--config", "arms.yaml", *words])
+        if recipe is not RECIPE or arms is not ARMS:
+            return make_plan(arguments)
+        if words not in PLANS:
+            PLANS[words] = make_plan(arguments)
+        return PLANS[words]
 
     return plan
 

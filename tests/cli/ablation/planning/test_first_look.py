@@ -59,7 +59,7 @@ def test_what_can_be_set_is_what_the_complete_reading_knows():
 
 
 @pytest.mark.parametrize("key", MOVED)
-def test_keys_of_lightningcli_are_told_where_they_go(key, tmp_path):
+def test_the_refusal_of_a_lightningcli_key_says_where_it_belongs(key, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION, key: {"lr": 0.1}})
     text = said(parse_ablation_file, "plan", [path])
     assert text.startswith(f"{path}: {key} is set, but {key} ")

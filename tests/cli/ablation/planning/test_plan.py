@@ -255,7 +255,7 @@ def test_an_identity_does_not_depend_on_the_order_of_keys(tmp_path, path):
     assert identity(config_of(write(tmp_path / "turned.yaml", turned))) == identity(config_of(path))
 
 
-def test_the_root_of_image_folders_is_no_part_of_an_identity(path):
+def test_the_root_of_image_folders_is_not_part_of_an_identity(path):
     one, two = (
         identity(config_of(path, "--data", f"{{class_path: vittasks.ImageFolder, root: {root}}}")) for root in "ab"
     )
@@ -406,7 +406,7 @@ def test_options_are_added_to_the_file_s_launcher_and_another_launcher_drops_the
 
 
 @pytest.mark.parametrize(("words", "retry"), [([], []), (["--retry", "failed"], ["failed"])])
-def test_failed_trials_are_run_again_where_that_is_said(words, retry, path):
+def test_failed_trials_are_run_again_where_the_file_says_so(words, retry, path):
     assert spec_of(path, *words).retry == retry
 
 

@@ -213,7 +213,7 @@ def test_the_commands_rehearse_unless_they_are_asked_not_to(tmp_path, monkeypatc
     )
 
 
-def test_an_arm_of_which_a_trial_has_begun_is_known_to_train(tmp_path):
+def test_an_arm_with_a_trial_that_has_begun_needs_no_rehearsal(tmp_path):
     plan = plan_of(tmp_path)
     place = plan.trial_directory("gelu", 1)
     place.mkdir(parents=True)

@@ -1,14 +1,14 @@
-"""A whole shipped ablation by ``vitcli fit`` against a shell loop that starts a process a trial, and against its own ideal.
+"""A whole shipped ablation with ``vitcli fit``, against a shell loop with one process for each trial and against an ideal time.
 
     python benchmarks/ablation.py                                  five arms x five seeds, 25 minutes on 2 cores
     python benchmarks/ablation.py --seeds 2 --ablation ablations/localvit_act.yaml
     python benchmarks/ablation.py --out benchmarks/results/2026-01-31-ablation.md
 
-All train the same trials for the shipped number of epochs, one way after the other in this script, on an idle machine.
+All ways train the same trials for the shipped number of epochs, one way after the other, on an idle machine.
 
-* The loop runs ``vitcli fit`` once a trial, with two threads; it writes no report, ours does, with the arms' speed measured. Its
-  processes know nothing of each other: ``--loop-seeds 1`` runs those of one seed and multiplies.
-* The ideal is the time that ours' trials spend in batches (training, validation and test, loading included; see
+* The loop runs ``vitcli fit`` once for each trial, with two threads. It writes no report; ours does, and measures the arms'
+speed. The loop's processes are independent: ``--loop-seeds 1`` runs those of one seed and multiplies their time.
+* The ideal is the time that our trials spend in batches (training, validation and test, loading included; see
   ``work_clock.py``), divided by the number of trials at a time: no start, no checkpoint, no log, no waiting, no report.
 * Memory is the proportional set size (PSS) of the runner and of the server that its trials are forked from, at its peak while
   trials run, and how much of it is pages of files, which the kernel may drop.
@@ -49,7 +49,7 @@ def timed(command: list[str], threads: int, watched: "Memory | None" = None) -> 
 
 
 class Memory:
-    """The most proportional memory that a runner and its server had at once, in MB; their trials' is left out.
+    """The peak of the proportional memory of a runner and its server, in MB, without that of their trials.
 
     ``kept`` is the most that is not backed by files.
     """
@@ -94,7 +94,7 @@ def proportional_memory(process: int, kind: str) -> float:
 
 def trial_files(ablation: str, seeds: int, folder: Path) -> list[Path]:
     """Write the resolved configuration of every trial to a file of its own."""
-    from vitcli.ablation.plan import make_plan
+    from vitcli.ablation.planning.make_plan import make_plan
     from vitcli.config.command_line import parse_arguments
 
     plan = make_plan(parse_arguments(["--config", ablation]))
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--ablation", default="ablations/localvit_act.yaml")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--loop-seeds", type=int, help="seeds that the loop runs; all if not given")
-    parser.add_argument("--runs", type=Path, help="keep what ours wrote in this directory")
+    parser.add_argument("--runs", type=Path, help="keep our results in this directory")
     parser.add_argument("--out", type=Path, help="write the tables to this file too")
     arguments = parser.parse_args()
     memory = Memory()

@@ -1,4 +1,4 @@
-"""What is compared with what: every op at the maps of its paper's first stages, its textbook form and timm's.
+"""The cases to compare: every op on maps of its paper's first stages, with its textbook form and timm's.
 
 Left out are the ops that only return a table or nothing: AbsolutePosition, SinusoidalPosition and Nothing.
 """

@@ -1,4 +1,4 @@
-"""Clustering against the attention that it feeds, and this package's forms against a textbook form.
+"""The cost of clustering against that of the attention after it, and this package's forms against a textbook form.
 
     OMP_NUM_THREADS=1 python benchmarks/cluster.py
 

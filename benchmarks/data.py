@@ -3,11 +3,11 @@
     python benchmarks/data.py                    96 JPEGs of ImageNet's sizes, 7 rounds, about two minutes on one core
     python benchmarks/data.py --out benchmarks/results/2026-01-31-laptop-data.md
 
-Each reader runs in turns with one process that reads and augments, as a training has several; a time is that of the processor
-in this process, its start included, so that other work on the machine counts for little. A ratio is the median of the rounds'
-ratios, ours / timm's, so that above 1 ours is slower. The augmentation is DeiT's: a random part resized to 224 pixels by bicubic
-interpolation, RandAugment, erasing. With Pillow 13 timm's own would end one image in 700 with an error; both have the same mended
-operation.
+The readers run in turns, each with one process that reads and augments, of which a training has several. A time is the processor
+time of this process, its start included, so that other work on the machine has little influence. A ratio is the median of the
+rounds' ratios, ours / timm's, so that above 1 ours is slower. The augmentation is DeiT's: a random part resized to 224 pixels by
+bicubic interpolation, RandAugment, erasing. With Pillow 13 timm's own raises an error for one image in 700; both use the same
+repaired operation.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def seconds_per_image(epoch: Epoch) -> float:
     before = resource.getrusage(who)
     images = epoch()
     if who == resource.RUSAGE_CHILDREN:
-        gc.collect()  # ends the processes of a loader that nobody holds
+        gc.collect()  # ends the processes of a loader that is no longer referenced
     after = resource.getrusage(who)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / images
 

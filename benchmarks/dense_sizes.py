@@ -3,9 +3,9 @@
     python benchmarks/dense_sizes.py                 counts all, in two minutes, and writes the table
     python benchmarks/dense_sizes.py --only pale     counts the models whose names hold this word, and prints them
 
-Every network is the one of a file in ablations/shared with another pyramid; nothing is computed with weights. The published
-figures, and what is to be said about them, are in dense_sizes.csv: parameters in millions and multiply-adds in thousands of
-millions, as they are printed; ``within`` is the largest difference in per cent that ``remark`` explains.
+Each network is that of a file in ablations/recipes/dense with another pyramid as its backbone. It is built without memory for
+weights, and only counted. The published figures and remarks on them are in dense_sizes.csv: parameters in millions and
+multiply-adds in billions (1e9), as printed there; ``within`` is the largest difference, in per cent, that ``remark`` explains.
 """
 
 import argparse
@@ -41,8 +41,8 @@ def read_rows() -> list[Row]:
 
 
 def cost(row: Row) -> Cost:
-    """Return millions of parameters and thousands of millions of multiply-adds."""
-    arguments = Arguments([str(ROOT / "ablations" / "shared" / f"{row['recipe']}.yaml")])
+    """Return millions of parameters and billions (1e9) of multiply-adds."""
+    arguments = Arguments([str(ROOT / "ablations" / "recipes" / "dense" / f"{row['recipe']}.yaml")])
     owner = "model.detector" if row["recipe"].startswith("coco") else "model"
     arguments.overrides = {
         "model.backbone": {"class_path": f"vitmodels.{row['model']}", "num_classes": 0},

@@ -1,4 +1,4 @@
-"""What a GPU computes and how fast, in one file of results; ``gpu.sh`` runs it and says how.
+"""Tests and speed on a GPU, in one file of results; ``gpu.sh`` runs it and says how.
 
     benchmarks/gpu.sh --minutes 7
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import measure  # Imported first: it silences the profiler, which reads its settings when torch is imported.
 import torch
 from torch import Tensor, nn
 
@@ -80,14 +80,14 @@ class Report:
 
     @contextlib.contextmanager
     def part(self, title: str, name: str) -> Iterator[bool]:
-        """A part of the results: gives whether its packages are there; an error is noted, and the other parts go on."""
+        """A part of the results. Yields whether its packages are installed; errors are recorded, and the other parts go on."""
         self.say("", f"## {title}", "")
         lacking = missing(NEEDED[name])
         if lacking:
             self.say(f"Left out: {', '.join(lacking)} cannot be imported.")
         try:
             yield not lacking
-        except Exception as error:  # a benchmark of many things: one that fails is a result too
+        except Exception as error:  # one of many benchmarks: a failure is a result too
             traceback.print_exc()
             self.say(f"Failed: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
@@ -229,7 +229,9 @@ def ops(report: Report, dry: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dry", action="store_true", help="tiny sizes on whatever is here, to see that all parts run")
+    parser.add_argument(
+        "--dry", action="store_true", help="tiny sizes on the available device, to check that all parts run"
+    )
     parser.add_argument("--minutes", type=float, default=7.0, help="time of everything together")
     parser.add_argument("--missing", action="store_true", help="print the packages that are missing, and end")
     arguments = parser.parse_args()

@@ -4,7 +4,7 @@
     python benchmarks/hours.py --measured benchmarks/results/2026-01-31-gpu.md
 
 By operations: images of the training set x epochs x 3 (the backward pass costs twice the forward pass) x 2 x multiply-adds, at a
-share of an A100's 312 TFLOP/s in bfloat16. The shares are assumptions: half of what timm publishes of inference on an RTX 3090
+share of an A100's 312 TFLOP/s in bfloat16. The shares are assumptions: half of what timm publishes for inference on an RTX 3090
 (mixed precision, 71 TFLOP/s), rounded down. There deit_small reaches 59 %, swin_tiny 25 % and pvt_v2_b0 10 % of the peak.
 """
 

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # Read when torch is imported: the profiler's own remarks.
+os.environ.setdefault(
+    "KINETO_LOG_LEVEL", "9"
+)  # torch reads this when it is imported: it silences the profiler's messages.
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Each family's smallest model against timm's own where timm has one: time, memory, and how near to the machine's matrix product.
+"""Each family's smallest model against timm's own, if timm has one: time, memory, and the fraction of a matrix product's speed.
 
     python benchmarks/models.py                      all families, batch 4 at 224 pixels, two threads, 15 minutes
     python benchmarks/models.py --only swin_tiny,pale_tiny --threads 1
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import measure  # Imported first: it silences the profiler, which reads its settings when torch is imported.
 import timm
 import torch
 from torch import Tensor, nn

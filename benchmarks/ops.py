@@ -1,20 +1,20 @@
 """Every op against its textbook form and against timm's: time and memory, forward and forward + backward.
 
-    python benchmarks/ops.py                                   all of them, two threads, 40 minutes
-    python benchmarks/ops.py --only Window --threads 1         those whose name contains a word
-    python benchmarks/ops.py --quick                           one round on small batches: does everything run and agree?
-    python benchmarks/ops.py --out benchmarks/results/2026-01-31-laptop.md
+    python benchmarks/ops.py                                   all of them, two threads, 40 minutes python benchmarks/ops.py
+    --only Window --threads 1         those whose name contains a word python benchmarks/ops.py --quick
+    one round on small batches, to check that everything runs and agrees python benchmarks/ops.py --out
+    benchmarks/results/2026-01-31-laptop.md
 
 The maps are those of the papers' first three stages at 224 pixels; batch 8 in float32 on a CPU, batch 64 in bfloat16 on CUDA.
-Textbook forms (``textbook_attention.py``, ``textbook_maps.py``) are vectorised PyTorch as it is commonly published, with ours'
-parameters; timm's ops get ours' weights. All forms of an op must agree before they are timed, by 1e-3 of the largest entry.
+Textbook forms (``textbook_attention.py``, ``textbook_maps.py``) are vectorised PyTorch as it is commonly published, with our
+parameters; timm's ops get our weights. All forms of an op must agree before they are timed, by 1e-3 of the largest entry.
 Forms are timed in turns in one process; a ratio is the median of the rounds' ratios, above 1 where ours is faster or smaller.
 Memory is the peak of what is allocated on top of inputs and parameters.
 
 A second table counts what no form of an op can leave out: its matrix products and convolutions, and reading its inputs and
 parameters and writing its outputs once (with a backward pass three times the products and twice the bytes). At the rates of a
 product of matrices of 1024 x 1024 numbers and of a copy of 64 MiB, timed in the same process, that is the least time; the
-textbook's time over it is the ratio that ours would have if it did nothing else at all.
+textbook's time divided by it is the ratio that our op would reach if it did nothing else.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import measure  # Imported first: it silences the profiler, which reads its settings when torch is imported.
 import timm
 import torch
 from cases import Case, all_cases

@@ -4,8 +4,8 @@ Run     python benchmarks/recipes.py ablations/localvit_act.yaml --arms relu6 se
             --recipe "old: " --recipe "average pooling: --model.backbone.global_pool avg"
 
 A recipe is a name and further options of `vitcli fit`. Each trial trains on one thread with a seed from 1000 upward, which no
-ablation uses, and is kept as one line of a file, so that the same command goes on where it was interrupted. A recipe is chosen by
-its mean and its spread, never by the difference between arms.
+ablation uses, and is kept as one line of a file, so that the same command continues where it was interrupted. A recipe is chosen
+by its mean and its spread, never by the difference between arms.
 """
 
 import argparse
@@ -22,8 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from vitcli.ablation.plan import make_plan
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.training.run import fit_and_test
 

@@ -1,4 +1,4 @@
-"""Repeat an ablation thousands of times with random numbers: how often its verdicts are wrong, and how often they are found."""
+"""Repeat an ablation thousands of times with random numbers: how often verdicts are wrong, and how often differences are seen."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Design:
     """An ablation whose truth is known.
 
     Args:
-        looks: Seeds of the baseline and of every other arm at each look; a single one if nobody looks before the end.
+        looks: Seeds of the baseline and of every other arm at each look; a single one if there is only a look at the end.
         spreads: Standard deviation over seeds of each arm.
         baseline_spread: That of the baseline.
         correlation: Between any two arms, the baseline included, over results of the same seed.
@@ -118,7 +118,7 @@ def all_tests(baseline: Floats, arms: Floats) -> tuple[MeanTests, Booleans]:
 def _found(tests: MeanTests, level: float) -> Booleans:
     """Return which comparisons are better or worse by the step-down procedure, (r, k)."""
     found = np.zeros(tests.p_values.shape, dtype=bool)
-    # Where the smallest p-value is not enough, none is: the long way is left to the few other repetitions.
+    # If the smallest p-value is not significant, none is: only the few other repetitions need the slow procedure.
     some = _any_found(tests, level)
     found[some] = step_down(tests.p_values[some], tests.shared[some]) <= level
     return found

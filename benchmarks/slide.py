@@ -4,8 +4,8 @@
 
 Two convolutions: keys and values go through the fixed and the learned depth-wise convolution. Merged: through their sum.
 Ours: ``vitcore.SlideAttention``, the same function. Im2col: local attention without the learned shift, the function of ours
-(fixed). The parts of a form that are alike in all, the projections, are timed too.
-Times are medians of interleaved rounds in one process, so that a busy machine slows every line alike; a ratio is the median of
+(fixed). The projections, which are the same in all forms, are timed too.
+Times are medians of interleaved rounds in one process, so that a busy machine slows every line equally; a ratio is the median of
 the rounds' ratios. Maps of Slide-Swin-T's first two stages at 224 pixels, batch 8.
 """
 

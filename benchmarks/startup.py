@@ -1,6 +1,6 @@
-"""How long commands take from the shell's view, as ratios to importing torch: ``python benchmarks/startup.py [--before TREE]``.
+"""How long commands take in a shell, relative to importing torch: ``python benchmarks/startup.py [--before TREE]``.
 
-All commands run in turns, so that a change of the machine's load affects all alike; each ratio is the median over the rounds of
+All commands run in turns, so that a change of the machine's load affects all equally; each ratio is the median over the rounds of
 the ratio to that round's ``python -c "import torch"``. ``--before`` is another checkout of this repository, whose sources run in
 the same environment.
 """
@@ -45,7 +45,7 @@ def seconds(tree: Path, words: list[str]) -> float:
 
 
 def command(tree: Path, words: list[str]) -> list[str]:
-    """Return the words after ``python``; a version that knows no ``--quick`` rehearses nothing anyway."""
+    """Return the words after ``python``; a version without ``--quick`` does not rehearse anyway."""
     quick = "--quick" in (tree / "cli/src/vitcli/main.py").read_text() + "".join(
         path.read_text() for path in tree.glob("cli/src/vitcli/table.py")
     )

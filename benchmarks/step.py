@@ -1,12 +1,12 @@
-"""What a training step under vitcli's trainer costs above a bare PyTorch loop on the same model and the same batches.
+"""The overhead of a training step under vitcli's trainer compared with a bare PyTorch loop on the same model and batches.
 
     python benchmarks/step.py                       four models, one thread, 3 minutes
     python benchmarks/step.py --batch 2 --img_size 64 --out benchmarks/results/2026-01-31-laptop-step.md
 
 Both forms run in turns in one process, several rounds long, with equal weights, batches, optimizer and schedule. The trainer is
-that of ``vitcli fit``: with its logs, checkpoints, seeds for each step, the look at each loss and the ear for signals. A step
-lasts from the beginning of one to the beginning of the next, so that nothing between them is left out. The shortest step of
-each form is compared, since what else runs on the machine only lengthens steps; the medians stand beside it.
+that of ``vitcli fit``: with its logs, checkpoints, seeds for each step, the check of each loss and the handling of signals. A
+step lasts from the beginning of one to the beginning of the next, so that nothing between them is left out. The shortest step of
+each form is compared, since other work on the machine can only lengthen steps; the medians are shown too.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import measure  # First: it quiets the profiler, which reads that when torch is imported.
+import measure  # Imported first: it silences the profiler, which reads its settings when torch is imported.
 import timm
 import torch
 from lightning.pytorch import Callback, LightningDataModule

@@ -1,9 +1,9 @@
-"""What docs/transfer.md starts from: a checkpoint under public names, and images.
+"""The material for docs/transfer.md: a checkpoint with public names, and images.
 
     python benchmarks/transfer.py --material DIR
 
 Nothing is downloaded. The checkpoint has the names and shapes of LocalViT's public one; its values come from a golden record
-and teach nothing: the page shows that the road is open, not how well it trains. The images are three kinds of shapes.
+and are not trained: the page shows how fine-tuning works, not how well. The images are three kinds of shapes.
 """
 
 import argparse

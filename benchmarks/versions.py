@@ -4,11 +4,11 @@
     python benchmarks/versions.py --before ../before --only localvit_tiny,shuffle_tiny,pale_tiny
     python benchmarks/versions.py --before ../before --out benchmarks/results/2026-01-31-versions.md
 
-Each pair of processes, one of each version, builds the models anew: where their memory lies makes two processes of one version
-differ by more than two rounds of one process. Within a pair the versions run in turns, and change who is first. A time is
-processor time of one thread; a ratio is after / before, so that above 1 the working tree is slower: the median of all rounds,
-and the interval between the order statistics that holds it with at least 95 % confidence. Forward is in evaluation mode without
-gradients; a step is forward, backward and AdamW.
+Each pair of processes, one of each version, builds the models anew, because the placement of memory makes two processes of one
+version differ by more than two rounds of one process. Within a pair the versions take turns, and each goes first equally often. A
+time is processor time of one thread; a ratio is after / before, so that above 1 the working tree is slower: the median of all
+rounds, and the interval between the order statistics that holds it with at least 95 % confidence. Forward is in evaluation mode
+without gradients; a step is forward, backward and AdamW.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How long a trial really works: its training steps with their data, its validations and its test, written beside its results."""
+"""The working time of a trial: its training steps with their data, its validations and its test, written next to its results."""
 
 import json
 import time

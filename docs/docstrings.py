@@ -1,4 +1,4 @@
-"""How docstrings become Markdown on the pages of the API: a star is a star, as in ``width ** 2``, and not an emphasis."""
+"""How docstrings become Markdown on the pages of the API: a star stays a star, as in ``width ** 2``, instead of emphasis."""
 
 import re
 from typing import Any

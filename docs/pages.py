@@ -1,6 +1,6 @@
 """Bring pages and pictures up to date with the code: ``make pages``.
 
-A page says more than a docstring, so what a person wrote on it stays. What is missing is drafted: a section for an op or a
+A page says more than a docstring, so text that a person wrote on it is kept. Missing parts are drafted: a section for an op or a
 launcher from its docstring, a row of a table from a first sentence. The pictures, docs/models.md, docs/api and what stands
 between two marks (the columns of report.csv, the presets and the questions of a paper) are made anew.
 """
@@ -19,7 +19,7 @@ import vitcli
 import vitcore
 import vitmodels
 import vittasks
-from vitcli.ablation.spec import launcher_name
+from vitcli.ablation.planning.spec import launcher_name
 from vitcli.main import main
 from vitcli.measure.model_list import count_models, write_models
 from vitcli.report.columns import MEANINGS

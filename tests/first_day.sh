@@ -73,7 +73,7 @@ ablation:
   arms:
     attention: {}
     roll: {model.backbone.every.mixer.op: roll.Roll}
-model: ablations/shared/localvit_digits.yaml
+model: ablations/shared/digits/localvit.yaml
 model.backbone: {num_classes: 2, in_chans: 3}
 data: {class_path: vittasks.ImageFolder, root: photos, img_size: 32, batch_size: 8, workers: 0}
 trainer:

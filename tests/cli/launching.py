@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.cli.tiny_ablation import ABLATION, PLAIN, write
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher, make_launcher
-from vitcli.ablation.planned import Plan, PlannedArm
-from vitcli.ablation.spec import AblationSpec
+from vitcli.ablation.planning.plan import Plan, PlannedArm
+from vitcli.ablation.planning.spec import AblationSpec
 
 IDLE: dict[str, Any] = {"threads": 1, "trainer": {"devices": 1, "num_nodes": 1, "accelerator": "cpu"}}
 """The entries of a configuration that launchers read; nothing can be trained with it."""
@@ -41,7 +41,7 @@ def job_of(plan: Plan, arm: str, seed: int) -> dict[str, Any]:
 
 def tiny_plan(folder: Path) -> Plan:
     """Return the plan of two arms; what a test runs of them it runs in a directory of its own."""
-    from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
+    from vitcli.ablation.planning.make_plan import make_plan  # imports torch, which not every test needs
     from vitcli.config.command_line import parse_arguments
 
     return make_plan(parse_arguments(["--config", write(folder / "arms.yaml", PLAIN, ablation=ABLATION)]))
@@ -95,7 +95,7 @@ def launched_by(plan: Plan, class_path: str, **options: Any) -> Plan:
 
 def main(launcher: str, file: str, directory: str) -> None:
     """Run one trial that would take hours, for tests that kill the runner."""
-    from vitcli.ablation.plan import make_plan  # imports torch, which not every test needs
+    from vitcli.ablation.planning.make_plan import make_plan  # imports torch, which not every test needs
     from vitcli.config.command_line import parse_arguments
 
     plan = dataclasses.replace(make_plan(parse_arguments(["--config", file])), directory=Path(directory))

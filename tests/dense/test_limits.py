@@ -66,7 +66,7 @@ def test_a_detection_takes_the_step(detector, case):
     take_a_step(task, batches[case])
 
 
-def test_only_crowds_are_no_object_in_training_and_score_nothing(tmp_path):
+def test_crowds_alone_are_not_objects_in_training_and_score_nothing(tmp_path):
     write_coco(tmp_path)
     for split in ("train", "val"):
         path = tmp_path / f"annotations/instances_{split}2017.json"

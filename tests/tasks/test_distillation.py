@@ -28,21 +28,21 @@ def distilled():
 
 def test_hard_distillation_is_cross_entropy_against_the_teachers_class():
     teacher, taught = network(0), network(1)(IMAGE)
-    loss = Distillation(teacher, weight=0.25).mixed(torch.tensor(2.0), taught, IMAGE)
+    loss = Distillation(teacher, weight=0.25).mix_losses(torch.tensor(2.0), taught, IMAGE)
     assert loss.item() == pytest.approx(0.75 * 2 + 0.25 * cross_entropy(taught, teacher(IMAGE).argmax(1)).item())
 
 
 def test_soft_distillation_is_the_divergence_at_a_temperature():
     teacher, taught = network(0), network(1)(IMAGE)
-    loss = Distillation(teacher, "soft", 0.25, 3.0).mixed(torch.tensor(2.0), taught, IMAGE)
+    loss = Distillation(teacher, "soft", 0.25, 3.0).mix_losses(torch.tensor(2.0), taught, IMAGE)
     p, q = (teacher(IMAGE) / 3).softmax(1), (taught / 3).softmax(1)
     assert loss.item() == pytest.approx(0.75 * 2 + 0.25 * 9 * (p * (p / q).log()).sum(1).mean().item(), rel=1e-5)
 
 
 def test_a_teacher_of_other_classes_and_values_out_of_range_are_refused():
     other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 5))
-    with pytest.raises(ValueError, match=r"teacher tells 5 classes apart and the student 3"):
-        Distillation(other).mixed(torch.tensor(2.0), network(1)(IMAGE), IMAGE)
+    with pytest.raises(ValueError, match=r"teacher has 5 classes and the student 3"):
+        Distillation(other).mix_losses(torch.tensor(2.0), network(1)(IMAGE), IMAGE)
     with pytest.raises(ValueError, match=r"weight lies in \[0, 1\] and temperature is positive, got weight=2"):
         Distillation(other, weight=2)
 

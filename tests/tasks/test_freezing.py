@@ -70,7 +70,7 @@ def test_any_classifier_is_probed_but_stages_must_be_known():
         "backbone.fc.weight",
         "backbone.fc.bias",
     }
-    with pytest.raises(ValueError, match="stages is 2, but ResNet does not tell its stages"):
+    with pytest.raises(ValueError, match="stages is 2, but ResNet has no group_matcher"):
         Classification(resnet, freezing=Freezing(stages=2))
 
 

@@ -108,7 +108,7 @@ def test_the_backbone_of_any_package_may_learn_slower_than_its_classifier():
 def test_a_backbone_that_does_not_tell_its_layers_is_refused():
     with torch.device("meta"):
         model = torchvision.models.resnet18(num_classes=3)
-    with pytest.raises(ValueError, match=r"layer_decay is 0\.8, but ResNet does not tell its layers"):
+    with pytest.raises(ValueError, match=r"layer_decay is 0\.8, but ResNet has no group_matcher"):
         rates(model, ParameterGroups(layer_decay=0.8))
 
 

@@ -51,7 +51,7 @@ def test_it_resumes_where_it_was():
 
 
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 5])
-def test_a_warmup_that_is_no_fraction_is_refused(warmup):
+def test_a_warmup_that_is_not_a_fraction_is_refused(warmup):
     with pytest.raises(ValueError, match=rf"fraction of the steps in \[0, 1\), got warmup={warmup}"):
         rates(10, warmup=warmup)
 
@@ -103,6 +103,6 @@ def test_a_multi_step_schedule_drops_where_it_says_after_its_warmup():
 
 
 @pytest.mark.parametrize("drops", [[0.9, 0.5], [0.5, 1.0], [8, 11]])
-def test_drops_that_are_no_rising_fractions_are_refused(drops):
+def test_drops_that_are_not_increasing_fractions_are_refused(drops):
     with pytest.raises(ValueError, match=r"drops are rising fractions in \(0, 1\)"):
         rates(10, WarmupMultiStep, drops=drops)

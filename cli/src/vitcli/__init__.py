@@ -13,12 +13,15 @@ MODULES = {
 """The module of each launcher. It is imported when the class is asked for, so that ``import vitcli`` stays light."""
 
 IN_PYTHON = {
+    "Ended": "vitcli.ablation.launch.launcher",
+    "Epoch": "vitcli.ablation.launch.launcher",
+    "Plan": "vitcli.ablation.planning.plan",
     "Results": "vitcli.report.data_frames",
     "TrainedRun": "vitcli.trained.load",
     "load_run": "vitcli.trained.load",
     "results": "vitcli.report.data_frames",
 }
-"""The module of what opens a trained run or the results of an ablation in Python, also imported when it is asked for."""
+"""The module of what else is used in Python: what opens a trained run or results, and what a launcher of one's own needs."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The output of a command: text that comes from outside is never read as markup, and a run outlives a closed output."""
+"""The output of a command: text from outside is never read as markup, and a run continues if the output is closed."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 class Output(Console):
-    """A console that prints every text as it is: names, paths and messages of errors may hold ``[brackets]`` and ``:colons:``."""
+    """A console that prints every text as it is: names, paths and error messages may contain ``[brackets]`` and ``:colons:``."""
 
     def __init__(self) -> None:
         super().__init__(markup=False, emoji=False, highlight=False)
@@ -19,14 +19,14 @@ class Output(Console):
         return super().status(Text(str(status)), **given)  # type: ignore[arg-type]
 
     def on_broken_pipe(self) -> None:
-        """Go on without output, where rich would end the process: what reads it has ended, as in ``vitcli fit ... | head -1``."""
+        """Continue without output, where rich would end the process: its reader has ended, as in ``vitcli fit ... | head -1``."""
         self.quiet = True
         discard_output()
         print("vitcli: the output was closed; the command goes on without it.", file=sys.stderr)
 
 
 def discard_output() -> None:
-    """Send what is still printed nowhere."""
+    """Discard everything that is still printed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -87,7 +87,7 @@ COMMANDS = {
         "cost:main",
         "--config FILE [--format text|json]",
         "print the parameters and multiply-adds of a whole network; neither weights nor data are needed",
-        "vitcli cost --config ablations/shared/ade20k_upernet_160k.yaml",
+        "vitcli cost --config ablations/recipes/dense/ade20k_upernet_160k.yaml",
         (
             ("--config FILE", "a configuration; a later file is laid over the ones before"),
             ("--cost.height PIXELS, --cost.width PIXELS", "size of the image (default: that of the data's images)"),
@@ -105,7 +105,7 @@ COMMANDS = {
     "test": Command(
         "evaluate:test",
         "RUN [--data.KEY VALUE ...] | --config FILE --ckpt_path FILE",
-        "score a run on the test split, by another protocol if wanted, and measure its throughput; or score a checkpoint",
+        "score a run on the test split, optionally with another protocol, and measure its throughput; or score a checkpoint",
         "vitcli test runs/NAME/fit0 --data.crop_pct 1.0",
         (
             *SCORING,
@@ -116,7 +116,7 @@ COMMANDS = {
     "predict": Command(
         "evaluate:predict",
         "RUN IMAGE... --out DIR | --config FILE --ckpt_path FILE",
-        "name the classes of images, or draw their pixels and objects; or pass a split's answers to the trainer's callbacks",
+        "classify images, or draw segmentations and detections; or pass a split's predictions to the trainer's callbacks",
         "vitcli predict runs/NAME/fit0 photos --out predictions",
         (
             *SCORING,

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from tests.tasks.data.trees import cut_in_half, pack_cifar, write_tree
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 

@@ -1,7 +1,6 @@
 """Whatever ends an ablation, the same command goes on, and its table is the one of a run that nothing ended."""
 
 import csv
-import ctypes
 import errno
 import fcntl
 import os
@@ -331,22 +330,6 @@ def test_a_full_disk_interrupts_and_the_same_command_goes_on(tmp_path, whole):
     assert_same(directory, whole)
 
 
-def obey_modes() -> None:
-    """Make the superuser obey the modes of files, as all others do."""
-    drop_from_bounding_set, override_modes = 24, 1
-    ctypes.CDLL(None).prctl(drop_from_bounding_set, override_modes, 0, 0, 0)
-
-
-def test_a_directory_that_cannot_be_written_is_named_in_a_sentence(tmp_path):
-    directory = prepared(tmp_path) / "runs" / "arms"
-    directory.mkdir(parents=True)
-    directory.chmod(0o555)
-    code, _, errors = run(tmp_path, prepare=obey_modes)
-    assert code == 2
-    assert errors == "vitcli: runs/arms: the directory cannot be written (Permission denied); use --runs DIR.\n"
-    assert not list(directory.iterdir())
-
-
 def test_a_directory_below_a_file_is_named_in_a_sentence(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
@@ -370,7 +353,7 @@ def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monke
 
 
 @pytest.mark.slow
-def test_what_befalls_one_trial_does_not_touch_the_others(tmp_path, whole):
+def test_a_failure_of_one_trial_does_not_affect_the_others(tmp_path, whole):
     trainer = {f"{name.lower()}": {"trainer.callbacks": [f"mortal.{name}"]} for name in ("Exits", "Greedy", "Stumbles")}
     arms = {"plain": {}, **trainer, "hot": {"model.optimizer.lr": 1e30}}
     prepared(tmp_path, ablation=ABLATION | {"arms": arms, "seeds": 1})

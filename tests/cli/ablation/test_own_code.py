@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, results, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.ablation.state import CodeChangedError, cause_of, what_changed
 from vitcli.ablation.trial import run_trial
 from vitcli.config.command_line import parse_arguments
@@ -69,7 +69,7 @@ def test_an_edit_changes_the_identity_of_the_arms_that_use_the_op_alone(op):
     assert plans[0].arms["plain"].code == {}
 
 
-def test_which_trials_run_again_is_said_in_a_sentence(op):
+def test_a_sentence_says_which_trials_run_again(op):
     plan = make_plan(parse_arguments(["--config", "arms.yaml"]))
     trials = [("plain", 0), ("roll", 0), ("roll", 1)]
     assert what_changed(plan, trials) == []

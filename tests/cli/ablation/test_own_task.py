@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cli.tiny_ablation import LIGHTNING, TRAINER, results, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.main import main

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, results, write
 from vitcli.ablation import run
 from vitcli.ablation.launch.launcher import Ended
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.ablation.race import race_so_far
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 
 from tests.cli.processes import Running
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, PLAIN, results, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.main import main

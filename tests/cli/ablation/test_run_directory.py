@@ -1,6 +1,9 @@
 """Taking a directory writes into no file that lies elsewhere, and waits for nothing that may never come."""
 
+import ctypes
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +33,27 @@ def test_a_lock_that_is_a_folder_is_refused(tmp_path):
     (tmp_path / ".lock").mkdir()
     with pytest.raises(ConfigError, match="cannot be written"), directory_lock(tmp_path):
         pass
+
+
+def obey_modes() -> None:
+    """Make the superuser obey the modes of files, as all others do."""
+    drop_from_bounding_set, override_modes = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_bounding_set, override_modes, 0, 0, 0)
+
+
+def test_a_directory_that_cannot_be_written_is_named_in_a_sentence(tmp_path):
+    (tmp_path / "runs").mkdir(mode=0o555)
+    code = (
+        "from pathlib import Path; from vitcli.ablation.run_directory import directory_lock\n"
+        "with directory_lock(Path('runs')): pass"
+    )
+    taking = [sys.executable, "-c", code]
+    errors = subprocess.run(taking, cwd=tmp_path, preexec_fn=obey_modes, capture_output=True, text=True).stderr
+    said = (
+        "vitcli.config.errors.ConfigError: runs: the directory cannot be written (Permission denied); use --runs DIR."
+    )
+    assert errors.splitlines()[-1] == said
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_directory_that_is_a_link_is_used(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitcli.records.json_files import write_json

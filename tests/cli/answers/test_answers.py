@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.ablation_directory import edit_result, make_arms
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer, answers_in, current_identities
 from vitcli.answers.check import prediction_interval, repeat
 from vitcli.answers.index import BEGIN, BEGIN_ORDERS, END, END_ORDERS
@@ -132,7 +132,7 @@ def test_a_fault_in_what_the_papers_found_is_named(folder, content, says, capsys
     assert says in capsys.readouterr().err
 
 
-def test_an_unfinished_run_is_no_answer(folder, capsys):
+def test_an_unfinished_run_is_not_an_answer(folder, capsys):
     edit_result(folder.parent / "runs" / "tiny", "gelu", 2, status="failed", metrics={})
     assert keep(folder) == 2
     said = capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_objects_are_counted_by_class(tmp_path, check):
     assert check(file, "--images", tmp_path / "val2017")[0] == 0
     code, text = check(file)
     assert code == 2
-    assert f"problem: an image that is not there: {tmp_path / 'annotations' / 'c.jpg'}" in text
+    assert f"problem: an image file that is missing: {tmp_path / 'annotations' / 'c.jpg'}" in text
 
 
 def test_every_fault_is_a_line(tmp_path, check):

@@ -53,7 +53,7 @@ def test_the_table_names_cost_accuracy_and_paper(capsys):
     assert line.split()[:5] == ["deit_tiny", "224", "5.717", "1.254", "72.2"]
 
 
-def test_every_model_that_is_no_compatibility_preset_has_a_published_entry():
+def test_every_model_but_compatibility_presets_has_a_published_entry():
     table = read_published()
     plain = {name for name in vitmodels.MODELS if not name.endswith("_compat")}
     assert plain == set(table)

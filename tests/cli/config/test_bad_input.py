@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, DATA, GATE, MODEL, PLAIN, TRAINER, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.main import main
@@ -230,7 +230,7 @@ def test_a_bad_file_is_named_with_its_fault(text, said, tmp_path, refused):
     assert said in answer
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path, refused):
+def test_a_file_that_is_not_text_is_named(tmp_path, refused):
     (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\x00model: 3")
     assert refused("--config", "bad.yaml").startswith("bad.yaml: ")
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.tiny_ablation import LIGHTNING
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_ablation_file, parse_run
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import base_config, resolve

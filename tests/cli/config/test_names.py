@@ -28,7 +28,7 @@ def test_a_file_of_dots_does_not_write_into_the_folder_above(command, tmp_path, 
 @pytest.mark.parametrize(
     "file", ["...yaml", ".yaml", "..yaml", "x/-rf.yaml", "a\x1b[1m.yaml", "a\u202eb.yaml", "a\nb.yaml"]
 )
-def test_a_file_whose_name_is_no_good_for_a_folder_is_refused(file):
+def test_a_file_whose_name_cannot_name_a_folder_is_refused(file):
     with pytest.raises(ValueError, match="give the file another name"):
         run_name(file)
 

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningCLI
 
 from tests.cli.tiny_ablation import ACTIVATION, GATE, LIGHTNING, PLAIN, write
-from vitcli.ablation.difference import difference, flat
+from vitcli.ablation.planning.difference import difference, flat
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.config.lightning_cli import VitCLI, base_config, resolve, schema

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, LIGHTNING, MODEL, PLAIN, TRAINER, write
 from vitcli.ablation.arms_speed import measure_arms
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitcli.measure.speed import measure

@@ -85,7 +85,7 @@ def test_the_cause_names_the_metric_that_is_not_finite(runs):
     assert load(runs).arm("relu6").trials[0].cause == "test/loss is nan"
 
 
-def test_a_status_that_nobody_writes_is_one_sentence(runs):
+def test_an_unknown_status_is_refused_in_one_sentence(runs):
     edit_result(runs, "relu6", 0, status="maybe")
     with pytest.raises(RecordError, match=r"result\.json: status must be done or failed, got maybe\.$"):
         load(runs)

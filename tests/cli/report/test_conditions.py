@@ -154,7 +154,7 @@ def test_the_speed_columns_and_their_conditions_are_stated(runs):
 
 
 @pytest.mark.parametrize(("load", "says"), [(None, False), (0.1, False), (1.6, True)])
-def test_speeds_that_were_measured_on_a_busy_machine_are_said_to_be_too_low(load, says, runs):
+def test_speeds_that_were_measured_on_a_busy_machine_are_reported_as_too_low(load, says, runs):
     write_speed(runs)
     speed = json.loads((runs / "speed.json").read_text())
     (runs / "speed.json").write_text(json.dumps({**speed, "other_load": load}))
@@ -185,7 +185,7 @@ def test_an_arm_whose_speed_was_not_measured_is_named(runs):
 
 
 @pytest.mark.parametrize(("value", "shown"), [("fast", "'fast'"), (None, "None"), (float("nan"), "nan")])
-def test_a_speed_that_is_no_number_is_one_sentence(runs, value, shown):
+def test_a_speed_that_is_not_a_number_is_refused_in_one_sentence(runs, value, shown):
     write_speed(runs)
     edit_speed(runs, "relu6", latency_ms=value)
     with pytest.raises(RecordError, match=rf"speed\.json: latency_ms must be a finite number, got {shown}\.$"):

@@ -15,7 +15,7 @@ def directory(tmp_path):
     return tmp_path
 
 
-def test_the_epochs_of_each_arm_are_told_before_the_numbers(directory):
+def test_the_epochs_of_each_arm_are_stated_before_the_numbers(directory):
     edit_result(directory, "other", 0, epochs=3, ended_early=True)
     edit_result(directory, "other", 2, epochs=5, ended_early=True)
     ablation = load(directory)

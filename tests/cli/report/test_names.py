@@ -20,7 +20,7 @@ def test_keys_with_the_same_last_part_take_as_much_as_tells_them_apart():
     assert list(short_keys(keys).values()) == ["mixer.op.window", "content.op.window", "batch_size"]
 
 
-def test_how_a_class_is_spelled_is_no_part_of_the_name():
+def test_the_spelling_of_a_class_is_not_part_of_the_name():
     keys = [f"{BLOCK}.mixer.op.class_path", f"{BLOCK}.feed_forward.init_args.ratio"]
     assert list(short_keys(keys).values()) == ["mixer.op", "ratio"]
 

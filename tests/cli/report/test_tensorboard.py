@@ -242,7 +242,7 @@ def test_the_figures_are_there_as_images_of_their_size(runs):
         assert (int(width), int(height)) == (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
 
 
-def test_pages_of_two_ablations_are_told_apart(tmp_path):
+def test_pages_of_two_ablations_have_different_tags(tmp_path):
     directories = [make_finished_ablation(tmp_path / name, seeds=(0, 1)) for name in ("first", "second")]
     write_collection_view(tmp_path, [load(directory) for directory in directories])
     assert {"first/report", "second/report"} <= set(Board(tmp_path).data.Runs()["."]["tensors"])

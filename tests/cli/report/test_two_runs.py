@@ -96,7 +96,7 @@ def test_a_directory_that_mixes_versions_shows_all_of_them(two, capsys):
     assert "| commit | 1a2b3c4d5e / beef000000 | ffff0000ff |" in printed(capsys, *two, "--format", "markdown")
 
 
-def test_equal_conditions_are_said_to_be_equal(two, capsys):
+def test_equal_conditions_are_reported_as_equal(two, capsys):
     text = printed(capsys, two[0], two[0])
     assert "No difference was recorded in code, packages, data or machine." in text
     assert text.count("identical") >= 5

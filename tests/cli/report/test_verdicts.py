@@ -95,7 +95,7 @@ def test_a_margin_makes_small_differences_equivalent(runs):
 
 
 @pytest.mark.slow
-def test_a_disagreement_of_p_and_interval_is_said(runs):
+def test_a_disagreement_of_p_and_interval_is_reported(runs):
     found = None
     for shift in np.arange(0.0, 0.02, 0.0002):
         for seed in range(10):
@@ -109,12 +109,12 @@ def test_a_disagreement_of_p_and_interval_is_said(runs):
     assert "For same p and interval disagree: the corrected p-value finds a difference" in found
 
 
-def test_a_single_look_needs_no_words_and_the_same_seeds_again_are_no_look(runs):
+def test_a_single_look_needs_no_words_and_the_same_seeds_again_are_not_a_look(runs):
     assert looks_taken(reported(runs)) == ""
     assert looks_taken(reported(runs, reports=looked_at(10, 10))) == ""
 
 
-def test_a_report_that_could_not_test_anything_is_no_look(runs):
+def test_a_report_that_could_not_test_anything_is_not_a_look(runs):
     assert looks_taken(reported(runs, reports=looked_at(0, 1))) == ""
 
 
@@ -179,7 +179,7 @@ def test_a_single_declared_look_is_made_at_its_seeds_and_needs_no_words(runs):
     assert looks_taken(done) == ""
 
 
-def test_arms_that_a_look_decided_are_not_said_to_be_selected(runs):
+def test_arms_that_a_look_decided_are_not_reported_as_selected(runs):
     edit_plan(runs, looks=[5, 10], dropped={"better": "decided after look 1 of 2 (5 of 10 seeds): better."})
     assert stopped_arms(load(runs)) == (
         "These arms needed no further seeds after a declared look. Their intervals and p-values account for the looks. "

@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from tests.cli.tiny_ablation import LIGHTNING
 from tests.closed_forms import parameters
-from vitcli.ablation.plan import make_plan
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.cost import build_on_meta

@@ -1,10 +1,14 @@
 """The ablation files of dense prediction: each arm builds and takes a training step that reaches what its head reads."""
 
+import functools
+
 import pytest
 import torch
 
 from tests.cli.shipped.test_ablations import DENSE, FOLDER, small
 from tests.cli.tiny_ablation import LIGHTNING
+from vitcli.ablation.planning.draft import resolve_arms
+from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.yaml_files import read_yaml
 
@@ -35,9 +39,15 @@ def test_segmentation_and_detection_share_their_classifiers():
     assert len(first.classifiers.arms) == len(first.arms)
 
 
+@functools.cache
+def drafted(name):
+    """The arms of an ablation, resolved; a plan would also count the cost of all of them and of their classifiers."""
+    return resolve_arms(parse_arguments(["--config", str(FOLDER / f"{name}.yaml")]))
+
+
 @pytest.mark.parametrize(("name", "arm"), ARMS)
 def test_an_arm_builds_and_takes_a_training_step_that_reaches_every_parameter(name, arm):
-    task = VitCLI(small(name).arms[arm].config).model.train()
+    task = VitCLI(drafted(name).configs[arm]).model.train()
     task.log = task.log_dict = lambda *_, **__: None  # outside a running trainer there is nowhere to log to
     batch = objects() if hasattr(task, "network") else (torch.randn(2, 1, 64, 64), torch.randint(0, 11, (2, 64, 64)))
     optimizer = task.optimizer(task.parameters())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vitcli.ablation.draft import resolve_arms
-from vitcli.ablation.identity import identity
+from vitcli.ablation.planning.draft import resolve_arms
+from vitcli.ablation.planning.identity import identity
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import resolve, schema
 from vitcli.config.overlay import lay_over

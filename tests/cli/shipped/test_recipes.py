@@ -10,7 +10,7 @@ import torch
 
 from tests.cli.images import write_images
 from tests.cli.tiny_ablation import LIGHTNING
-from vitcli.ablation.difference import flat
+from vitcli.ablation.planning.difference import flat
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.main import main
@@ -75,7 +75,7 @@ CSWIN = SWIN | {
     "crop": 0.9,
 }
 CSWIN_BASE = CSWIN | {"rate": 1e-3, "images": 1024, "batch": 128, "decay": 0.1, "average": 0.99992, "drop path": 0.5}
-# Epochs, image and batch are the Pale Transformer's; the rest could not be had and follows CSWin at that batch.
+# Epochs, image and batch are the Pale Transformer's; the rest was not available and follows CSWin at that batch.
 PALE = SWIN | {"clip": None, "average": 0.99992}
 
 # Touvron et al., DeiT, section 5.2: hard distillation, half of the loss.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.cli.shipped.test_ablations import quickly
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 
 ROOT = Path(__file__).parents[3]

@@ -81,7 +81,7 @@ def test_each_interval_is_the_t_interval_at_the_level_of_each(rng):
     assert 0.05 / 3 < found.level_of_each < 0.05
 
 
-def test_an_interval_without_zero_is_always_a_verdict_and_the_converse_is_said(rng):
+def test_an_interval_without_zero_is_always_a_verdict_and_exceptions_to_the_converse_are_reported(rng):
     disagreements = 0
     for _ in range(200):
         means = rng.uniform(0, 4, size=(4, 1))
@@ -145,6 +145,6 @@ def test_an_untested_arm_does_not_weaken_the_others(rng):
     assert alone == beside
 
 
-def test_no_arms_and_no_results_are_no_comparisons():
+def test_without_arms_or_results_there_are_no_comparisons():
     assert compare_with_baseline({}, {}, "max").differences == {}
     assert compare_with_baseline({}, {"a": {}}, "max").differences["a"].verdict == "not compared"

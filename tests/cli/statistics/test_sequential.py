@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from vitcli.ablation.section import read_spec
-from vitcli.ablation.spec import StopEarly
+from vitcli.ablation.planning.section import read_spec
+from vitcli.ablation.planning.spec import StopEarly
 from vitcli.config.errors import ConfigError
 from vitcli.statistics.against_baseline import Pairing, compare_with_baseline
 from vitcli.statistics.sequential import arms_to_stop

@@ -82,13 +82,13 @@ def test_the_trainer_of_another_machine_is_not_needed(copied):
         (lambda run: (run / "config.yaml").unlink(), "there is no config.yaml here"),
     ],
 )
-def test_what_is_no_trained_run_is_named(damage, said, copied):
+def test_a_directory_that_is_not_a_trained_run_is_named(damage, said, copied):
     damage(copied)
     with pytest.raises(ConfigError, match=said):
         vitcli.load_run(copied)
 
 
-def test_another_directory_is_told_from_a_run(digits_run):
+def test_another_directory_is_distinguished_from_a_run(digits_run):
     with pytest.raises(ConfigError, match=r"holds 1 runs; name one of them, for example .*fit0"):
         vitcli.load_run(digits_run.parent)
     with pytest.raises(ConfigError, match="this is a file; give the directory of a run"):

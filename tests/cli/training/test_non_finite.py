@@ -56,7 +56,7 @@ def test_the_step_and_the_module_are_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_comes_before_and_after_the_modules_is_told_apart(tmp_path):
+def test_a_fault_before_or_after_the_modules_is_located(tmp_path):
     assert "backbone.head.weight was not finite before this step" in told(tmp_path, SpoilsWeight())
     assert "the batch that the data module gave is not finite" in told(tmp_path, SpoilsBatch())
     model = {"class_path": f"{__name__}.SpoilsLoss"}

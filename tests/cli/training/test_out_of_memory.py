@@ -54,7 +54,7 @@ def test_every_way_to_run_out_is_known(error):
         raise error
 
 
-def test_shared_memory_is_told_from_the_device_and_other_errors_pass():
+def test_shared_memory_is_distinguished_from_the_device_and_other_errors_pass():
     killed = RuntimeError(
         "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ... shared memory"
     )

@@ -9,7 +9,7 @@ import yaml
 
 import vitmodels
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitmodels import read_checkpoint
@@ -104,7 +104,7 @@ def test_a_file_that_does_not_fit_is_refused_in_ten_lines(fit, weights, capsys):
 
 
 @pytest.mark.parametrize("command", ["fit", "test"])
-def test_weights_where_a_run_belongs_are_told_apart(command, fit, weights, tmp_path, capsys):
+def test_weights_in_place_of_a_checkpoint_are_recognised(command, fit, weights, tmp_path, capsys):
     page = tmp_path / "page.ckpt"
     page.write_text("<!DOCTYPE html><html></html>")
     for path, message in (

@@ -120,7 +120,7 @@ def test_a_checkpoint_of_another_width_is_one_sentence(command, refused):
         (b"PK\x03\x04 half an archive", "is not a checkpoint of a training ("),
     ],
 )
-def test_a_file_that_is_no_checkpoint_is_one_sentence(content, said, refused):
+def test_a_file_that_is_not_a_checkpoint_is_refused_in_one_sentence(content, said, refused):
     Path("other.ckpt").write_bytes(content)
     assert refused("--ckpt_path", "other.ckpt").startswith(f"ckpt_path other.ckpt {said}")
 

@@ -147,7 +147,7 @@ FAULTS = {
         (drawn("gtFine/train/bern/a_gtFine_labelIds.png", (20, 12), 34), "a label that stands for no class", 1),
     ],
     "pascal": [
-        (removed("JPEGImages/a.jpg"), "an image that is not there", 1),
+        (removed("JPEGImages/a.jpg"), "an image file that is missing", 1),
         (removed("SegmentationClass/a.png"), "an image without labels", 1),
         (drawn("SegmentationClass/a.png", (20, 12), 21), "a label that stands for no class", 1),
         (replaced("ImageSets/Segmentation/train.txt", "b", "a"), "an image that is listed twice", 1),
@@ -160,12 +160,12 @@ FAULTS = {
 OBJECT_FAULTS = {
     "coco": [
         (cut("train2017/a.jpg"), "a file that cannot be read as an image", 1),
-        (removed("train2017/a.jpg"), "an image that is not there", 1),
-        (drawn("train2017/a.jpg", (19, 12), 0), "an image of another size than is said of it", 1),
-        (of_object(bbox=[2, 3, 0, 6]), "a box of no area", 2),
+        (removed("train2017/a.jpg"), "an image file that is missing", 1),
+        (drawn("train2017/a.jpg", (19, 12), 0), "an image whose size differs from its entry", 1),
+        (of_object(bbox=[2, 3, 0, 6]), "a box without area", 2),
         (of_object(bbox=[2, 3, 26, 6]), "a box outside its image", 2),
-        (of_object(bbox=[2, 3, float("nan"), 6]), "a box that is no number", 2),
-        (of_object(bbox=[2, 3, 4]), "a box that is no list of four numbers", 2),
+        (of_object(bbox=[2, 3, float("nan"), 6]), "a box whose coordinates are not numbers", 2),
+        (of_object(bbox=[2, 3, 4]), "a box that is not a list of four numbers", 2),
         (of_object(category_id=99), "an unknown category", 2),
         (of_object(image_id=8), "objects of an image that is not listed", 2),
         (of_object(segmentation={"size": [12, 20], "counts": [3]}), "a mask that cannot be read", 1),
@@ -179,9 +179,9 @@ OBJECT_FAULTS = {
         (removed("Annotations/a.xml"), "an image without a file of objects", 1),
         (cut("Annotations/a.xml"), "a file of objects that cannot be read", 1),
         (replaced("Annotations/a.xml", "<xmin>3</xmin>", ""), "a file of objects that cannot be read", 1),
-        (replaced("Annotations/a.xml", "<width>20", "<width>30"), "an image of another size than is said of it", 1),
+        (replaced("Annotations/a.xml", "<width>20", "<width>30"), "an image whose size differs from its entry", 1),
         (replaced("Annotations/a.xml", "dog", "wolf"), "an unknown category", 2),
-        (replaced("Annotations/a.xml", "<xmin>3", "<xmin>9"), "a box of no area", 2),
+        (replaced("Annotations/a.xml", "<xmin>3", "<xmin>9"), "a box without area", 2),
         (replaced("Annotations/a.xml", "<xmax>8", "<xmax>28"), "a box outside its image", 2),
     ],
 }
@@ -249,13 +249,13 @@ def test_boxes_alone_need_no_masks(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[]", "is no COCO file of objects: it has no list images, annotations, categories"),
+        ("[]", "is not a COCO file of objects: it has no list images, annotations, categories"),
         ("{", "cannot be read as JSON"),
         ('{"images": [], "annotations": [], "categories": [{"id": "x"}]}', "a category has no id"),
         ('{"images": [], "annotations": [], "categories": []}', "0 classes|holds no image"),
     ],
 )
-def test_what_is_no_coco_file_is_refused(tmp_path, text, words):
+def test_a_file_that_is_not_coco_is_refused(tmp_path, text, words):
     write_coco(tmp_path)
     (tmp_path / "annotations/instances_train2017.json").write_text(text)
     with pytest.raises(ValueError, match=words):

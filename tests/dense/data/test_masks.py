@@ -66,13 +66,13 @@ def test_polygons_and_codes_are_those_of_pycocotools():
         ([[1, 2, 3, 4]], "at least three points"),
         ([], "at least one polygon"),
         (["no"], "at least three points"),
-        ([[0, 0, 1, 1, 1, float("nan")]], "no numbers"),
-        ({"size": [2, 2], "counts": [-1, 5]}, "no whole numbers from 0"),
+        ([[0, 0, 1, 1, 1, float("nan")]], "coordinates are not numbers"),
+        ({"size": [2, 2], "counts": [-1, 5]}, "not whole numbers of at least 0"),
         ({"size": [2, 2], "counts": "zz"}, "RLE counts exceed the mask"),
         ({"size": [2, 2], "counts": [3]}, "3 pixels for an image of 2 x 2"),
         ({"size": [4, 1], "counts": [4]}, r"a run-length code of \[4, 1\] for an image of 2 x 2"),
     ],
 )
-def test_what_is_no_mask_is_refused(segmentation, words):
+def test_a_segmentation_that_is_not_a_mask_is_refused(segmentation, words):
     with pytest.raises(ValueError, match=words):
         decode(segmentation, 2, 2)

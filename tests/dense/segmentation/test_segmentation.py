@@ -89,7 +89,7 @@ def test_the_auxiliary_head_counts_by_its_weight_and_in_training_alone():
     assert one(image).shape == (2, 11, 64, 64)
 
 
-def test_a_test_averages_what_it_is_told_to():
+def test_a_test_averages_the_configured_copies():
     image = torch.randn(1, 1, 64, 64)
     one = task(test_flip="horizontal").eval()
     mirrored = (one(image).softmax(1) + one(image.flip(3)).flip(3).softmax(1)) / 2

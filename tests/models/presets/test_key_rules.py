@@ -142,7 +142,7 @@ def test_the_names_of_timm_load_and_give_timms_logits(theirs):
         torch.testing.assert_close(model(image), other(image), atol=1e-4, rtol=1e-4)
 
 
-def test_timms_later_tnt_is_told_apart():
+def test_timms_later_tnt_is_refused_by_name():
     state = timm.create_model("tnt_s_patch16_224").state_dict()
     with pytest.raises(ValueError, match="another network with TNT's names, such as timm's tnt_s_patch16_224"):
         vitmodels.translate(state, vitmodels.PRESETS["tnt_small"].rules, vitmodels.tnt_small())

@@ -28,6 +28,6 @@ def test_indices_out_of_range_are_refused(indices):
         (lambda model: model.pool(torch.zeros(1)), "pool"),
     ],
 )
-def test_a_skeleton_is_told_what_it_must_define(use, lacks):
+def test_the_error_names_what_a_skeleton_must_define(use, lacks):
     with pytest.raises(TypeError, match=f"ImageClassifier does not define {lacks}"):
         use(ImageClassifier(in_chans=3, width=8, drop_rate=0.0))

@@ -69,7 +69,7 @@ def test_the_public_table_of_pixel_positions_is_read_row_by_row():
 
 
 @pytest.mark.parametrize(("size", "grid"), [((64, 96), (4, 6)), ((50, 33), (3, 2)), ((13, 160), (1, 10))])
-def test_an_image_of_any_size_has_the_patches_that_are_told(size, grid):
+def test_an_image_of_any_size_has_the_patches_that_map_size_states(size, grid):
     model = small()
     assert model.stem.map_size(*size) == grid
     (feature_map,) = model.forward_intermediates(images(*size), indices=1, intermediates_only=True)

@@ -104,7 +104,7 @@ def test_a_walk_names_every_leaf_by_its_way_without_init_args():
     "data",
     [None, 3, {}, {"init_args": {"ratio": 2.0}}, {"class_path": "vitcore.Mlp", "init_arg": {"ratio": 2.0}}],
 )
-def test_what_is_no_part_is_refused(data):
+def test_a_value_that_is_not_a_part_is_refused(data):
     with pytest.raises(ValueError, match="A part is an import path or a mapping of class_path and init_args, got "):
         build_part(data)
 

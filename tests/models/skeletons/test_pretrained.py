@@ -136,7 +136,7 @@ def test_a_file_that_has_the_swapped_part_fills_it(tmp_path, caplog):
     ],
     ids=["width", "deeper", "shallower", "ratio"],
 )
-def test_what_is_no_swapped_part_must_fit(arguments, line, deit):
+def test_weights_outside_swapped_parts_must_fit(arguments, line, deit):
     with pytest.raises(vitmodels.MisfitError, match=line):
         vitmodels.load_checkpoint("deit_tiny", deit[1], **arguments)
 

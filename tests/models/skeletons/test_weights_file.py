@@ -64,14 +64,14 @@ def test_a_backbone_and_the_head_beside_it_are_one_network(outer, tmp_path):
     assert read["head.weight"].equal(parts["head"]["weight"])
 
 
-def test_a_list_of_modules_is_no_prefix(tmp_path):
+def test_a_list_of_modules_is_not_a_prefix(tmp_path):
     state = {"stages.0.weight": torch.ones(1), "stages.1.weight": torch.ones(1)}
     torch.save(state, tmp_path / "weights.pth")
     assert read_checkpoint(tmp_path / "weights.pth").keys() == state.keys()
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.bin"])
-def test_safetensors_are_told_by_their_content(name, tmp_path):
+def test_safetensors_files_are_recognised_by_their_content(name, tmp_path):
     save_file(STATE, tmp_path / name)
     assert_same(read_checkpoint(str(tmp_path / name)))
 
@@ -114,7 +114,7 @@ BYTES = {
 
 @pytest.mark.parametrize("what", BYTES)
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_what_is_no_checkpoint_is_named_for_what_it_is(what, name, tmp_path):
+def test_a_file_of_another_kind_is_named_for_what_it_is(what, name, tmp_path):
     (tmp_path / name).write_bytes(BYTES[what])
     with pytest.raises(ValueError, match=rf"{name} is not a checkpoint but {what}"):
         read_checkpoint(tmp_path / name)

@@ -115,7 +115,7 @@ def test_a_whole_file_has_no_damage_and_half_of_it_has(look, whole):
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"", "it is not an image"), (b"<html>not found</html>", "it is not an image")]
 )
-def test_what_is_no_image_says_so(look, content, reason, tmp_path):
+def test_a_file_that_is_not_an_image_is_named(look, content, reason, tmp_path):
     (tmp_path / "image.jpg").write_bytes(content)
     assert look(str(tmp_path / "image.jpg"), 3) == reason
 

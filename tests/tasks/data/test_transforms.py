@@ -30,7 +30,7 @@ def test_every_operation_of_a_policy_works_at_the_greatest_strength(policy, mode
         assert operation(photograph(mode)).size == (50, 40)
 
 
-def test_an_image_of_which_no_bit_is_kept_is_black():
+def test_an_image_with_no_bits_kept_is_black():
     (operation,) = [one for one in operations(transform_of(3).photograph) if one.name == "PosterizeIncreasing"]
     operation.prob, operation.magnitude, operation.magnitude_std = 1.0, 10, 0
     assert not np.asarray(operation(photograph("RGB"))).any()

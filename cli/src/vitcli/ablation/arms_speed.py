@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from vitcli.ablation.first_look import look_at_section
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.first_look import look_at_section
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.worker import Worker, plan_in_worker, set_gpus_and_log, start_server
 from vitcli.config.command_line import Arguments
 from vitcli.config.errors import ConfigError
@@ -149,7 +149,7 @@ def _measure_timed(
     tell: Callable[[str], object],
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Measure the arms that are new; return all arms with the identities that follow from their speeds, {} if none is new."""
-    from vitcli.ablation.plan import timed_ids
+    from vitcli.ablation.planning.make_plan import timed_ids
     from vitcli.config.defaults import as_namespace
     from vitcli.config.schema import schema
     from vitcli.measure.speed import measure

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vitcli.ablation.allocation import seed_notes
-from vitcli.ablation.budget import trained_epochs
-from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.planning.allocation import seed_notes
+from vitcli.ablation.planning.budget import trained_epochs
+from vitcli.ablation.planning.plan import Plan, PlannedArm
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.state import is_done, is_failed
 from vitcli.records.speed import measured_arms

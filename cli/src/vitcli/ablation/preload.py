@@ -14,7 +14,7 @@ from vitcli.imports import heavy_imports
 
 PR_SET_PDEATHSIG = 1
 
-PLANNING = ("vitcli.ablation.plan", "vitmodels", "vittasks")
+PLANNING = ("vitcli.ablation.planning.make_plan", "vitmodels", "vittasks")
 TRAINING = (
     "vitcli.ablation.trial",
     "sklearn.datasets",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.records.trial import read_result, result_status
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.text import Text
 
 from vitcli.ablation.arms_speed import is_measured, measure_arms
-from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.launch.launcher import Key, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
-from vitcli.ablation.planned import Plan
-from vitcli.ablation.pretraining.train import train_classifiers
+from vitcli.ablation.planning.first_look import look_at_section
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.race import Race, race_so_far
 from vitcli.ablation.run_directory import directory_lock, explain_write_errors
 from vitcli.ablation.state import is_done, now, what_changed
+from vitcli.ablation.train_classifiers import train_classifiers
 from vitcli.ablation.trials import Work, run_trials, sort_trials
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from vitcli.ablation.first_look import look_at_section
 from vitcli.ablation.plan_summary import plan_summary
+from vitcli.ablation.planning.first_look import look_at_section
 from vitcli.ablation.worker import plan_in_worker, start_server
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.console import Output

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vitcli.ablation.planned import Plan, PlannedArm
+from vitcli.ablation.planning.plan import Plan, PlannedArm
 from vitcli.records.json_files import drafts, read_json, write_json
 from vitcli.records.trial import RESULT, failed_result, read_result, result_end, result_head, result_status
 

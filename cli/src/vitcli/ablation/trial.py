@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from vitcli.ablation.identity import code_of
+from vitcli.ablation.planning.identity import code_of
 from vitcli.ablation.state import BEGUN, CodeChangedError, cause_of, failure, now, starts
 from vitcli.config.defaults import as_namespace
 from vitcli.config.schema import schema

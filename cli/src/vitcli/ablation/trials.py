@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vitcli.ablation.asked_to_end import AskedToEnd, listening
 from vitcli.ablation.launch.launcher import Epoch, Key, Launcher
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.progress import Progress
 from vitcli.ablation.race import Race, race_so_far
+from vitcli.ablation.runner_signals import AskedToEnd, listening
 from vitcli.ablation.state import is_done, is_failed, make_room, missing_start, record_end
 from vitcli.config.errors import nearest
 from vitcli.console import Output

@@ -16,14 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from vitcli.ablation.planned import device_count
+from vitcli.ablation.planning.plan import device_count
 from vitcli.ablation.state import LOG, is_begun
 from vitcli.config.command_line import Arguments, Planning
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import write_json
 
 if TYPE_CHECKING:
-    from vitcli.ablation.planned import Plan
+    from vitcli.ablation.planning.plan import Plan
 
 PRELOAD = ["vitcli.ablation.preload"]
 
@@ -135,9 +135,9 @@ def _died(rehearsing: str, exit_code: int) -> Exception:
 
 
 def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> None:
-    from vitcli.ablation.checks.data import with_fingerprints
-    from vitcli.ablation.checks.rehearsal import rehearse
-    from vitcli.ablation.plan import make_plan
+    from vitcli.ablation.planning.checks.data import with_fingerprints
+    from vitcli.ablation.planning.checks.rehearsal import rehearse
+    from vitcli.ablation.planning.make_plan import make_plan
 
     try:
         plan = make_plan(arguments)
@@ -152,7 +152,7 @@ def _plan(connection: Connection, arguments: Arguments, planning: Planning) -> N
 
 
 def _silence() -> None:
-    """Send what this process prints nowhere: a trial prints it again, into its log."""
+    """Discard what this process prints; a trial prints it again, into its log."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

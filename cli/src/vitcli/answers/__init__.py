@@ -1,1 +1,1 @@
-"""Answers that are kept: the records of finished ablations beside their files, the table of all questions, and repetitions."""
+"""Kept answers: the records of finished ablations beside their files, the table of all questions, and repeated trials."""

@@ -21,7 +21,7 @@ from vitcli.records.trial import RESULT
 from vitcli.report import Summary, short_answer, summarise, to_markdown
 
 if TYPE_CHECKING:
-    from vitcli.ablation.draft import Draft
+    from vitcli.ablation.planning.draft import Draft
 
 FIGURES = ("arms", "differences")
 
@@ -71,25 +71,27 @@ class Answer:
             yield load(directory)
 
     def changed_arms(self) -> list[str]:
-        """Return the arms that the file no longer has as they were when the answer was given, and those that are new."""
-        return self.differing(current_identities(self.file))
+        """Return the arms that the file has changed or removed since the answer was given, and those that are new."""
+        return self.arms_that_differ(current_identities(self.file))
 
-    def differing(self, now: Mapping[str, str]) -> list[str]:
-        """Return the arms that have another identity now than when the answer was given, and those of one side alone."""
+    def arms_that_differ(self, now: Mapping[str, str]) -> list[str]:
+        """Return the arms whose identity has changed since the answer was given, and those that only one side has."""
         then = {arm: one["id"] for arm, one in self.record["arms"].items()}
         return [arm for arm in {**then, **now} if now.get(arm) != then.get(arm)]
 
 
 def current_identities(file: Path) -> dict[str, str]:
     """Return arm -> identity of an ablation file as it is now."""
-    from vitcli.ablation.identity import identity
+    from vitcli.ablation.planning.identity import identity
 
     return {arm: identity(config) for arm, config in draft_of(file).configs.items()}
 
 
 def draft_of(file: Path) -> "Draft":
-    """Return what an ablation file asks for."""
-    from vitcli.ablation.draft import resolve_arms  # here, as above: it imports torch, which a kept answer does without
+    """Return an ablation file's arms, resolved."""
+    from vitcli.ablation.planning.draft import (
+        resolve_arms,  # here, as above: it imports torch, which a kept answer does without
+    )
 
     return resolve_arms(parse_arguments(["--config", str(file)]))
 
@@ -138,7 +140,7 @@ def keep_answer(directory: Path, folder: Path) -> Answer:
         raise ConfigError(f"{absent[0]}: there is no such figure; vitcli report {directory} draws it.")
     target = folder / "answers"
     target.mkdir(exist_ok=True)
-    # The command as anybody would give it: paths of this machine are nobody's business.
+    # The command as anybody would give it, without paths of this machine.
     record = {**read_record(directory / ABLATION), "command": f"vitcli fit --config {folder.name}/{ablation.name}.yaml"}
     trials = {
         f"{trial.arm}/seed{trial.seed}": {**read_record(trial.directory / RESULT), "log": []}

@@ -1,6 +1,6 @@
 """Repeating single trials of kept answers.
 
-On a machine like the first the score is equal to the digit; elsewhere it lies within what a new seed may give.
+On a machine of the same kind the score is equal to the last digit; elsewhere it lies in the prediction interval of a new seed.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer
 from vitcli.config.command_line import parse_arguments
 from vitcli.training.run import fit_and_test
@@ -39,7 +39,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Equal to the digit on the same kind of machine, elsewhere within the interval."""
+        """Equal to the last digit on the same kind of machine, elsewhere within the interval."""
         return self.now == self.then if self.same_machine else self.interval[0] <= self.now <= self.interval[1]
 
 

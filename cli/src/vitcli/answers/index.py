@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vitcli.ablation.draft import Draft
-from vitcli.ablation.plan import question_in
+from vitcli.ablation.planning.draft import Draft
+from vitcli.ablation.planning.make_plan import question_in
 from vitcli.answers.answer import Answer, answers_in, draft_of
 from vitcli.answers.published import NOT_YET, Published, order_rows, read_published
 from vitcli.config.errors import ConfigError

@@ -1,4 +1,4 @@
-"""``vitcli cost --config FILE``: parameters and multiply-adds of a whole network, without its weights and its data."""
+"""``vitcli cost --config FILE``: parameters and multiply-adds of a whole network, without weights or data."""
 
 import json
 

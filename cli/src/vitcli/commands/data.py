@@ -56,7 +56,7 @@ def main(words: list[str]) -> int:
 
     if layouts := layouts_of(root, images):
         folder = root.parent if root.is_file() else root
-        return _tell_dense([dense_survey(folder, layout, int(channels)) for layout in layouts], form)
+        return _print_dense([dense_survey(folder, layout, int(channels)) for layout in layouts], form)
     found = survey(root, options["--test_split"], int(channels))
     if form == "json":
         print(json.dumps(dataclasses.asdict(found), indent=1))
@@ -65,7 +65,7 @@ def main(words: list[str]) -> int:
     return 2 if found.problems else 0
 
 
-def _tell_dense(found: "Sequence[DenseSurvey]", form: str) -> int:
+def _print_dense(found: "Sequence[DenseSurvey]", form: str) -> int:
     if form == "json":
         print(json.dumps([dataclasses.asdict(one) for one in found], indent=1))
     else:

@@ -1,6 +1,6 @@
 """``vitcli validate``, ``test`` and ``predict``: apply a trained checkpoint to one split of the data, or a run to images.
 
-Words that begin with a directory are about the run in it; words that begin with an option name a configuration and a checkpoint.
+If the first word is a directory, the command is about the run in it; otherwise options name a configuration and a checkpoint.
 """
 
 import sys
@@ -26,7 +26,7 @@ def validate(words: list[str]) -> int:
 
 
 def test(words: list[str]) -> int:
-    """Score a run or a checkpoint on the test split; for a run, measure the throughput of its model beside it.
+    """Score a run or a checkpoint on the test split; for a run, also measure the throughput of its model.
 
     Args:
         words: Words after ``vitcli test``: a run's directory and, if wanted, ``--weights ema`` or ``last``,
@@ -39,7 +39,7 @@ def test(words: list[str]) -> int:
 
 
 def predict(words: list[str]) -> int:
-    """Name the classes of images, draw what is in them, or pass a checkpoint's probabilities to the trainer's callbacks.
+    """Classify images, draw segmentations or detections, or pass a checkpoint's predictions to the trainer's callbacks.
 
     Args:
         words: Words after ``vitcli predict``: a run's directory, images and folders, ``--out DIR`` and, if wanted,

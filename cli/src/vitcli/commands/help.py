@@ -14,8 +14,8 @@ def main(words: list[str]) -> int:
     """
     from lightning.pytorch import Trainer
 
-    from vitcli.ablation.section import ENTRIES
-    from vitcli.ablation.spec import AblationSpec
+    from vitcli.ablation.planning.section import ENTRIES
+    from vitcli.ablation.planning.spec import AblationSpec
     from vitcli.config.key_help import key_help
     from vitcli.config.lightning_cli import base_config
     from vitcli.config.schema import schema

@@ -30,6 +30,6 @@ def main(words: list[str]) -> int:
 def _answered(kept: Path, planned: dict[str, str]) -> str:
     """Return when the question was answered, and which arms have changed since then."""
     answer = read_answer(kept)
-    changed = answer.differing(planned)
+    changed = answer.arms_that_differ(planned)
     stale = f", stale since these arms changed: {', '.join(changed)}" if changed else ""
     return f"Answered on {answer.date}{stale}; vitcli answers {answer.name} prints it."

@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
         ConfigError: The input is bad; nothing has been written.
     """
     if not words or words[0] != "attention":
-        shown = f"show knows no {words[0]!r}" if words else "show is not told what to show"
+        shown = f"show knows no {words[0]!r}" if words else "show needs a subject"
         raise ConfigError(f"{COMMAND_LINE}: {shown}{nearest(words[0] if words else '', ['attention'])}")
     rest = [word for word in words[1:] if word != "--all"]
     all_ops = len(rest) < len(words) - 1

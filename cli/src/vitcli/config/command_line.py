@@ -11,10 +11,10 @@ from vitcli.config.yaml_files import parse_value, read_yaml
 COMMAND_LINE = "command line"
 QUICK = "--quick"
 BESIDE = ("ablation", "cost")
-"""Sections of a file that are no part of a run's configuration."""
+"""Sections of a file that are not part of a run's configuration."""
 
 Planning = Literal["quick", "rehearsed"]
-"""Whether a plan tries each arm on a batch of the real data, see ``vitcli.ablation.checks.rehearsal``, or leaves this out."""
+"""Whether a plan tries each arm on one batch of the real data, see ``vitcli.ablation.planning.checks.rehearsal``."""
 
 TOP = ("seed_everything", "trainer", "model", "data", "threads", "runs", "ckpt_path", "pretraining")
 """What can be set at the top of a configuration, beside ``ablation``; ``vitcli.config.schema`` says what each holds."""
@@ -27,7 +27,7 @@ MOVED = {
 """Keys that LightningCLI has at the top, and where they go."""
 
 OPTIONS = ("config", "print_config", "help", "retry", "quick", "launcher", "format")
-"""Options that are no keys, for suggestions."""
+"""Options that are not keys, for suggestions."""
 
 LAUNCHER = "ablation.launcher.name"
 SHORT = {"retry": "ablation.retry", "launcher": LAUNCHER}
@@ -106,7 +106,7 @@ class Arguments:
 
 
 def _refuse_trainer_keys(key: str, value: Any, place: str) -> None:
-    """Stop at a setting of the trainer that Lightning does not have; where its names cannot be read, all pass."""
+    """Stop at a setting of the trainer that Lightning does not have; if its names cannot be read, nothing is refused."""
     known, dotted = trainer_keys(), key.split(".")[1:2]
     for name in dotted or ([str(one) for one in value] if isinstance(value, Mapping) else []):
         inner, first = key if dotted else f"{key}.{name}", name.split(".")[0].removesuffix("+")

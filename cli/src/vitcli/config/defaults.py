@@ -1,4 +1,4 @@
-"""Filling in what a configuration leaves out: the defaults of every class in it, so that it states all that runs."""
+"""Filling in the defaults of every class in a configuration, so that it states everything that runs."""
 
 import inspect
 import os
@@ -25,7 +25,7 @@ from vitmodels.skeletons.entries import (
     takes_call,
 )
 
-# Parts in arguments of no stated type are built as ever; ``_check_inner_parts`` decides which.
+# Parts in arguments without a stated type are built as usual; ``_check_inner_parts`` decides which may be.
 set_parsing_settings(instantiate_subclass_spec_in_any=True)
 
 PLAIN = (str, int, float, bool, type(None))
@@ -55,7 +55,7 @@ def _group(given: dict[str, Any], entries: dict[str, Entry], origin: Origin, own
         if name not in given and _holds_code(start):
             continue
         value = _value(start, entry, here)
-        if name in given or _is_data(value):  # a default that is an object is left to its class
+        if name in given or _is_data(value):  # a default that is an object is left to the class
             filled[name] = value
     others = [name for name in given if name not in entries] if isinstance(entries, OpenEntries) else []
     return filled | {name: _value(given[name], entries[name], origin.at(name)) for name in others}
@@ -99,7 +99,7 @@ def as_namespace(config: dict[str, Any], schema: dict[str, Entry]) -> Namespace:
     The parser would search every part for defaults once for each class around it, which takes seconds for a vision transformer.
 
     Raises:
-        ConfigError: A part is of the wrong kind for its slot; what the parser finds in text is checked too.
+        ConfigError: A part is of the wrong kind for its slot; parts that the parser finds in text are checked too.
     """
     return _namespace(config, schema, Origin("configuration", ""))
 
@@ -141,7 +141,7 @@ def _object(value: Any, entry: Entry, origin: Origin) -> Any:
 
 
 def _is_plain(word: str, annotation: Any) -> bool:
-    """Whether text stays text in an argument: its type knows nothing else, or lists this word."""
+    """Whether text stays text in an argument: its type allows nothing else, or lists this word."""
     return set(options(annotation)) <= set(PLAIN) or word in words_of(annotation)
 
 
@@ -149,7 +149,7 @@ def _check_inner_parts(value: Any, slot: Any, origin: Origin) -> None:
     """Check the parts and functions inside a plain value: the parser builds and calls them, wherever it finds them.
 
     Raises:
-        ConfigError: One of them may not stand there.
+        ConfigError: One of them is not allowed there.
     """
     inner = vars(value) if isinstance(value, Namespace) else _loaded(value)
     if isinstance(inner, Mapping) and isinstance(inner.get("class_path"), str):
@@ -171,7 +171,7 @@ def _check_inner_parts(value: Any, slot: Any, origin: Origin) -> None:
 
 
 def _loaded(value: Any) -> Any:
-    """Return what the parser makes of text where the type is not stated: what it says as YAML."""
+    """Return what the parser makes of text without a stated type: its value as YAML."""
     if not isinstance(value, str) or ":" not in value:
         return value
     try:

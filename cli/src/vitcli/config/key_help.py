@@ -1,4 +1,4 @@
-"""``vitcli fit --help KEY``: what can stand at a key of the configuration, its arguments, and the parts that fit there."""
+"""``vitcli fit --help KEY``: what can be set at a key of the configuration, its arguments, and the parts that fit there."""
 
 import collections.abc
 import importlib
@@ -70,7 +70,7 @@ def key_help(
 
 
 def _inside(found: _Found, origin: Origin, owners: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return the entries below, and what their owner's docstring says of each."""
+    """Return the entries below a key, with their descriptions from their owner's docstring."""
     path = _class_path(found)
     if path is not None:
         owner = _imported(path)

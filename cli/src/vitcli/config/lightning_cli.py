@@ -1,4 +1,4 @@
-"""LightningCLI as this project uses it, and complete configurations for it: files laid over each other, defaults filled in."""
+"""LightningCLI as this project uses it, and its complete configurations: files laid over each other, with defaults."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from vitcli.config.schema import schema
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
 
 STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
-"""Arguments that name weights to start from, and the packages that call them so; () for every package."""
+"""Arguments that name weights to start from, and the packages that use the name; () for every package."""
 
 
 FILE_LOGGERS = ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger")
@@ -54,7 +54,7 @@ class VitCLI(LightningCLI):
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="checkpoint to load")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Take the configuration as it is: every value is stated and has been checked. A pretraining is a run of its own."""
+        """Use the configuration as it is: every value is stated and checked. A pretraining is a separate run."""
         own = {name: value for name, value in args.items() if name != PRETRAINING}
         self.config = as_namespace(own, schema())
         self.config_dump = own
@@ -139,7 +139,7 @@ def _with_directories(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_start(value: Any) -> Any:
-    """Return a configuration without weights to start from, since the trained ones replace them: no file, no download."""
+    """Return a configuration without weights to start from, because trained weights replace them: no file, no download."""
     if isinstance(value, list):
         return [without_start(one) for one in value]
     if not isinstance(value, dict):

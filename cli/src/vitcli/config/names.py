@@ -9,17 +9,17 @@ from typing import Any
 from vitcli.config.errors import ConfigError
 
 LONGEST_NAME = 100
-"""Most letters of a name: with what vitcli adds it must fit into a file name, which has at most 255 bytes."""
+"""Longest name in letters: with what vitcli adds, it must fit into a file name, which has at most 255 bytes."""
 
 FORBIDDEN = re.compile(r'[/\\:*?"<>|\s]|^\.|^-|\.$|^$')
 FOLDER_NAME = "use letters, digits, _ and -, in quotes where YAML reads a word as something else (it names a folder)."
 
 OWN_FILES = re.compile(r"mean|ablation|events\.out.*|.*\.(json|md|html|tex|csv|png|svg|ya?ml|ckpt|txt)")
-"""What lies beside the folders of the arms, or may lie there: the record, the report, its figures, and TensorBoard's files."""
+"""Files and folders beside those of the arms: the record, the report, its figures, and TensorBoard's files."""
 
 
 def name_fault(name: Any) -> str:
-    """Return what a message says of a name that cannot be that of a folder; empty for a good one."""
+    """Return why a name cannot be the name of a folder, for a message; empty for a valid name."""
     if not isinstance(name, str) or FORBIDDEN.search(name) or not name.isprintable():
         return FOLDER_NAME
     if len(name) > LONGEST_NAME or len(name.encode()) > 2 * LONGEST_NAME:
@@ -30,7 +30,7 @@ def name_fault(name: Any) -> str:
 
 
 def folder_key(name: str) -> str:
-    """Return the form of a name in which file systems that do not tell letters apart compare it."""
+    """Return the form of a name in which case-insensitive file systems compare it."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

@@ -1,4 +1,4 @@
-"""The origin of a value: a file or the command line, and how its author is told what is wrong with it."""
+"""The origin of a value, a file or the command line, which words the messages about it."""
 
 import functools
 import sys
@@ -14,7 +14,7 @@ from vitmodels.skeletons.parts import renamed_notice
 
 @dataclass(frozen=True)
 class Origin(entries.Origin):
-    """The origin of a value in a file or on the command line: what is wrong with it is a ConfigError."""
+    """The origin of a value in a file or on the command line; its errors are ConfigErrors."""
 
     homes: ClassVar[tuple[str, ...]] = (
         *("vitmodels", "vitcore", "vittasks", "vitcli", "torch.nn", "torch.optim"),

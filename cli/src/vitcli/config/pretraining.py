@@ -1,7 +1,7 @@
 """The ``pretraining`` section of a configuration: a classifier that is trained first, from which the backbone starts.
 
 The section holds ``model``, a classification task without its backbone, with ``data`` and ``trainer`` of its own; ``backbone``,
-what the classifier's backbone has different from the network's, such as its classes and the size of its images; and ``seeds``,
+the entries in which the classifier's backbone differs from the network's, such as its classes and image size; and ``seeds``,
 whether all trials of an arm start from ``one`` classifier or ``each`` from the classifier of its own seed.
 """
 

@@ -17,7 +17,7 @@ TAGS = {f"{CORE}{kind}" for kind in ("str", "int", "float", "bool", "null", "seq
 """Tags of the values that a configuration may contain."""
 
 KINDS = {"seq": yaml.SequenceNode, "map": yaml.MappingNode}
-"""What a value with a tag looks like; all other tags are of single words."""
+"""The kind of node that a tag stands for; all other tags are for scalars."""
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000
@@ -86,7 +86,7 @@ class _Loader(yaml.SafeLoader):
         """Return the value of a node.
 
         Raises:
-            ConfigError: It is a number that people read as another one, is too long, or is not of its tag.
+            ConfigError: It is a number that people read differently, is too long, or does not match its tag.
         """
         if node.tag in (f"{CORE}int", f"{CORE}float"):
             self._refuse_number(node)
@@ -134,11 +134,13 @@ def _as_read(text: str) -> str:
 
 
 def _refuse_letters(text: str, where: str) -> None:
-    """Refuse text that no file or file name can hold."""
+    """Refuse text that no file and no file name can contain."""
     if "\0" in text:
         raise ConfigError(f"{where}: a value holds a zero byte; remove it.")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ConfigError(f"{where}: {text!a} holds half of a letter, which is no UTF-8 text; write the letter whole.")
+        raise ConfigError(
+            f"{where}: {text!a} holds half of a surrogate pair, which is not UTF-8; write the character whole."
+        )
 
 
 # YAML 1.1 reads 1e-3 as text, but a learning rate is a number.

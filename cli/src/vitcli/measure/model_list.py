@@ -1,6 +1,6 @@
-"""The models with their parameters and multiply-adds, counted here, beside what was published.
+"""The models with their parameters and multiply-adds as counted here, beside the published figures.
 
-Building all models takes a minute, so that they are counted by ``make pages`` into a file, which a test compares with the code.
+Building all models takes a minute, so ``make pages`` writes the counts to a file, which a test compares with the code.
 """
 
 import itertools
@@ -18,9 +18,9 @@ WIDTHS = (28, 4, 14, 7, 9, 20)
 """Characters of the first columns of the table in the terminal."""
 
 PREFACE = (
-    "Made by `vitcli list --format markdown`; a test compares. Parameters and multiply-adds are counted here, for one image",
-    "of the given size; the published figures are beside them, with where they are from and why ours differ. MACs are those",
-    "of matrix products and convolutions, by the closed forms that the ops state.",
+    "`vitcli list --format markdown` writes this page. Parameters and multiply-adds are counted for one image of the given size;",
+    "beside them are the published figures with their source, and why ours differ. 'Not checked' marks figures that were quoted",
+    "without their source at hand. MACs are those of matrix products and convolutions, by the closed forms that the ops state.",
 )
 
 

@@ -1,4 +1,4 @@
-"""An op of the user's own that takes or returns prefix and grid in the wrong order is refused: it could train all the same."""
+"""Refusing a user's op that takes or returns prefix and grid in the wrong order, since such an op could still be trained."""
 
 import importlib
 import inspect
@@ -14,7 +14,7 @@ from vitmodels.skeletons.parts import build_part
 
 ROWS, COLUMNS = 5, 7
 WIDTHS = (48, 64, 96, 192, 384)
-"""Widths at which an op is tried; some ops take only multiples of a number of their own."""
+"""Widths at which an op is tried; some ops accept only multiples of a certain number."""
 
 
 def refuse_exchanged(model: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def _is_own(path: str) -> bool:
 
 
 def _named_wrongly(path: str) -> str:
-    """Say how the arguments are named, if the prefix comes before the grid."""
+    """Return how the arguments are named, if the prefix comes before the grid."""
     module, _, name = path.rpartition(".")
     rule = getattr(importlib.import_module(module), name).forward_prefixed
     names = [*inspect.signature(rule).parameters][1:3]
@@ -69,7 +69,7 @@ def _named_wrongly(path: str) -> str:
 
 
 def _returned_wrongly(part: dict[str, Any]) -> str:
-    """Say what is wrong with what the op returns for a random grid and one prefix token."""
+    """Return what is wrong with the op's result for a random grid and one prefix token."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         op, width = _built(part)
@@ -109,7 +109,7 @@ def _called(op: FeatureOp, grid: Tensor, prefix: Tensor) -> tuple[Any, Any] | No
 
 
 def _by_content(here: tuple[Tensor, Any], grid_changed: Any, prefix_changed: Any) -> str:
-    """Say that tokens changed places: a token of the new grid depends on the prefix alone, and the new prefix on the grid."""
+    """Return that tokens changed places: a token of the new grid depends only on the prefix, and the new prefix on the grid."""
     if here[1] is None or grid_changed is None or prefix_changed is None:
         return ""
     of_grid = [(there[0] != here[0]).any(-1) for there in (grid_changed, prefix_changed)]

@@ -58,7 +58,7 @@ def measure(
     rounds: int = ROUNDS,
     tell: Callable[[str], object] = str,
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Time all arms in turn, several rounds long, so that a change of the machine's load affects all arms alike.
+    """Time all arms in turn, several rounds long, so that a change of the machine's load affects all arms equally.
 
     Each round starts with another arm. A training step is forward, backward and optimizer as the trainer runs them, on batches of
     the data; loading the batches is not timed. Inference is the model alone, in evaluation mode and in the trainer's precision,
@@ -100,7 +100,7 @@ class _OtherLoad:
         self.wall, self.own, self.all = time.perf_counter(), _own_seconds(), _all_seconds()
 
     def cores(self) -> float | None:
-        """Return their number, on average since the start; None where the system does not tell."""
+        """Return their number, on average since the start; None if the system does not report it."""
         now = _all_seconds()
         if self.all is None or now is None:
             return None

@@ -31,7 +31,7 @@ def trial_directory(root: Path, arm: str, seed: int) -> Path:
 
 
 def result_head(arm: str, seed: int, id_: str) -> dict[str, Any]:
-    """Return how the result of a trial begins: which trial it is, and the hash of the arm's configuration."""
+    """Return the first entries of a trial's result: which trial it is, and the hash of the arm's configuration."""
     return {"format": FORMAT, "arm": arm, "seed": seed, "id": id_}
 
 
@@ -45,7 +45,7 @@ def done_result(
     provenance: Mapping[str, Any],
     ended_early: bool = False,
 ) -> dict[str, Any]:
-    """Return what is written about a training that reached its end; ``Trial`` describes the values."""
+    """Return the entries for a training that reached its end; ``Trial`` describes the values."""
     return {
         "status": "done",
         "metrics": dict(metrics),
@@ -59,12 +59,12 @@ def done_result(
 
 
 def failed_result(cause: str) -> dict[str, Any]:
-    """Return what is written about a training that failed."""
+    """Return the entries for a training that failed."""
     return {"status": "failed", "cause": cause}
 
 
 def result_end(resumed: Sequence[int], finished_at: str, log: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return what the result of a trial holds last: its continuations, the time, and the last log lines of a failed one."""
+    """Return the last entries of a trial's result: its continuations, the time, and for a failed one the last log lines."""
     return {"resumed": list(resumed), **({} if log is None else {"log": list(log)}), "finished_at": finished_at}
 
 

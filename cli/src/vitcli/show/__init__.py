@@ -1,1 +1,1 @@
-"""``vitcli show``: pictures of what an op lets a token see, measured by gradient."""
+"""``vitcli show``: pictures of the tokens that a query sees in an op, measured by gradient."""

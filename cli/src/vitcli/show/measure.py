@@ -1,6 +1,6 @@
 """Measure which tokens a query sees: the gradient of an op's output at the query with respect to every token, in float64.
 
-The maps are random and hold objects, so that ops which look for like tokens find some.
+The maps are random and contain objects, so that ops that look for similar tokens find some.
 """
 
 import math
@@ -95,7 +95,7 @@ def random_scene(h: int, w: int, channels: int, generator: torch.Generator) -> t
 
     Returns:
         grid (1, h, w, channels) in float64, and the kind of object at each token (h, w). An object is the area
-        nearest to one of a few random points; each kind has two objects, so that like tokens lie in two places.
+        nearest to one of a few random points; each kind has two objects, so that similar tokens lie in two places.
     """
     points = torch.rand(OBJECTS, 2, generator=generator) * torch.tensor([h, w])
     places = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"), dim=-1) + 0.5

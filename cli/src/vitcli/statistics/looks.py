@@ -19,7 +19,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Looked:
+class LookResults:
     """What the declared looks have found so far.
 
     Args:
@@ -83,7 +83,7 @@ def compare_at_looks(
     pairing: Pairing = "estimated",
     level: float = ALPHA,
     margin: float | None = None,
-) -> Looked:
+) -> LookResults:
     """Compare at every declared look whose seeds are there; an arm that is decided needs no seeds for later looks.
 
     A decided arm stays in the later comparisons with the seeds that decided it, so that all intervals hold jointly; its
@@ -111,7 +111,7 @@ def compare_at_looks(
         found.append(now)
         if len(decided) == len(arms):
             break
-    return Looked(tuple(found), decided)
+    return LookResults(tuple(found), decided)
 
 
 def _has(values: BySeed, n: int) -> bool:

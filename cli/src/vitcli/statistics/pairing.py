@@ -1,4 +1,4 @@
-"""Do equal seeds make results alike? One correlation over all arms, and a test of it."""
+"""Are results with equal seeds correlated? One correlation over all arms, and a test of it."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ LEVEL_OF_PAIRING = 0.02
 
 @dataclass(frozen=True)
 class SeedCorrelation:
-    """How the results of arms go along with the baseline's results of the same seeds, in arrays of one shape.
+    """The correlation of the arms' results with the baseline's results for the same seeds, in arrays of one shape.
 
     Args:
         mean: Mean over the arms of their correlations with the baseline; NaN where none is defined.

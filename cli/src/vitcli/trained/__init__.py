@@ -1,1 +1,1 @@
-"""What is done with a trained run: it is loaded, names images, is scored again, and leaves as a file for other programs."""
+"""What can be done with a trained run: load it, predict images, score it again, and export it for other programs."""

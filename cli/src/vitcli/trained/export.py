@@ -1,4 +1,4 @@
-"""A trained run leaves as a file for other programs, which is read back and compared with the run before it is kept."""
+"""Export of a trained run for other programs; the file is read back and compared with the run before it is kept."""
 
 import importlib.util
 import tempfile
@@ -27,7 +27,7 @@ class Format:
     Args:
         name: The file's name in the run's directory, unless another is given.
         write: Writes a run to a path, reads it back, and returns the network that was read.
-        packages: What it needs beside this project's own dependencies.
+        packages: What it needs in addition to this project's dependencies.
     """
 
     name: str
@@ -44,7 +44,7 @@ FORMATS = {
 
 
 def export(run: TrainedRun, form: str, path: Path) -> float:
-    """Write a run in a format, once what was written computes the same logits as the run.
+    """Write a run in a format; the file is kept only if it computes the same logits as the run.
 
     Args:
         run: The run.

@@ -13,11 +13,11 @@ from vitcli.trained.load import TrainedRun
 from vitcore import DeformedShift
 
 MOST_IMAGES = 4096
-"""Most images in a batch of an exported program."""
+"""Largest batch of an exported program."""
 
 
 def merged(model: nn.Module) -> nn.Module:
-    """Return a copy of a model in which parts that were trained apart and compute one thing are one.
+    """Return a copy of a model in which parts that are separate only for training are merged.
 
     These are the shifts of slide attention: the fixed and the learned filter become their sum.
     """

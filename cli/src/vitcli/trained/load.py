@@ -1,4 +1,4 @@
-"""A run's directory becomes a model in evaluation mode, with the transform of its images and the names of its classes."""
+"""Loading a run's directory: the model in evaluation mode, the transform of its images and the names of its classes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Weights = Literal["ema", "last"]
 
 
 class Logits(nn.Module):
-    """A network of which nothing but the logits is given on.
+    """A network that returns only the logits of another one.
 
     Args:
         network: A model of transformers, or another whose output has an attribute ``logits``.
@@ -41,7 +41,7 @@ class Logits(nn.Module):
 
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False}
-"""Settings of a trainer that is made on any machine; what the training needed is not needed here."""
+"""Settings with which the trainer can be built on any machine, whatever the training needed."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TrainedRun:
         directory: Where it lies.
         config: Its complete configuration, without a file that the weights started from.
         task: The LightningModule, in evaluation mode, with the trained weights.
-        data: The data module; nothing has been read from the disk for it.
+        data: The data module; nothing has been read from disk for it yet.
         class_names: The name of each class, in the order of the logits; None if the data module of the run has none.
     """
 
@@ -69,7 +69,7 @@ class TrainedRun:
 
     @property
     def model(self) -> nn.Module:
-        """The network, image (b, c, H, W) -> logits (b, num_classes). A model of transformers is wrapped, since it gives more."""
+        """The network, image (b, c, H, W) -> logits (b, num_classes). Models of transformers are wrapped to return logits."""
         return Logits(self.network) if hasattr(self.network, "base_model_prefix") else self.network
 
     @property
@@ -177,7 +177,7 @@ def _checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def _chosen(checkpoint: dict[str, Any], weights: Weights | None, folder: Path) -> dict[str, Tensor]:
-    """Return the wanted weights. Lightning saves averaged ones as state_dict and puts those of the last step beside them."""
+    """Return the requested weights. Lightning saves averaged weights as state_dict, and those of the last step separately."""
     averaged = "current_model_state" in checkpoint
     if weights == "ema" and not averaged:
         raise ConfigError(
@@ -199,7 +199,7 @@ def _at_own_sizes(state: dict[str, Tensor], task: LightningModule) -> dict[str, 
 
 
 def _class_names(data: LightningDataModule) -> tuple[str, ...] | None:
-    """Return the names that the data module gives; None if it gives none, or needs data that are not there."""
+    """Return the data module's class names; None if it has none, or needs data that are missing."""
     try:
         names = getattr(data, "class_names", None)
     except (OSError, ValueError):

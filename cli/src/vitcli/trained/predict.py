@@ -1,4 +1,4 @@
-"""A trained run names what is on images: the five most probable classes of each, as CSV, JSON and a contact sheet."""
+"""Classifying images with a trained run: the five most probable classes of each, as CSV, JSON and a contact sheet."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ class Prediction:
 
 
 def predict(run: TrainedRun, images: Sequence[Path], device: str) -> tuple[list[Prediction], dict[Path, str]]:
-    """Return the predictions of all images that can be read, and of the others the reason why they cannot.
+    """Return the predictions for all images that can be read, and why the others cannot be read.
 
     Raises:
         ConfigError: The run has no transform for images, or its model is not a classifier.
@@ -69,7 +69,7 @@ def _probabilities(run: TrainedRun, model: torch.nn.Module, images: Tensor) -> T
         logits = model(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ConfigError(
-            f"{run.directory}: {type(run.task).__name__} gives no logits (images, classes) to predict from."
+            f"{run.directory}: {type(run.task).__name__} returns no logits (images, classes) to predict from."
         )
     if run.class_names is not None and len(run.class_names) != logits.shape[1]:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""A trained run of segmentation or detection says what is in images: pictures, classes of pixels, and objects as JSON."""
+"""Predictions of a trained segmentation or detection run: pictures, the classes of pixels, and objects as JSON."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,15 +22,15 @@ from vittasks.dense.drawing import SCORE, class_names, detection_picture, segmen
 
 
 def is_dense(run: TrainedRun) -> bool:
-    """Whether a run says something of every pixel, or of objects in an image."""
+    """Whether a run predicts the class of every pixel, or objects in an image."""
     return isinstance(run.task, Segmentation | Detection)
 
 
 def predict_dense(run: TrainedRun, images: Sequence[Path], device: str, out: Path) -> dict[Path, str]:
     """Write a picture of each image, and predictions.json.
 
-    A picture shows the image, the truth, the prediction and the errors side by side; the truth is known for images of the run's
-    own data, as long as they are there. Of a segmentation, NAME_classes.png beside it holds the class of every pixel.
+    A picture shows the image, the ground truth, the prediction and the errors side by side; the ground truth is known for images
+    of the run's own data, if they still exist. For a segmentation, NAME_classes.png holds the class of every pixel.
 
     Returns:
         The images that cannot be read, with the reason.
@@ -66,11 +66,11 @@ def predict_dense(run: TrainedRun, images: Sequence[Path], device: str, out: Pat
     return damaged
 
 
-Said = tuple[Tensor, dict[str, Any]]
+PictureAndRecord = tuple[Tensor, dict[str, Any]]
 """A picture, and what is written about it."""
 
 
-def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> Said:
+def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> PictureAndRecord:
     found = task.classes(given[None], shown.shape[1:])[0].cpu()
     Image.fromarray(found.to(torch.uint8 if len(names) <= 256 else torch.int32).numpy()).save(path)
     shares = found.flatten().bincount(minlength=len(names)) / found.numel()
@@ -78,7 +78,7 @@ def _pixels(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence
     return segmentation_picture(shown, found, truth, task.ignored), {"classes_file": path.name, "classes": classes}
 
 
-def _objects(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> Said:
+def _objects(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequence[str], path: Path) -> PictureAndRecord:
     found = {name: value.cpu() for name, value in task([given])[0].items()}
     listed = [
         {"class": names[label], "score": score, "box": box}
@@ -88,7 +88,7 @@ def _objects(task: Any, given: Tensor, shown: Tensor, truth: Any, names: Sequenc
 
 
 class _Truths:
-    """What the run's own data say of images, as far as these are among them."""
+    """The ground truth of images that are part of the run's own data."""
 
     def __init__(self, run: TrainedRun, images: Sequence[Path]) -> None:
         self.known: dict[Path, tuple[Any, int]] = {}
@@ -102,12 +102,12 @@ class _Truths:
         for kind in KINDS:
             try:
                 split = data.split(kind)
-            except (OSError, ValueError):  # the images of the training need not be there any more
+            except (OSError, ValueError):  # the training images may have been removed
                 continue
             self.known |= {path.resolve(): (split, number) for number, path in enumerate(split.paths)}
 
     def of(self, path: Path) -> Any:
-        """Return the truth of an image, None if it is not known."""
+        """Return the ground truth of an image; None if it is not known."""
         split, number = self.known.get(path.resolve(), (None, 0))
         try:
             return None if split is None else split.read(number)[1]

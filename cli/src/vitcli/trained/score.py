@@ -1,4 +1,4 @@
-"""A trained run is scored on its test set again, by another protocol if wanted, with the throughput of its model beside it."""
+"""Scoring a trained run on its test set again, optionally with another protocol, and measuring its model's throughput."""
 
 import warnings
 from collections.abc import Mapping
@@ -46,8 +46,8 @@ def load_at_size(
 ) -> tuple[TrainedRun, dict[str, Any]]:
     """Load a run for images of another size, with that size among the changes of its configuration.
 
-    A network of timm with a size of its own is told the new one when it has its weights. Any other is built for it if it has an
-    ``img_size``; models that take images of any size have none.
+    A timm network with a size of its own is resized after its weights have been loaded. Any other network is built for the new
+    size if it has an ``img_size``; models that take images of any size have none.
 
     Raises:
         ConfigError: As ``load_run`` does.
@@ -75,7 +75,7 @@ def score(run: TrainedRun, changes: dict[str, Any]) -> dict[str, Any]:
         The record: ``metrics``, ``speed``, ``conditions`` and ``changes``.
 
     Raises:
-        ConfigError: The data are not there, or have other classes than the model.
+        ConfigError: The data are missing, or have other classes than the model.
     """
     trained = read_yaml(run.directory / CONFIG)
     if trained.get("threads"):

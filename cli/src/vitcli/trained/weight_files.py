@@ -1,4 +1,4 @@
-"""The weights alone: a safetensors file with the run's names, and a directory that ``timm.create_model`` opens."""
+"""Export of the weights alone: as a safetensors file, and as a directory that ``timm.create_model`` opens."""
 
 import copy
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def write_timm(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
     """Write config.json and model.safetensors for ``timm.create_model("local-dir:...", pretrained=True)``; return that model.
 
     Raises:
-        ConfigError: The model is none that timm knows by name.
+        ConfigError: timm does not know the model by name.
     """
     model = _contiguous(_from_timm(run))
     known = description(run)
@@ -50,7 +50,7 @@ def write_timm(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def _from_timm(run: TrainedRun) -> nn.Module:
-    """Return the run's model as timm makes it, which knows the arguments that it was made with.
+    """Return the run's model as timm builds it, with its pretrained configuration and arguments.
 
     Raises:
         ConfigError: The model is neither timm's nor one of this project's that timm knows by name.

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import CombinedLoader
 
 from vitcli.training.epoch_sums import Sums, add_sums, sums_so_far
 from vitcli.training.ranks import any_rank, is_first_rank
-from vitcli.training.signals import Signals, Told
+from vitcli.training.signals import EndedBySignal, Signals
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 DRAFT = ".last"
@@ -38,10 +38,10 @@ class LastCheckpoint(ModelCheckpoint):
     The checkpoint is written under another name and renamed once the epoch's row is in metrics.csv. A run that dies at any moment
     therefore leaves a complete checkpoint and the metrics of all its epochs. The checkpoint also holds the time spent in
     training, the epoch's metrics, and the names of the classes if the data module has ``class_names``: a trained model then needs
-    no data to name what it sees.
+    no data to name its predictions.
 
-    After SIGTERM or SIGUSR1 the training ends after the running step, or after the running validation. It saves within the epoch
-    if the data can go on there, as those of vittasks can; otherwise the epoch is repeated.
+    After SIGTERM or SIGUSR1 the training ends after the current step, or after the current validation. It saves within the epoch
+    if the data loaders can resume there, as those of vittasks can; otherwise the epoch is repeated.
 
     Args:
         directory: Directory of last.ckpt.
@@ -73,7 +73,7 @@ class LastCheckpoint(ModelCheckpoint):
         self.class_names = None if names is None else [str(name) for name in names]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the data go on where they were, and listen to the signals of a scheduler."""
+        """Make the data loaders resume where they were, and listen for the signals of a scheduler."""
         _load_places(trainer)
         self.signals.listen()
 
@@ -131,7 +131,7 @@ class LastCheckpoint(ModelCheckpoint):
         return {**super().state_dict(), **own, **({} if self.within is None else {"within": self.within})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the sums of an epoch that the checkpoint was saved in."""
+        """Restore the sums of the epoch within which the checkpoint was saved."""
         super().load_state_dict(state_dict)
         self.metrics, self.before = dict(state_dict.get("metrics", {})), dict(state_dict.get("within", {}))
 
@@ -152,7 +152,7 @@ class LastCheckpoint(ModelCheckpoint):
             print(
                 f"vitcli: {signal.Signals(number).name} ended the training {when}; {rest}.", file=sys.stderr, flush=True
             )
-        raise Told(number)
+        raise EndedBySignal(number)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def read_checkpoint(path: Path) -> Saved | None:
 
 
 def newest_checkpoint(directory: Path) -> Saved | None:
-    """Return the last checkpoint in a run's directory; if it is damaged or missing, the one before, which is then said."""
+    """Return the last checkpoint in a run's directory; if it is damaged or missing, the previous one, with a message."""
     last = read_checkpoint(directory / LAST)
     if last is not None:
         return last
@@ -245,16 +245,16 @@ def _index(path: Path) -> Path:
 
 
 def _can_go_on_within_an_epoch(trainer: Trainer) -> bool:
-    """Whether all loaders of the training can go on within an epoch; Lightning would give the others' first batches again."""
+    """Whether all training loaders can resume within an epoch; from others Lightning would get the first batches again."""
     loaders = CombinedLoader(trainer.train_dataloader).flattened
     return all(hasattr(one, "state_dict") and hasattr(one, "load_state_dict") for one in loaders)
 
 
 def _load_places(trainer: Trainer) -> None:
-    """Tell the loaders of the training where to go on, if Lightning has not.
+    """Set the position of the training loaders, if Lightning has not.
 
-    It does not if a task's schedule has asked for the number of steps, since the loaders are then made before the checkpoint is
-    read.
+    Lightning does not if a task's schedule has asked for the number of steps, because the loaders are then made before the
+    checkpoint is read.
     """
     loop = trainer.fit_loop
     if loop._combined_loader_states_to_load and loop._data_fetcher is not None:

@@ -1,4 +1,4 @@
-"""From where a run goes on that was interrupted, and what is left of it if it cannot."""
+"""Where an interrupted run continues from, and clearing its files if it cannot continue."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an epoch has summed up so far for the means that it logs, so that a training can go on within an epoch."""
+"""Running sums behind the means that an epoch logs, so that a training can continue within an epoch."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Sums = dict[str, list[Tensor]]
 def sums_so_far(trainer: Trainer) -> Sums:
     """Return key -> [sum, number of samples] of every value that is logged at the end of the epoch; an extreme has no number.
 
-    All processes of a run must call it: the sums are those of all of them.
+    All processes of a run must call it, since the sums are taken over all of them.
     """
     return {
         key: [
@@ -26,7 +26,8 @@ def sums_so_far(trainer: Trainer) -> Sums:
 def add_sums(trainer: Trainer, before: Sums) -> None:
     """Add sums of earlier batches of the same epoch to those of the batches since, and remove from ``before`` what was added.
 
-    Every process takes its share, however many there were before. A value that no batch has logged since stays in ``before``.
+    The sums are divided among the processes, however many there were before. A value that no batch has logged since stays in
+    ``before``.
     """
     logged = _logged(trainer)
     for key in [key for key in before if key in logged]:

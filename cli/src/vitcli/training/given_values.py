@@ -1,4 +1,4 @@
-"""What the configuration states wins over what a checkpoint remembers of optimizer and schedule."""
+"""Optimizer and schedule values of the configuration override those of a checkpoint."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ PARTS = ("params", "lr")
 
 
 class GivenValues(Callback):
-    """Keeps learning rate, weight decay and the like of the configuration when a training goes on with other values.
+    """Keeps the configuration's learning rate, weight decay and so on when a training continues with changed values.
 
     Loading an optimizer's state also loads the hyper-parameters of its groups, so that ``--model.optimizer.lr 1e-5`` beside
-    ``--ckpt_path`` would be passed over in silence. What the configuration has changed since the checkpoint is set again; what
-    schedules have changed, and what the optimizer has gathered, such as moments, is kept.
+    ``--ckpt_path`` would be silently ignored. Values that the configuration has changed since the checkpoint are set again;
+    values that schedules have changed, and the optimizer's state, such as moments, are kept.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def _hyperparameters(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _raise_rate(trainer: Trainer, group: dict[str, Any], old: float, new: float) -> None:
-    """Give a group another highest learning rate: the schedule goes on where it is, in proportion."""
+    """Change the peak learning rate of a group: the schedule continues where it is, scaled in proportion."""
     group["lr"] *= new / old
     for config in trainer.lr_scheduler_configs:
         for index, one in enumerate(config.scheduler.optimizer.param_groups):

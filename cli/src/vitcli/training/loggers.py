@@ -14,7 +14,7 @@ DEFAULT = "lightning_logs"
 
 
 def with_names(loggers: Iterable[dict[str, Any]], directory: Path, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the configurations of loggers with what they leave open filled in; what the user named stays.
+    """Return the configurations of loggers with names and directories filled in where the user has set none.
 
     Args:
         loggers: Complete configurations of loggers, as parts.

@@ -12,7 +12,7 @@ from vitcli.training.ranks import any_rank
 
 
 class NonFiniteLoss(Callback):
-    """Looks at the loss of every step before its backward pass, as DeiT's and Swin's training code do.
+    """Checks the loss of every step before its backward pass, as DeiT's and Swin's training code do.
 
     If it is not finite, the same batch passes through the network once more while the inputs and outputs of all modules are
     looked at. The weights are still those of the step before.
@@ -41,11 +41,11 @@ class NonFiniteLoss(Callback):
         where = _origin(trainer, pl_module, *self.batch)
         place = f"step {trainer.global_step} (epoch {trainer.current_epoch}, batch {self.batch[1]}"
         sentence = f"the loss is {loss.detach().item()} at {place}; all counted from 0, as in metrics.csv): {where}"
-        raise ArithmeticError(_first_told(sentence if mine else None))
+        raise ArithmeticError(_first_sentence(sentence if mine else None))
 
 
 def _origin(trainer: Trainer, module: LightningModule, batch: Any, index: int) -> str:
-    """Say where the first number began that is not finite: in the batch, in the weights, in a module, or in the loss."""
+    """Return where the first non-finite number arose: in the batch, in the weights, in a module, or in the loss."""
     if any(_is_bad(leaf) for leaf in tree_leaves(batch)):
         return "the batch that the data module gave is not finite"
     weights = (name for name, tensor in module.named_parameters() if _is_bad(tensor))
@@ -64,7 +64,7 @@ def _origin(trainer: Trainer, module: LightningModule, batch: Any, index: int) -
 
 
 class _Watch:
-    """Hooks that note the first module that meets a number that is not finite, in the order of the computation."""
+    """Hooks that record the first module with a non-finite number, in the order of the computation."""
 
     def __init__(self, root: nn.Module) -> None:
         self.found = ""
@@ -101,7 +101,7 @@ class _Watch:
 
 
 def _largest(given: Any) -> float:
-    """Return the largest absolute value in a module's inputs, which tells a training that diverges from an op that fails."""
+    """Return the largest absolute value in a module's inputs, which distinguishes a diverging training from a failing op."""
     sizes = [float(leaf.abs().max()) for leaf in tree_leaves(given) if isinstance(leaf, Tensor) and leaf.numel()]
     return max(sizes, default=0.0)
 
@@ -111,7 +111,7 @@ def _is_bad(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and leaf.is_floating_point() and bool((leaf.isnan() | leaf.isposinf()).any())
 
 
-def _first_told(sentence: str | None) -> str:
+def _first_sentence(sentence: str | None) -> str:
     """Return the sentence of the first process that has one."""
     told: list[str | None] = [sentence]
     if distributed.is_available() and distributed.is_initialized():

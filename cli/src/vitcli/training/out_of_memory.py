@@ -1,4 +1,4 @@
-"""Memory that runs out is said with the batch that did not fit and what makes it smaller."""
+"""Errors for memory that ran out: which batch did not fit, and what makes it smaller."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 
 TEXTS = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Cannot allocate memory")
-"""In errors of torch's allocators, CUDA's libraries and the system, which have no class of their own."""
+"""Texts in out-of-memory errors of torch, CUDA's libraries and the system that have no exception class of their own."""
 SHARED = ("shared memory", "shm")
 
 
@@ -22,7 +22,7 @@ def explain_out_of_memory(config: dict[str, Any], data: LightningDataModule | No
 
     Args:
         config: The complete configuration of the run.
-        data: Its data module; what it does not state is left out.
+        data: Its data module; facts that it does not state are left out of the message.
         device: Where the network is, for the message.
 
     Raises:

@@ -1,7 +1,7 @@
 """The user's own code behind a configuration: a hash of every module that its classes come from, and of what these import.
 
-Code that is installed with a version is known by that version. Everything else, such as a folder of scripts or a package that is
-installed editable, may change from one run to the next without a sign, so that it is hashed. This project's own packages are the
+Code that is installed with a version is identified by that version. Everything else, such as a folder of scripts or an editable
+installation, may change unnoticed from one run to the next, so it is hashed. This project's own packages are the
 exception: they are known by their version and by the commit that each result records.
 """
 

@@ -25,7 +25,7 @@ from vitcli.training.signals import tell_scheduler
 from vitcli.training.user_errors import check_checkpoint, tell_user_errors
 
 NEWEST = "last"
-"""Value of ``ckpt_path`` that goes on with the newest run of a name, if it was interrupted, and else begins a new one."""
+"""Value of ``ckpt_path`` that continues the newest run of a name if it was interrupted, and otherwise starts a new one."""
 
 CONFIG, BEGUN = "config.yaml", "trial.json"
 """What a run writes: its configuration; and, in an ablation, how often it started."""
@@ -77,7 +77,7 @@ def run(command: str, arguments: Arguments) -> int:
 
 
 def _go_on(config: dict[str, Any], directory: Path, place: str) -> Saved | None:
-    """Return the checkpoint of an interrupted run in this directory; without one, it starts again from the beginning."""
+    """Return the checkpoint of an interrupted run in this directory; without one, the run starts again from the beginning."""
     if not directory.exists():
         return None
     past = interrupted(directory)

@@ -1,4 +1,4 @@
-"""Processes that train one run together: which is the first, and the directory that all of them use.
+"""The processes that train one run together: which is the first, and the directory that all of them use.
 
 Lightning starts the others from the first (``trainer.devices`` above 1), or torchrun or srun start all of them.
 """
@@ -34,9 +34,9 @@ def is_first_rank() -> bool:
 
 
 def forget_allocation() -> None:
-    """Inside an allocation (``salloc``, ``sbatch``) but without srun, forget its number of tasks.
+    """Inside an allocation (``salloc``, ``sbatch``) but without srun, remove the variables with its number of tasks.
 
-    They describe what srun would start, not this process, which is alone; Lightning would wait for the others forever.
+    They describe what srun would start, but this process is alone; Lightning would wait for the others forever.
     """
     environment = os.environ
     step = environment.get("SLURM_STEP_ID", str(FIRST_OWN_STEP))
@@ -46,10 +46,10 @@ def forget_allocation() -> None:
 
 
 def refuse_lonely_process(nodes: int, place: str) -> None:
-    """Refuse a training on several machines that nothing has started on them.
+    """Refuse a training on several machines if this process was started alone.
 
     Raises:
-        ConfigError: So it is; the process would wait for the others forever.
+        ConfigError: It was; it would wait for the others forever.
     """
     started = ("SLURM_NTASKS", "TORCHELASTIC_RUN_ID", "NODE_RANK", "GROUP_RANK", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE")
     if nodes > 1 and not any(name in os.environ for name in started):

@@ -14,7 +14,7 @@ LISTENED = (signal.SIGTERM, signal.SIGUSR1)
 """Signals after which a training saves and ends."""
 
 
-class Told(SystemExit):
+class EndedBySignal(SystemExit):
     """A signal ended the training, with the exit code that shells give to a process that a signal ended: 128 + its number.
 
     Only the first of several processes ends with it. The others end with 0: Lightning kills the first process as soon as another
@@ -26,7 +26,7 @@ class Told(SystemExit):
 
 
 class Signals:
-    """Notes the first of the signals that arrives, for a training that ends between two steps.
+    """Records the first of the signals that arrives, so that the training can end between two steps.
 
     Attributes:
         received: Its number; 0 while none has arrived.
@@ -36,7 +36,7 @@ class Signals:
         self.received = 0
 
     def listen(self) -> None:
-        """Take the signals in place of Lightning, which ends with exit code 0 and saves nothing.
+        """Handle the signals instead of Lightning, which would end with exit code 0 and save nothing.
 
         Its trainer restores the earlier handlers when it ends. Python only lets the main thread do this.
         """
@@ -51,8 +51,8 @@ class Signals:
 
 @contextlib.contextmanager
 def tell_scheduler() -> Iterator[None]:
-    """Turn the end by SIGTERM that Lightning knows outside of trainings, which has exit code 0, into ``Told``."""
+    """Turn the end by SIGTERM that Lightning knows outside of trainings, which has exit code 0, into ``EndedBySignal``."""
     try:
         yield
     except SIGTERMException:
-        raise Told(signal.SIGTERM) from None
+        raise EndedBySignal(signal.SIGTERM) from None

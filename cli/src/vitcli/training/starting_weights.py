@@ -1,4 +1,4 @@
-"""The files of weights that models of a configuration start from: which they are, by content, and what is known of them."""
+"""The files of weights that the models of a configuration start from: their content hashes, and the scores of their runs."""
 
 import functools
 import hashlib
@@ -23,7 +23,7 @@ def _names_weights(key: str, values: Mapping[str, Any]) -> bool:
 
 
 def starting_weights(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what is recorded of the files that a training starts from: path, hash, and the scores of the run that wrote it."""
+    """Return the record of the files that a training starts from: path, hash, and the scores of the run that wrote each."""
     found = [path for path in weight_keys(config).values() if path is not None]
     return [{"file": path, "sha256": content_hash(path), "metrics": _scores(path)} for path in found]
 

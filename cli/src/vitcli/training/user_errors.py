@@ -1,4 +1,4 @@
-"""What a user can mend is said in one sentence, also where it is found only while a run is under way."""
+"""Errors that the user can fix become one sentence, even when they are found only during a run."""
 
 import contextlib
 import pickle
@@ -25,7 +25,7 @@ OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""
 
 TORCHS = ("SyncBatchNorm layers only work with GPU modules",)
-"""ValueErrors of torch that are about the user's input too."""
+"""ValueErrors of torch that are also about the user's input."""
 
 IN_WORKER = "in DataLoader worker process"
 
@@ -55,7 +55,7 @@ def check_checkpoint(path: str | None, model: LightningModule, place: str, backb
         backbone: Import path of the model's backbone, for messages.
 
     Raises:
-        ConfigError: It cannot, or does not.
+        ConfigError: It cannot be read, or lacks tensors of the model.
     """
     if not path or "://" in path:
         return

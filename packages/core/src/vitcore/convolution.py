@@ -31,8 +31,8 @@ def require_patch(owner: str, grid: Float[Tensor, "b h w c"], kernel_size: int, 
 def on_map(module: Callable[[Tensor], Tensor], grid: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h2 w2 c2"]:
     """Apply to a grid what takes and gives maps (b, c, h, w), such as torch's convolutions and BatchNorms.
 
-    The ops hold torch's own modules and call them by this function, so that libraries which count, convert or replace such
-    modules meet what they know. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
+    The ops hold torch's own modules and call them through this function, so that libraries that count, convert or replace such
+    modules recognise them. A contiguous grid seen as (b, c, h, w) is channels-last already: nothing is copied.
     """
     return module(grid.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 

@@ -24,8 +24,8 @@ class GridBatchNorm2d(nn.BatchNorm2d):
 def build_norm(norm: NormFactory, width: int) -> nn.Module:
     """Make the norm of a slot, which ``normalise`` calls.
 
-    A ``GridBatchNorm2d`` becomes torch's own BatchNorm2d with the same parameters and statistics: what converts, freezes or
-    replaces BatchNorms puts modules in its place that take maps (b, c, h, w).
+    A ``GridBatchNorm2d`` becomes torch's own BatchNorm2d with the same parameters and statistics, because libraries that convert,
+    freeze or replace BatchNorms put modules in its place that take maps (b, c, h, w).
     """
     made = norm(width)
     if type(made) is GridBatchNorm2d:

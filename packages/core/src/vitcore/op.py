@@ -47,8 +47,8 @@ class FeatureOp(nn.Module):
 def value_of(parameter: Tensor) -> Tensor:
     """Return a parameter for making views of it; without gradients a copy.
 
-    A view of a parameter says that it requires a gradient even where none is recorded, and torch's counter of operations, among
-    others, fails on that.
+    A view of a parameter has ``requires_grad`` set even where no gradient is recorded, which makes torch's FlopCounterMode and
+    other tools fail.
     """
     return parameter if torch.is_grad_enabled() else parameter.clone()
 

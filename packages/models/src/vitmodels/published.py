@@ -31,10 +31,10 @@ class Published:
 
     Attributes:
         parameters: Millions of parameters.
-        gmacs: Multiply-adds of an image in thousands of millions, which most papers call FLOPs.
+        gmacs: Multiply-adds of one image in billions (1e9), which most papers call FLOPs.
         top1: Accuracy on ImageNet-1k in per cent.
         paper: A key of ``PAPERS``.
-        source: Where the figures are from.
+        source: Where the figures are from; "not checked" means that they were quoted without the source at hand.
         remark: Why ours differ, if they do.
     """
 

@@ -9,7 +9,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WarmupEMA(WeightAveraging):
-    """An exponential moving average that forgets the first steps soon, so that short trainings can use it too.
+    """An exponential moving average that soon forgets the first steps, so that short trainings can use it too.
 
     At optimizer step n, counted from 1, the decay is min(decay, 1 - n ** -power). With a power of 2/3 that is 0.9 at step 32,
     0.99 at step 1,000 and 0.9999 at step 1,000,000. Validation, test and checkpoints use the averages, buffers included.
@@ -41,6 +41,6 @@ class WarmupEMA(WeightAveraging):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def _average(self, averages: list[Tensor], weights: list[Tensor], _: Any) -> None:
-        # The number of steps is the trainer's: that of torch lies on the device, and reading it would wait for the device.
+        # The trainer's number of steps: torch's own counter lies on the device, and reading it would wait for the device.
         decay = min(self.decay, 1 - self.steps**-self.power)
         get_ema_multi_avg_fn(decay)(averages, weights, None)

@@ -21,16 +21,16 @@ class Classification(SupervisedTask):
     """Train a classifier with cross-entropy.
 
     Args:
-        backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any model of vitmodels, timm or torchvision. It may
-            give them as the attribute ``logits`` of its output, as models of transformers do.
+        backbone: The network, image (b, c, H, W) -> logits (b, num_classes); any model of vitmodels, timm or torchvision. The
+            logits may be the attribute ``logits`` of its output, as in models of transformers.
         optimizer: Makes the optimizer for the groups of parameters.
         schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
         label_smoothing: Share of the label that is spread over all classes.
         mixing: Mixup and CutMix of training batches.
-        distillation: A teacher to learn from beside the labels; None for none. A network with a distillation token, such as
-            ``vitmodels.deit_small_distilled``, learns from it by that token, any other by its one answer.
+        distillation: A teacher to learn from in addition to the labels; None for none. A network with a distillation token,
+            such as ``vitmodels.deit_small_distilled``, learns from it through that token, any other through its logits.
         groups: Which parameters are not decayed, and the learning rate of each part.
-        freezing: Which part of the backbone does not learn.
+        freezing: Which part of the backbone is frozen.
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
@@ -76,10 +76,10 @@ class Classification(SupervisedTask):
         """Check that the head and the mixing fit the data, before anything is trained.
 
         Args:
-            data: The data module; what it does not state (``num_classes``, ``batch_size``) is not checked.
+            data: The data module; an attribute that it lacks (``num_classes``, ``batch_size``) is not checked.
 
         Raises:
-            ValueError: The data has another number of classes, or batches that are mixed are odd.
+            ValueError: The data has another number of classes, or the batch to be mixed is odd.
         """
         super().check_against(data)
         if self.mixing.active:
@@ -90,7 +90,7 @@ class Classification(SupervisedTask):
         return logits_of(self.backbone(image))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Return the loss of a training batch, mixed if asked for."""
+        """Return the loss of a training batch, which is mixed if ``mixing`` says so."""
         image, label = batch
         if self.mixing.active:
             seed = getattr(getattr(self.trainer, "datamodule", None), "seed", 0)
@@ -116,7 +116,7 @@ class Classification(SupervisedTask):
         output = self.backbone(image)
         own, taught = output if isinstance(output, tuple) else (logits_of(output),) * 2
         loss = cross_entropy(own, label, label_smoothing=self.label_smoothing)
-        return loss if self.distillation is None else self.distillation.mixed(loss, taught, image)
+        return loss if self.distillation is None else self.distillation.mix_losses(loss, taught, image)
 
     def _score(self, batch: tuple[Tensor, Tensor], split: str, metrics: MetricCollection) -> None:
         image, label = batch
@@ -127,10 +127,10 @@ class Classification(SupervisedTask):
 
 
 def count_classes(backbone: nn.Module) -> int:
-    """Return the number of logits that a network gives: what it says itself, or the outputs of its last linear map.
+    """Return the number of a network's logits: its ``num_classes``, or the outputs of its last linear map.
 
     Raises:
-        ValueError: The network does neither say it nor have a linear map.
+        ValueError: The network has neither.
     """
     stated = getattr(backbone, "num_classes", None)
     if isinstance(stated, int):

@@ -1,4 +1,4 @@
-"""Classification with deep supervision: every map of a pyramid learns to name what the image shows."""
+"""Classification with deep supervision: every map of a pyramid is trained to predict the class."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from vittasks.schedule import ScheduleFactory, WarmupCosine
 
 
 class DeeplySupervisedClassification(Classification):
-    """Train a classifier whose every map is asked for the class, as a start for dense tasks, which read all maps.
+    """Train a classifier that predicts the class from every map, as pretraining for dense tasks, which read all maps.
 
-    Beside the classifier's own head, in training only, a linear map reads the mean of each map of the pyramid. The loss is the
-    mean of the cross-entropies of all of them, and the scores are those of the classifier's own head.
+    In training, a linear map on the mean of each map of the pyramid predicts the class, in addition to the classifier's own head.
+    The loss is the mean of all their cross-entropies; the scores are those of the classifier's own head.
 
     Args:
         backbone: A pyramid with a head, image (b, c, H, W) -> logits (b, num_classes), with timm's ``forward_intermediates``,
@@ -27,7 +27,7 @@ class DeeplySupervisedClassification(Classification):
         mixing: Mixup and CutMix of training batches.
 
     Raises:
-        ValueError: The backbone gives no maps.
+        ValueError: The backbone returns no maps.
 
     Source: Lee et al., Deeply-Supervised Nets, AISTATS 2015. Differs from it in the companion heads, which are linear maps of
     means, and in their loss, which has the weight of the main one to the end.

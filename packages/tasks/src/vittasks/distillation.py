@@ -1,4 +1,4 @@
-"""Knowledge distillation: a classifier learns from the answers of a trained one as well as from the labels."""
+"""Knowledge distillation: a classifier learns from the outputs of a trained one as well as from the labels."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 class Distillation:
     """The part of the loss that compares a student with its teacher.
 
-    It is no part of the network: a checkpoint holds neither the teacher nor its weights, and no average is taken of it.
+    The teacher is not part of the network: checkpoints do not hold it, and its weights are not averaged.
 
     Args:
         teacher: A trained classifier of the same classes in the same order, such as a model of vitmodels with ``pretrained``, or
@@ -42,10 +42,10 @@ class Distillation:
         self.kind, self.weight, self.temperature = kind, weight, temperature
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Distillation":
-        """Return itself: what copies a task, such as an average of its weights, shares the teacher."""
+        """Return itself: a copy of a task, such as the one that averages its weights, shares the teacher."""
         return self
 
-    def mixed(self, loss: Tensor, taught: Tensor, image: Tensor) -> Tensor:
+    def mix_losses(self, loss: Tensor, taught: Tensor, image: Tensor) -> Tensor:
         """Mix the loss against the labels with the loss against the teacher.
 
         Args:
@@ -54,13 +54,13 @@ class Distillation:
             image: What the student saw, (b, c, H, W).
 
         Raises:
-            ValueError: The teacher tells another number of classes apart.
+            ValueError: The teacher has another number of classes.
         """
         with torch.no_grad():
             answer = logits_of(self.teacher.to(image.device)(image))
         if answer.shape != taught.shape:
             raise ValueError(
-                f"model.distillation.teacher tells {answer.shape[-1]} classes apart and the student {taught.shape[-1]}: "
+                f"model.distillation.teacher has {answer.shape[-1]} classes and the student {taught.shape[-1]}: "
                 "choose a teacher that was trained on the same classes."
             )
         return (1 - self.weight) * loss + self.weight * self._against(answer, taught)
@@ -73,6 +73,6 @@ class Distillation:
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits that a network gives: its output, or the attribute ``logits`` of it, as of models of transformers."""
+    """The logits of a network's output: the output itself, or its attribute ``logits``, as models of transformers have it."""
     found: Tensor = output if isinstance(output, Tensor) else output.logits
     return found

@@ -1,4 +1,4 @@
-"""Which part of a backbone does not learn; the names of the parameters of a backbone's parts."""
+"""Which part of a backbone is frozen, and the names of the parameters of each part."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @dataclass
 class Freezing:
-    """Which part of the backbone does not learn.
+    """Which part of the backbone is frozen.
 
-    A part that is frozen whole is in evaluation mode too: no drop path, and batch norms use the statistics that they came with.
+    A frozen part is also put into evaluation mode: no drop path, and batch norms use their running statistics.
 
     Args:
-        stages: How many of a pyramid's first stages are frozen, or of a column's first blocks, with the stem in front of them;
-            ``all`` freezes the backbone but for its classifier, for linear probing.
-        batch_norms: Where the batch norms of the backbone that do learn take their statistics from: the ``batch``, or the
-            ``running`` averages that they came with, as is usual for detectors with few images a device.
+        stages: How many of a pyramid's first stages, or of a column's first blocks, are frozen together with the stem; ``all``
+            freezes everything but the classifier, for linear probing.
+        batch_norms: Which statistics the other batch norms of the backbone use: those of the ``batch``, or their ``running``
+            averages, as is usual for detectors with few images on a device.
     """
 
     stages: int | Literal["all"] = 0
     batch_norms: Literal["batch", "running"] = "batch"
 
     def freeze(self, backbone: nn.Module) -> None:
-        """Take the frozen parameters out of the training.
+        """Exclude the frozen parameters from the training.
 
         Raises:
-            ValueError: There are fewer stages, or the backbone does not tell them.
+            ValueError: There are fewer stages, or the backbone does not name them.
         """
         if self.stages == 0:
             return
@@ -38,12 +38,12 @@ class Freezing:
             if name in frozen:
                 parameter.requires_grad_(False)
 
-    def still(self, backbone: nn.Module) -> None:
-        """Put into evaluation mode what is frozen whole, and on request all batch norms."""
-        for module in self._still(backbone):
+    def keep_in_evaluation(self, backbone: nn.Module) -> None:
+        """Put frozen modules into evaluation mode, and with ``running`` statistics all batch norms."""
+        for module in self._frozen_modules(backbone):
             module.eval()
 
-    def _still(self, backbone: nn.Module) -> Iterator[nn.Module]:
+    def _frozen_modules(self, backbone: nn.Module) -> Iterator[nn.Module]:
         for module in backbone.modules():
             if self.batch_norms == "running" and isinstance(module, _BatchNorm):
                 yield module
@@ -72,13 +72,13 @@ def first_stages(backbone: nn.Module, count: int) -> set[str]:
     """Names of the parameters of a backbone's stem and of its first stages, or blocks where there are no stages.
 
     Raises:
-        ValueError: There are fewer, or the backbone does not tell them.
+        ValueError: There are fewer, or the backbone does not name them.
     """
     matcher = getattr(backbone, "group_matcher", None)
     if matcher is None:
         raise ValueError(
-            f"Freezing: stages is {count}, but {type(backbone).__name__} does not tell its stages; choose a model of vitmodels "
-            "or timm, which have group_matcher, or set stages to all."
+            f"Freezing: stages is {count}, but {type(backbone).__name__} has no group_matcher, which names the stages; choose a "
+            "model of vitmodels or timm, or set stages to all."
         )
     layers: dict[str, int] = group_parameters(backbone, matcher(coarse=True), reverse=True)
     below = names_below_classifier(backbone)

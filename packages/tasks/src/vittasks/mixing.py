@@ -9,13 +9,13 @@ from torch import Tensor
 
 @dataclass
 class Mixing:
-    """How two images of a batch are mixed, and their labels with them.
+    """How pairs of images in a batch are mixed, together with their labels.
 
     Args:
-        mixup: Alpha of the beta distribution of Mixup's share; 0 for no Mixup.
-        cutmix: Alpha of the beta distribution of CutMix's share; 0 for no CutMix.
+        mixup: Alpha of the beta distribution that Mixup's share is drawn from; 0 for no Mixup.
+        cutmix: Alpha of the beta distribution that CutMix's share is drawn from; 0 for no CutMix.
         probability: Probability that a batch is mixed at all.
-        switch: Probability of CutMix where both are on.
+        switch: Probability of CutMix if both are on.
 
     Source: Zhang et al., mixup, ICLR 2018; Yun et al., CutMix, ICCV 2019; as implemented by timm.
     """

@@ -1,4 +1,4 @@
-"""Parameter groups: what is decayed and what is not, and the learning rate of each part of a network."""
+"""Parameter groups: which parameters have weight decay, and the learning rate of each part of a network."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class ParameterGroups:
         undecayed: What takes no weight decay. ``vectors``: biases, the gains of norms and what the model lists (position tables,
             class tokens), as in the classification recipes. ``layer_norms``: the layer norms and what the model lists, as in
             Swin's dense recipes, where biases and batch norms decay. ``nothing``: everything decays, as in PVT's dense recipes.
-        layer_decay: Factor on the learning rate from each layer of the backbone to the one in front of it. The classifier and
-            what else the task adds have the optimizer's rate, the last layer has it times ``layer_decay``. In a pyramid each
-            block counts as a layer, and so does the stem.
+        layer_decay: Factor on the learning rate from each layer of the backbone to the one before it. The classifier and
+            everything else that the task adds have the optimizer's rate; the last layer has that rate times ``layer_decay``. In a
+            pyramid each block counts as a layer, and so does the stem.
         backbone_lr: Factor on the learning rate of the backbone without its classifier.
 
     Raises:
@@ -52,7 +52,7 @@ class ParameterGroups:
 
         Args:
             model: The network.
-            listed: Names that the model exempts from weight decay, as of timm's ``model.no_weight_decay()``.
+            listed: Names that the model exempts from weight decay, as returned by timm's ``model.no_weight_decay()``.
             backbone: Path of the backbone in the model, "" if it is the model itself, for ``layer_decay`` and ``backbone_lr``.
 
         Returns:
@@ -60,7 +60,7 @@ class ParameterGroups:
             is not 1. Decayed groups come first.
 
         Raises:
-            ValueError: ``layer_decay`` is below 1 and the backbone does not tell its layers.
+            ValueError: ``layer_decay`` is below 1 and the backbone does not name its layers.
         """
         undecayed, rates = self._undecayed(model, set(listed)), self._rates(model, backbone)
         groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
@@ -102,8 +102,8 @@ class ParameterGroups:
         matcher = getattr(backbone, "group_matcher", None)
         if matcher is None:
             raise ValueError(
-                f"ParameterGroups: layer_decay is {self.layer_decay}, but {type(backbone).__name__} does not tell its layers; "
-                "choose a model of vitmodels or timm, which have group_matcher, or set layer_decay to 1."
+                f"ParameterGroups: layer_decay is {self.layer_decay}, but {type(backbone).__name__} has no group_matcher, "
+                "which names the layers; choose a model of vitmodels or timm, or set layer_decay to 1."
             )
         layers: dict[str, int] = group_parameters(backbone, matcher(coarse=False), reverse=True)
         return layers
@@ -112,12 +112,12 @@ class ParameterGroups:
 def weight_decay_groups(model: nn.Module, undecayed: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Split the trainable parameters into those with the optimizer's weight decay and those with none.
 
-    Matrices and convolution kernels are decayed. Vectors and scalars (biases, the gains of norms) are not, nor what the
-    model lists (position tables, class tokens).
+    Matrices and convolution kernels are decayed. Vectors and scalars (biases, the gains of norms) are not,
+    nor are the parameters that the model lists (position tables, class tokens).
 
     Args:
         model: The network.
-        undecayed: Names that take no weight decay whatever their shape, as of timm's ``model.no_weight_decay()``.
+        undecayed: Names without weight decay whatever their shape, as returned by timm's ``model.no_weight_decay()``.
 
     Returns:
         Two parameter groups for an optimizer; an empty one is left out.

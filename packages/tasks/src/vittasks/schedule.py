@@ -66,7 +66,7 @@ class WarmupCosine(LambdaLR):
 
 
 class WarmupPolynomial(LambdaLR):
-    """Fall along a power of the share of the steps that is left, with a linear rise laid over the first steps.
+    """Fall with a power of the share of the steps that are left, multiplied by a linear rise over the first steps.
 
     Args:
         optimizer: Its learning rate is the peak.
@@ -104,12 +104,12 @@ class WarmupPolynomial(LambdaLR):
 
 
 class WarmupMultiStep(LambdaLR):
-    """Keep the learning rate, and multiply it by a factor at each of several places.
+    """Keep the learning rate, and multiply it by a factor at each of several steps.
 
     Args:
         optimizer: Its learning rate is the first one after the rise.
         steps: Optimizer steps of the whole training.
-        drops: Where it drops, as fractions of the steps in (0, 1), rising: [8/12, 11/12] for drops after 8 and 11 of 12 epochs.
+        drops: When it drops, as increasing fractions of the steps in (0, 1): [8/12, 11/12] for drops after 8 and 11 of 12 epochs.
         factor: What a drop multiplies the learning rate by.
         warmup: Fraction of the steps that the rise takes, in [0, 1).
         start: First learning rate as a fraction of the peak.
@@ -135,7 +135,7 @@ class WarmupMultiStep(LambdaLR):
             raise ValueError(f"WarmupMultiStep: drops are rising fractions in (0, 1), got drops={list(drops)}.")
 
         def scale(step: int) -> float:
-            # 8/12 of the steps is meant to be a whole number of them, which rounding may miss.
+            # 8/12 of the steps should be a whole number, which rounding may miss.
             passed = sum(step >= drop * steps - 1e-6 * steps for drop in drops)
             return _rising(step, rise, start) * factor**passed
 

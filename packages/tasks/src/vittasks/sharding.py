@@ -1,4 +1,4 @@
-"""Parameters that are shared among devices instead of copied to each (FSDP2), for any task."""
+"""Parameters that are sharded over the devices instead of copied to each (FSDP2), for any task."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch import nn
 class FullySharded(ModelParallelStrategy):
     """Lightning's strategy for FSDP2 with the sharding done: every device holds its part of each parameter.
 
-    Each part of a list of a network, such as a block, is gathered when it computes; what is left is gathered for the whole step.
-    It suits networks that do not fit beside their optimizer on one device; others are faster copied to each (``ddp``).
+    Each module in a ModuleList of the network, such as a block, is gathered when it computes; everything else is gathered for the
+    whole step. Use it for networks that do not fit on one device together with their optimizer; others are faster with ``ddp``.
 
     Args:
         save_distributed_checkpoint: Whether each process writes its own part of a checkpoint, which is then a folder. By default
@@ -24,7 +24,7 @@ class FullySharded(ModelParallelStrategy):
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=save_distributed_checkpoint)
 
     def setup_environment(self) -> None:
-        """Meet the other processes, and have the network sharded when Lightning asks it to configure itself."""
+        """Connect to the other processes, and shard the network when Lightning asks it to configure itself."""
         self._data_parallel_size = self.num_processes * self.num_nodes
         super().setup_environment()
         module: Any = self.lightning_module

@@ -1,4 +1,4 @@
-"""How many images an optimizer step takes over all devices, and how a recipe made for another number is kept."""
+"""How many images an optimizer step takes over all devices, and how a recipe that was made for another number is adapted."""
 
 from typing import NamedTuple
 
@@ -38,11 +38,11 @@ class StepBatch(NamedTuple):
 def step_batch(trainer: Trainer, images: int, wanted: int | None) -> StepBatch:
     """Choose how many batches are accumulated so that a step takes about as many images as the recipe is made for.
 
-    Where their number cannot be met, the learning rate is scaled by the ratio.
-    ``trainer.accumulate_grad_batches`` above 1 is the user's and is kept.
+    If that number cannot be reached, the learning rate is scaled by the ratio. ``trainer.accumulate_grad_batches`` is kept if the
+    user has set it above 1.
 
     Args:
-        trainer: Its devices, nodes and accumulated batches count.
+        trainer: The trainer, whose devices, nodes and accumulated batches are used.
         images: Images of a device's batch.
         wanted: Images of a step that the recipe is made for; None leaves everything as it is.
 

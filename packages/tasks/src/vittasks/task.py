@@ -1,4 +1,4 @@
-"""What every task shares: optimizer and schedule, what learns and how fast, and the check that the network fits the data."""
+"""What every task shares: optimizer, schedule, frozen parts, and the check that the network fits the data."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -18,19 +18,19 @@ CompileMode: TypeAlias = Literal["default", "reduce-overhead", "max-autotune", "
 
 
 class SupervisedTask(pl.LightningModule):
-    """A network that learns classes; a subclass says how.
+    """Base of tasks whose networks learn classes; a subclass defines the steps.
 
     A subclass calls ``prepare_backbone`` when it has made its parts.
 
     Args:
-        num_classes: Classes that the network tells apart.
+        num_classes: Classes that the network distinguishes.
         optimizer: Makes the optimizer for the groups of parameters.
         schedule: Makes the learning-rate schedule, stepped once an optimizer step; None keeps the learning rate.
         groups: Which parameters are not decayed, and the learning rate of each part.
-        freezing: Which part of the backbone does not learn.
-        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for. A run with fewer adds up
-            the gradients of several batches; where that does not meet the number, the learning rate is scaled by the ratio.
-            None: a step takes a batch of each device, and nothing is scaled.
+        freezing: Which part of the backbone is frozen.
+        global_batch: Images of an optimizer step, over all devices, that the learning rate is made for. A run with fewer
+            accumulates the gradients of several batches; if that does not reach the number, the learning rate is scaled by the
+            ratio. None: a step takes a batch of each device, and nothing is scaled.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there, which takes about a third
             more time and much less memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
@@ -52,7 +52,7 @@ class SupervisedTask(pl.LightningModule):
         freezing: Freezing = Freezing(),  # noqa: B008 (never changed)
         global_batch: int | None = None,
         activations: Literal["keep", "recompute"] = "keep",
-        compile: CompileMode | None = None,  # the name that users know from torch
+        compile: CompileMode | None = None,  # the name that torch's users know
     ) -> None:
         super().__init__()
         if global_batch is not None and global_batch < 1:
@@ -74,7 +74,7 @@ class SupervisedTask(pl.LightningModule):
         return self.get_submodule(self.backbone_path)
 
     def prepare_backbone(self) -> None:
-        """Freeze what does not learn and turn on recomputation, as the arguments say.
+        """Freeze parameters and turn on recomputation, as the arguments say.
 
         Raises:
             ValueError: The backbone has no such stages, or cannot recompute its activations.
@@ -90,31 +90,31 @@ class SupervisedTask(pl.LightningModule):
             backbone.set_grad_checkpointing(True)  # type: ignore[operator]
 
     def train(self, mode: bool = True) -> "SupervisedTask":  # noqa: FBT001, FBT002 (torch's signature)
-        """Set the mode of all parts; what is frozen stays in evaluation mode."""
+        """Set the mode of all parts; frozen parts stay in evaluation mode."""
         super().train(mode)
-        self._keep_still()
+        self._keep_frozen_in_evaluation()
         return self
 
     def setup(self, stage: str) -> None:
         """Check that the network fits the data, choose how many batches a step takes, and compile.
 
         Raises:
-            ValueError: It does not fit.
+            ValueError: The network does not fit the data.
         """
         data = getattr(self.trainer, "datamodule", None)
         self.check_against(data)
         self._choose_step_batch(getattr(data, "batch_size", None))
         if stage == "fit" and self.compile_mode is not None:
-            # A pyramid of a dense task gives its maps by another method: what is called is the DenseBackbone around it.
+            # A dense task does not call its pyramid but the DenseBackbone around it.
             self.get_submodule(self.backbone_path.removesuffix(".pyramid")).compile(mode=self.compile_mode)
 
     def on_train_start(self) -> None:
-        """Put what is frozen into evaluation mode; Lightning warns of such parts if it finds them any earlier."""
-        self._keep_still()
+        """Put frozen parts into evaluation mode; Lightning would warn about them if this happened earlier."""
+        self._keep_frozen_in_evaluation()
 
-    def _keep_still(self) -> None:
+    def _keep_frozen_in_evaluation(self) -> None:
         if self.freezing != Freezing():
-            self.freezing.still(self._backbone)
+            self.freezing.keep_in_evaluation(self._backbone)
 
     def _choose_step_batch(self, images: int | None) -> None:
         if isinstance(images, int):

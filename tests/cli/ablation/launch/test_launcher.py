@@ -11,7 +11,7 @@ from tests.cli.launching import ends, job_of, launched_by, longer
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write
 from vitcli.ablation.launch.launcher import Ended, Launcher, make_launcher
 from vitcli.ablation.launch.local import LocalLauncher
-from vitcli.ablation.plan import make_plan
+from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.ablation.worker import start_server
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError

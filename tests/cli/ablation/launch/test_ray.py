@@ -13,7 +13,7 @@ from tests.cli.launching import ends, idle_plan, job_of, longer, tiny_plan, tria
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from vitcli.ablation.launch.ray.launcher import RayLauncher
 from vitcli.ablation.launch.remote import epochs_done
-from vitcli.ablation.section import read_spec
+from vitcli.ablation.planning.section import read_spec
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
 

@@ -16,7 +16,7 @@ from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.ablation.launch.remote import epochs_done
 from vitcli.ablation.launch.slurm.launcher import SlurmLauncher
 from vitcli.ablation.launch.slurm.local import SubmititLocalLauncher
-from vitcli.ablation.section import read_spec
+from vitcli.ablation.planning.section import read_spec
 from vitcli.config.errors import ConfigError
 from vitcli.records.json_files import read_json
 
@@ -117,7 +117,7 @@ def test_trials_that_no_machine_has_begun_with_are_taken_back_submitted_or_not(t
     assert states == {"100_0": "PENDING", "100_1": "RUNNING", "100_2": "CANCELLED by 0"}
 
 
-def test_a_trial_that_ended_before_it_could_be_taken_back_is_told_of_by_its_end(tmp_path, cluster):
+def test_a_trial_that_ended_before_it_could_be_taken_back_is_reported_as_ended(tmp_path, cluster):
     one, _ = handed_over(tmp_path, cluster, idle_job(tmp_path))
     (tmp_path / "plain" / "seed0").mkdir(parents=True)
     (tmp_path / "plain" / "seed0" / "job.json").write_text("{}")

@@ -212,7 +212,7 @@ def test_the_cost_includes_the_padding_and_the_position():
 
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize(("h", "w"), [(6, 6), (7, 5), (2, 4)])
-def test_padding_that_is_seen_is_a_larger_map_of_which_a_part_is_kept(h, w, shift):
+def test_padding_that_is_seen_is_a_larger_map_that_is_cropped(h, w, shift):
     op = randomise(WindowAttention(8, window=3, shift=shift, head_dim=4, padding="seen"))
     down, across = -h % 3, -w % 3
 

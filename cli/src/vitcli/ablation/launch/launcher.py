@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.config.errors import ConfigError
 
 Key = tuple[str, int]

@@ -7,7 +7,7 @@ from typing import Any
 
 from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher
 from vitcli.ablation.launch.resources import refuse_several_machines
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.state import cause_of_exit
 from vitcli.ablation.worker import Worker, trial
 

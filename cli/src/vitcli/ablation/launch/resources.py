@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from vitcli.ablation.planned import Plan, device_count
+from vitcli.ablation.planning.plan import Plan, device_count
 from vitcli.config.errors import ConfigError
 
 

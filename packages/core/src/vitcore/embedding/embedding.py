@@ -10,7 +10,7 @@ class Embedding(nn.Module):
     """Base of the modules that make a grid from an image, or a coarser grid from a finer one.
 
     Attributes:
-        reduction: How many rows of the input make one row of the grid; columns alike.
+        reduction: How many rows of the input make one row of the grid; likewise for columns.
 
     Shapes:
         image (b, c, H, W) or grid (b, H, W, c) -> grid (b, h, w, width)
@@ -20,7 +20,7 @@ class Embedding(nn.Module):
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
         """Return the rows and columns of the grid made of h x w pixels or tokens."""
-        raise TypeError(f"{type(self).__name__} does not tell its grid's size: define map_size(h, w).")
+        raise TypeError(f"{type(self).__name__} does not state the size of its grid: define map_size(h, w).")
 
     def macs(self, h: int, w: int) -> int:
         """Return the multiply-adds for a grid of h x w tokens."""

@@ -23,7 +23,7 @@ class OverlapPatchEmbedding(Embedding):
         norm: Makes the normalisation of the tokens; ``torch.nn.Identity`` for none.
 
     Shapes:
-        image (b, in_chans, H, W) -> grid (b, h, w, width), h = (H + 2 * padding - kernel_size) // stride + 1, w alike
+        image (b, in_chans, H, W) -> grid (b, h, w, width), h = (H + 2 * padding - kernel_size) // stride + 1, w likewise
 
     Cost: h * w * kernel_size**2 * in_chans * width multiply-adds.
 

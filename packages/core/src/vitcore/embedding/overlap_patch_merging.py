@@ -23,7 +23,7 @@ class OverlapPatchMerging(Embedding):
         norm: Makes the normalisation of the tokens; ``torch.nn.Identity`` for none.
 
     Shapes:
-        grid (b, H, W, in_width) -> (b, h, w, width), h = (H + 2 * padding - kernel_size) // stride + 1, w alike; the defaults
+        grid (b, H, W, in_width) -> (b, h, w, width), h = (H + 2 * padding - kernel_size) // stride + 1, w likewise; the defaults
         take ceil(H / 2)
 
     Cost: h * w * kernel_size**2 * in_width * width multiply-adds.

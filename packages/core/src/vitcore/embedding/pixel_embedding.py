@@ -31,7 +31,7 @@ class PixelEmbedding(nn.Module):
 
     Shapes:
         image (b, in_chans, H, W) -> pixels (b, h, w, m, pixel_width), m = (patch_size / stride)**2,
-        h = ceil(H / stride) // (patch_size / stride), w alike
+        h = ceil(H / stride) // (patch_size / stride), w likewise
 
     Cost: 49 * in_chans * pixel_width * ceil(H / stride) * ceil(W / stride) multiply-adds.
 

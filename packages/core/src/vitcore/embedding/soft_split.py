@@ -28,7 +28,7 @@ class SoftSplit(nn.Module):
 
     Shapes:
         grid (b, H, W, in_width) -> (b, h, w, in_width * kernel_size**2), h = (H + 2 * padding - kernel_size) // stride + 1,
-        w alike. ``width`` holds the new number of channels, ordered as by ``torch.nn.Unfold``.
+        w likewise. ``width`` holds the new number of channels, ordered as by ``torch.nn.Unfold``.
 
     Cost: no multiply-adds; kernel_size**2 / stride**2 times the memory of the grid.
 

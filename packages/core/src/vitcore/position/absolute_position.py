@@ -80,7 +80,7 @@ class AbsolutePosition(FeatureOp):
         return torch.cat((prefix, resize_table(table, *self.grid_size, self.interpolation).flatten(1, 2)), dim=1)
 
     def drop_prefix(self) -> None:
-        """Forget the entries of the prefix tokens, as in a network that has lost them."""
+        """Remove the entries of the prefix tokens, for a network whose prefix tokens were removed."""
         self.table = nn.Parameter(self.table.detach()[:, self.prefix_tokens :].clone())
         self.prefix_tokens = 0
 

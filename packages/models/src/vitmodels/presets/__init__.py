@@ -1,1 +1,1 @@
-"""One file per paper: its models as data for the skeletons, and rules that turn the names of its public weights into ours."""
+"""One file per paper: its models as data for the skeletons, and the rules that rename the keys of its public checkpoints."""

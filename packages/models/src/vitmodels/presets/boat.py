@@ -1,4 +1,4 @@
-"""BOAT on Swin and CSWin: attention among tokens that are alike, beside the hosts' attention among tokens that are near.
+"""BOAT on Swin and CSWin: attention among similar tokens, in addition to the hosts' attention among nearby tokens.
 
 How the paper maps to the slots: everything is the host's, and some blocks hold a second mixer in ``content_mixer``, between
 attention and feed-forward: cluster attention with clusters of at most 49 tokens and an overlap of 20. On Swin these are the
@@ -36,8 +36,8 @@ class PairedImageAttention(ClusterAttention):
     This is a defect of the public code, kept for those who want its numbers: an image's output depends on the image next to it.
 
     The first image of a pair also attends to the first ``overlap`` tokens of the second, the second one to the last of
-    the first, in raster order. Maps of more than ``cluster_size`` tokens, and an image that is left over, are treated as
-    by ``ClusterAttention``. Arguments, shapes and errors as there.
+    the first, in raster order. Maps of more than ``cluster_size`` tokens, and the last image of an odd batch, are
+    treated as by ``ClusterAttention``, which also documents arguments, shapes and errors.
 
     Source: the public code of BOAT-CSWin, which fails on a single image and mixes channels in other odd batches.
     """
@@ -69,7 +69,7 @@ def _on_swin(size: str, width: int, depths: tuple[int, ...], top1: str) -> Any:
     stages = swin.swin_stages(width, depths)
     for name in ("stage1", "stage2", "stage3"):
         stages[name]["alternate"]["content_mixer"] = cluster_branch(32, drop_path_scale=0.0)
-    description = f"BOAT-Swin-{size[0].upper()} ({top1} % top-1, recalled)."
+    description = f"BOAT-Swin-{size[0].upper()} ({top1} % top-1 published, not checked)."
     return preset(f"boat_swin_{size}", pyramid, description, key_rules.SWIN, norm=swin.LAYER_NORM, **stages)
 
 
@@ -79,7 +79,7 @@ boat_swin_base = _on_swin("base", 128, swin.DEEP, "83.8")
 
 
 def boat_cswin_stages(size: str) -> dict[str, Any]:
-    """Return CSWin's four stages with cluster attention in every block that is not a second one."""
+    """Return CSWin's four stages with cluster attention in the first, third, ... block of each."""
     stages = cswin.cswin_stages(size)
     for stage in stages.values():
         head_dim = stage["mixer"]["op"]["init_args"]["head_dim"]
@@ -107,9 +107,9 @@ def _on_cswin_compat(size: str) -> Any:
     return preset(f"boat_cswin_{size}_compat", pyramid, description, key_rules.CSWIN, norm=swin.LAYER_NORM, **stages)
 
 
-boat_cswin_tiny = _on_cswin("tiny", "83.7 % top-1, recalled")
-boat_cswin_small = _on_cswin("small", "84.1 % top-1, recalled")
-boat_cswin_base = _on_cswin("base", "84.7 % top-1, recalled")
+boat_cswin_tiny = _on_cswin("tiny", "83.7 % top-1 published, not checked")
+boat_cswin_small = _on_cswin("small", "84.1 % top-1 published, not checked")
+boat_cswin_base = _on_cswin("base", "84.7 % top-1 published, not checked")
 boat_cswin_large = _on_cswin("large", "a size of the public code, no published figure")
 boat_cswin_tiny_compat = _on_cswin_compat("tiny")
 boat_cswin_small_compat = _on_cswin_compat("small")

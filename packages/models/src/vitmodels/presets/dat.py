@@ -3,8 +3,8 @@
 How the paper maps to the slots: everything is Swin's, but ``alternate`` holds deformable attention in stages 3 and 4,
 with 3 and 6 groups (4 and 8 in base), offsets of at most two half spacings, and bias tables for the maps of 224 px.
 
-Source: Xia et al., Vision Transformer with Deformable Attention, CVPR 2022, Table 1; the groups are recalled from the public
-code.
+Source: Xia et al., Vision Transformer with Deformable Attention, CVPR 2022, Table 1. The numbers of groups are
+those of the public code; they were quoted without it at hand and are not checked.
 """
 
 from typing import Any

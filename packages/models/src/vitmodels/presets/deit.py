@@ -35,7 +35,7 @@ deit_tiny = preset("deit_tiny", column, "DeiT-Tiny: width 192, 3 heads.", COLUMN
 deit_tiny_ratio6 = preset(
     "deit_tiny_ratio6",
     column,
-    "DeiT-Tiny with expansion 6, LocalViT's baseline at that size (73.1 % top-1 in LocalViT's Table 1, recalled).",
+    "DeiT-Tiny with expansion 6, LocalViT's baseline at that size (73.1 % top-1 in LocalViT's Table 1, not checked).",
     COLUMN,
     width=192,
     **every_stage(mixer=attention_branch(64), feed_forward=MLP_BRANCH | {"op": part("vitcore.Mlp", ratio=6.0)}),

@@ -1,11 +1,11 @@
-"""Key rules: how the names in public checkpoints become ours, for each host and whatever parts stand in its blocks.
+"""Key rules: how the keys of public checkpoints are renamed, for each host and for every part that its blocks may hold.
 
-The rules of a host speak of all parts that public code puts into its blocks: the MLP, PVTv2's convolution, LocalViT's locality
-feed-forward, BOAT's cluster attention, slide attention. So a model loads whichever of these its blocks hold, in whichever stage.
-``others`` are the names of timm, where they are different, and those of transformers, as its files and as its modules have them.
+The rules of a host cover all parts that public code puts into its blocks: the MLP, PVTv2's convolution, LocalViT's locality
+feed-forward, BOAT's cluster attention, slide attention. A model therefore loads whichever of them it has, in any stage.
+``others`` holds the names of timm, where they differ, and those of transformers, both as in its files and as in its modules.
 
-The models of transformers normalise with one epsilon throughout, 1e-12 in ViT and DeiT, 1e-6 in PVT and PVTv2; ours have those
-of the public code. Otherwise they compute the same, at the sizes that a file was made for.
+The models of transformers use one epsilon in all norms, 1e-12 in ViT and DeiT and 1e-6 in PVT and PVTv2; ours use those of the
+public code. At the image size of the checkpoint they compute the same otherwise.
 """
 
 import re
@@ -19,7 +19,7 @@ from vitmodels.skeletons.checkpoint import KeyRules, Numbered
 Renames = tuple[tuple[str, str | Numbered], ...]
 
 GATE = (("fc.0.", "squeeze."), ("fc.2.", "excite."), ("conv.", "mix."))
-"""Inside of the gate of a locality feed-forward: squeeze-and-excitation, or the convolution of ECA."""
+"""Inside the gate of a locality feed-forward: squeeze-and-excitation, or the convolution of ECA."""
 ATTENTION = (
     ("norm1.", "mixer.norm."),
     ("attn.qkv.", "mixer.op.qkv."),
@@ -45,7 +45,7 @@ HEAD: Renames = ((r"(norm\..+)", r"\1"), (r"(head\..+)", r"\1"))
 
 
 def renames(theirs: str, ours: str, names: Iterable[tuple[str, str]]) -> Renames:
-    """Return the renames of what lies in a module; a name that ends in a dot stands for all below it.
+    """Return the renames inside a module; a name that ends in a dot stands for everything below it.
 
     Args:
         theirs: A regular expression for the name of their module, its last dot included.
@@ -74,13 +74,13 @@ def locality(theirs: str, ours: str) -> Renames:
 def locality_layer(op: str, number: int, rest: str, own: Container[str]) -> str:
     """Return the name below our locality feed-forward of a tensor in a numbered layer of the public code.
 
-    The public code counts convolution, norm and activation of each place that has a convolution, and the gate if there is one.
+    The public code numbers the convolution, norm and activation of each convolution in turn, and the gate if there is one.
 
     Args:
         op: Our name of the feed-forward.
         number: The number of the layer.
         rest: The name of the tensor in the layer.
-        own: The names of the model, by which it is told where the feed-forward has a convolution and whether it has a gate.
+        own: The model's names, which show where the feed-forward has a convolution and whether it has a gate.
     """
     layers = ["expand.0.", "expand.1.", ""]
     if f"{op}.first.0.weight" in own:
@@ -98,7 +98,7 @@ def locality_layer(op: str, number: int, rest: str, own: Container[str]) -> str:
 
 
 def blocks(theirs: str, ours: str, *names: Iterable[tuple[str, str]]) -> Renames:
-    """Return the renames of a host's blocks: what is named, and either of the feed-forwards; see ``renames``."""
+    """Return the renames of a host's blocks: those given, and those of both kinds of feed-forward; see ``renames``."""
     named = [pair for group in names for pair in renames(theirs, ours, group)]
     return (*named, *renames(theirs, ours, MLP), *locality(theirs, f"{ours}feed_forward.op"))
 
@@ -110,7 +110,7 @@ def content(norm: str, attention: str) -> tuple[tuple[str, str], ...]:
 
 
 BASE = r"(?:\w+\.)?(?:encoder\.)?"
-"""What the names of transformers may begin with: the base model, which a file without a head lacks, and its encoder."""
+"""How names of transformers may begin: with the base model, which a file without a head omits, and its encoder."""
 TRANSFORMERS_BLOCK = (
     ("layernorm_before.", "mixer.norm."),
     *((f"attention.{inside}qkv.", "mixer.op.qkv.") for inside in ("self.", "attention.", "")),
@@ -119,7 +119,7 @@ TRANSFORMERS_BLOCK = (
     *((f"{name}.", "feed_forward.op.expand.") for name in ("intermediate.dense", "mlp.fc1")),
     *((f"{name}.", "feed_forward.op.contract.") for name in ("output.dense", "mlp.fc2")),
 )
-"""Inside of a block of ViT, DeiT, Swin and NAT: in files, and in modules."""
+"""Names inside a block of ViT, DeiT, Swin and NAT, first as in files, then as in modules."""
 TRANSFORMERS_JOINTS = (("qkv", ("query", "key", "value")), ("qkv", ("q_proj", "k_proj", "v_proj")))
 TRANSFORMERS_HEAD: Renames = ((rf"{BASE}layernorm\.(.+)", r"norm.\1"), (r"classifier\.(.+)", r"head.\1"))
 
@@ -211,7 +211,7 @@ PVT = KeyRules(
 def slide_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
     """Return what slide attention's public code orders [head][q | k | v][channel] as [q | k | v][head][channel].
 
-    Its bias table becomes flat; the order of any other attention is ours already.
+    Its bias table is flattened. Every other attention has our order already.
     """
     owner, _, leaf = name.rpartition(".")
     if leaf == "position_bias":

@@ -2,8 +2,8 @@
 
 How the paper maps to the slots: ``mixer`` is DeiT's attention with fewer heads (4 and 8, 48 channels each);
 ``feed_forward`` is the locality feed-forward. The latter has its own BatchNorms, no norm in front and no stochastic depth,
-and the class token passes it by. So the feed-forward of the last block has no influence on the class token's logits; it is
-kept, as in the public code. ``stage1`` to ``stage3`` choose the thirds of the layers that have locality (Table 3).
+and leaves the class token unchanged. The feed-forward of the last block therefore has no influence on the class token's logits;
+it is kept, as in the public code. ``stage1`` to ``stage3`` choose the thirds of the layers that have locality (Table 3).
 
 Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Tables 1-4.
 """

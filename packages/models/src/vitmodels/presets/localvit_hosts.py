@@ -2,8 +2,8 @@
 
 How the paper maps to the slots: everything is the host's but ``feed_forward``, in all four stages: h-swish and an SE gate
 that keeps as many hidden channels as the ratio (PVT: reduction by the width) or 16 (Swin: by a quarter of the width). It
-has no norm in front and no stochastic depth. On PVT the class token of the last stage passes it by, so that the last
-feed-forward has no influence on the logits; it is kept, as in the public code.
+has no norm in front and no stochastic depth. On PVT it leaves the class token of the last stage unchanged, so that the
+last feed-forward has no influence on the logits; it is kept, as in the public code.
 
 Source: Li et al., LocalViT: Bringing Locality to Vision Transformers, 2021, Table 4.
 """

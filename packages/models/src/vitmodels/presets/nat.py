@@ -4,9 +4,9 @@ How the paper maps to the slots: ``mixer`` is neighbourhood attention over 7 x 7
 ``feed_forward`` an MLP of ratio 3 (mini, tiny) or 2 (small, base), ``downsample`` two 3 x 3 convolutions of stride 2 and then one
 for each stage, with a norm each. The epsilon of all norms is 1e-5.
 
-The configurations are recalled from the public code and give the published parameters and MACs. That code's layer scale for small
-and base is left out, because it concerns training, not locality. Its later tokenizers have no bias, ours do: with a checkpoint
-they start at zero, which computes the same.
+The configurations follow the public code from memory and give the published parameters and MACs. That code's layer scale for
+small and base is left out, because it concerns training, not locality. Its downsampling convolutions behind the first stage have
+no bias and ours have one, which is zero when a checkpoint is loaded and then changes nothing.
 
 Source: Hassani et al., Neighborhood Attention Transformer, CVPR 2023.
 """
@@ -81,7 +81,7 @@ _NO_BIAS = ("stages.[123].downsample.projection.bias",)
 
 
 def _tokenizers(stem: str, stages: str) -> Renames:
-    """Return the renames of what makes the four grids, given expressions for the modules of the first and of the others."""
+    """Return the renames of the four downsamplings, given expressions for the modules of the first and of the others."""
     return (
         (rf"{stem}\.(\d)\.(.+)", r"stages.0.downsample.layers.\1.0.\2"),
         (rf"{stages}\.(?P<stage>\d)\.downsample\.reduction\.(.+)", r"stages.{next}.downsample.projection.\2"),
@@ -117,7 +117,7 @@ RULES = KeyRules(
     zeros=_NO_BIAS,
     others=(_TRANSFORMERS,),
 )
-"""The names of the public code (recalled) and of transformers' DiNAT, which without dilation is NAT."""
+"""The names of the public code (not checked) and of transformers' DiNAT, which is NAT if nothing is dilated."""
 
 
 def _nat(size: str, top1: str) -> Any:

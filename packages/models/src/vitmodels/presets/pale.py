@@ -7,8 +7,8 @@ stride 4, then 3 x 3 with stride 2).
 There is no public code of the authors. The one implementation that is public (not theirs) has no norm behind the patch
 merging nor before the head, scales the scores by the square root of twice the channels of a head, and ends in a softmax.
 The plain names here have the norms and the usual scale, at 3,840 to 7,680 parameters more; ``pale_tiny_compat`` ...
-compute what that code computes before its softmax. Widths and heads of tiny and small are recalled, not read: they give
-the published parameters and MACs.
+compute what that code computes before its softmax. Widths and heads of tiny and small were quoted without the paper at
+hand; they give the published parameters and MACs.
 
 Source: Wu et al., Pale Transformer: A General Vision Transformer Backbone with Pale-Shaped Attention, AAAI 2022.
 """

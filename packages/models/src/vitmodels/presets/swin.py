@@ -2,7 +2,7 @@
 
 How the paper maps to the slots: ``mixer`` is window attention with a relative position bias, ``alternate`` the same with a shift,
 ``feed_forward`` an MLP, ``downsample`` 4 x 4 patches and then patch merging. Where a map is not larger than a window, as in the
-last stage at 224 px, nothing is shifted: that is decided by the map that comes, not by the size that a model is built for. The
+last stage at 224 px, nothing is shifted: the size of the incoming map decides, not the size that the model is built for. The
 epsilon of all norms is 1e-5.
 
 Source: Liu et al., Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, ICCV 2021.

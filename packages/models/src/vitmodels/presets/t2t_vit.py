@@ -7,8 +7,8 @@ epsilon of all norms is 1e-5.
 
 LocalViT replaces the feed-forwards of the blocks (h-swish, an SE gate that keeps 4 channels) and of the stem (h-swish alone) by
 the locality feed-forward, without a norm in front. The public code keeps that norm in the performer's stem and does not use it;
-the plain name drops it, ``localvit_t2t_compat`` has its parameters. As in every LocalViT the last feed-forward passes the class
-token by and cannot change the logits.
+the plain name drops it, ``localvit_t2t_compat`` has its parameters. As in every LocalViT the last feed-forward leaves the class
+token unchanged and cannot affect the logits.
 
 Sources: Yuan et al., Tokens-to-Token ViT: Training Vision Transformers from Scratch on ImageNet, ICCV 2021; Li et al.,
 LocalViT: Bringing Locality to Vision Transformers, 2021.
@@ -80,7 +80,7 @@ class RasterPosition(SinusoidalPosition):
 
 
 class IdleLayerNorm(nn.LayerNorm):
-    """A layer norm that has its parameters and changes nothing; arguments as ``torch.nn.LayerNorm``.
+    """The parameters of a layer norm in a module that returns its input; arguments as for ``torch.nn.LayerNorm``.
 
     The public code of LocalViT on T2T builds it in front of a feed-forward that has its own norm, and never uses it. No gradient
     reaches the parameters, while weight decay and checkpoints carry them along.

@@ -6,8 +6,8 @@ on them, the three stages hold the outer layer: ``mixer`` is attention whose val
 is 1e-5.
 
 LocalViT replaces the outer feed-forward by the locality feed-forward (h-swish, an SE gate that keeps 4 channels), without a
-norm in front and without stochastic depth. As in every LocalViT the last one passes the class token by and cannot change the
-logits.
+norm in front and without stochastic depth. As in every LocalViT the last one leaves the class token unchanged and cannot affect
+the logits.
 
 Sources: Han et al., Transformer in Transformer, NeurIPS 2021, Table 1; Li et al., LocalViT: Bringing Locality to Vision
 Transformers, 2021.
@@ -28,10 +28,10 @@ from vitmodels.skeletons.timm_interface import preset
 
 
 def in_our_order(name: str, value: Tensor, model: nn.Module) -> Tensor:
-    """Return the positions in a patch, which the public code keeps as a map (1, c, 4, 4), as a table (16, c).
+    """Return as a table (16, c) the positions inside a patch, which the public code keeps as a map (1, c, 4, 4).
 
     Raises:
-        ValueError: The weights are of timm's later TNT, another network.
+        ValueError: The weights belong to timm's later TNT, which is another network.
     """
     if name == "inner.0.summary_norm.weight" and len(value) == 16 * len(model.get_parameter(name)):
         raise ValueError(

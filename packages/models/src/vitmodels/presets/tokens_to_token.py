@@ -59,9 +59,9 @@ class TokenLayer(nn.Module):
 
 
 class TokensToToken(Embedding):
-    """Soft splits of the image with a transformer layer behind each but the last, which a linear map follows.
+    """Soft splits of the image: a transformer layer follows each but the last, which a linear map follows.
 
-    The splits take 7 x 7 pixels every 4, then twice 3 x 3 tokens every 2: a sixteenth of the rows and columns is left, and
+    The splits take 7 x 7 pixels every 4, then twice 3 x 3 tokens every 2: a sixteenth of the rows and of the columns is left, and
     neighbouring tokens share pixels. Splits copy; only the layers and the linear map compute.
 
     Args:

@@ -1,9 +1,8 @@
 """Blocks that alternate: how a change of a stage's block reaches every second one, which may hold another part.
 
-A stage's slots say what its blocks hold, and ``alternate`` what every second block holds instead. Whoever changes a slot means
-the whole stage: a part that is swapped is swapped in both kinds of block, and an argument is changed in both where both hold the
-same class. A slot that is empty in every second block stays empty, and what is written under ``alternate`` concerns those blocks
-alone.
+A stage's slots say what its blocks hold, and ``alternate`` what every second block holds instead. A change of a slot is
+meant for the whole stage: a swapped part is swapped in both kinds of block, and an argument is changed in both if both hold the
+same class. A slot that is empty in every second block stays empty. What is written under ``alternate`` changes only those blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +16,12 @@ EMPTY = "vitcore.Nothing"
 def changes_of_alternate(
     stage: Mapping[str, Any], slot: str, keys: Sequence[str], value: Any
 ) -> list[tuple[tuple[str, ...], Any]]:
-    """Return what a change of a stage also changes in every second block: keys below the slot, and their values.
+    """Return what a change of a stage changes in every second block as well: keys below the slot, and their values.
 
     Args:
         stage: The stage's data before the change.
-        slot: The entry of the stage that changes; only a change of a slot concerns the second blocks.
-        keys: Where below the slot the value is written; empty if the value holds the slot's entries.
+        slot: The entry of the stage that changes; only the entries that are slots also change every second block.
+        keys: The keys below the slot at which the value is written; empty if the value holds the slot's entries.
         value: The new value.
     """
     other = _branch(stage.get("alternate"), slot) if slot in SLOTS else None

@@ -7,7 +7,7 @@ from vitcore.norm import build_norm, normalise
 from vitmodels.skeletons.parts import SLOTS, BlockSpec, Branch
 
 MODULES = {"content_mixer": "content"}
-"""Slots whose module has another name: weights that were saved under the slot's earlier name still load."""
+"""Slots whose module keeps the slot's earlier name, so that weights saved under that name still load."""
 
 
 class ResidualBranch(nn.Module):

@@ -11,7 +11,8 @@ from vitcore.norm import normalise
 
 
 class ImageClassifier(nn.Module):
-    """The part of timm's interface that skeletons share. A skeleton defines pools, walk, pool, macs and its layers.
+    """The part of timm's interface that all skeletons share. A skeleton defines ``pools``, ``walk``, ``pool``, ``macs`` and its
+    layers.
 
     Args:
         in_chans: Channels of the image.
@@ -105,11 +106,11 @@ class ImageClassifier(nn.Module):
         raise TypeError(f"{type(self).__name__} does not state its cost: define macs(h, w).")
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield grid (b, h, w, c) and prefix (b, p, c) in front of the first layer and behind each."""
+        """Yield grid (b, h, w, c) and prefix (b, p, c) before the first layer and after each layer."""
         raise TypeError(f"{type(self).__name__} does not define walk(image).")
 
     def fits_norm(self, index: int) -> bool:
-        """Whether the norm before the head has the width of what a layer gives."""
+        """Whether the norm before the head has the width of a layer's output."""
         return True
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:
@@ -140,13 +141,13 @@ class ImageClassifier(nn.Module):
             return_prefix_tokens: Pair each map with its ``num_prefix_tokens`` prefix tokens, if the model has any; a layer
                 without them, such as the first stages of a pyramid, gives zeros, so that all pairs have one form.
             norm: Apply the norm before the head to the features that have its width.
-            stop_early: Do not run the layers behind the last chosen one.
+            stop_early: Do not run the layers after the last chosen one.
             output_fmt: Maps (b, c, h, w) or (b, h, w, c), or tokens (b, h * w, c); see ``map_formats``.
             intermediates_only: Leave out the final features.
 
         Returns:
-            (final features as of ``forward_features``, list of features), or the list alone. Stopped early in front of a layer
-            that changes the width, the last grid stands for the final features.
+            (final features as from ``forward_features``, list of features), or the list alone. If the model is stopped before a
+            layer that changes the width, the last grid is returned as the final features.
 
         Raises:
             ValueError: The skeleton does not have this form, or an index is out of range.

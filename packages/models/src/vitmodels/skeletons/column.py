@@ -116,7 +116,7 @@ class Column(ImageClassifier):
         return block(grid, prefix)
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield grid (b, h, w, width) and prefix (b, p, width) in front of the first block and behind each."""
+        """Yield grid (b, h, w, width) and prefix (b, p, width) before the first block and after each block."""
         grid, prefix = self.embed(image)
         yield grid, prefix
         for block in self.blocks:

@@ -1,7 +1,7 @@
 """The isotropic skeleton with a second token and a second head, which learn from a teacher.
 
-The distillation token follows the class token. Each has its head, and the model's answer is the mean of the two. Training with a
-teacher needs both answers apart: ``set_distilled_training``.
+The distillation token follows the class token. Each has its own head, and the model returns the mean of the two. Training with a
+teacher needs the two outputs separately; see ``set_distilled_training``.
 """
 
 from typing import Any, Literal
@@ -80,7 +80,7 @@ class DistilledColumn(Column):
         self.distillation_head.to(device=self.distillation_prefix.device, dtype=self.distillation_prefix.dtype)
 
     def set_distilled_training(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 (timm's signature)
-        """Return the two heads' logits apart in training mode, for a loss with a teacher, instead of their mean."""
+        """In training mode, return the logits of the two heads separately instead of their mean, for a loss with a teacher."""
         self.distilled_training = enable
 
     def head_macs(self) -> int:
@@ -107,7 +107,7 @@ def distilled_column(
     Args:
         num_classes: Classes; 0 for no heads.
         global_pool: What the heads read: each its token, or both the average of the grid, or all tokens ("").
-        **arguments: Those of ``column``, which see, without ``prefix_tokens``.
+        **arguments: The arguments of ``column`` except ``prefix_tokens``.
 
     Raises:
         ValueError: A part cannot be built with these sizes.

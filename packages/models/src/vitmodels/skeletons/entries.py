@@ -1,6 +1,6 @@
 """What can be set in a model: entries with a type and a default, and parts, which are classes named by their import path.
 
-The entries are read off the signatures of builders and ops, so that nothing has to be declared twice.
+The entries are read from the signatures of builders and ops, so that nothing has to be declared twice.
 """
 
 import collections.abc
@@ -71,7 +71,7 @@ UNSTATED = (
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where a value comes from and under which key, and how its author is told what is wrong with it.
+    """Where a value comes from and under which key; makes the messages about what is wrong with it.
 
     Attributes:
         place: The file, or whatever else holds the value.
@@ -129,8 +129,8 @@ class Entry:
     def start(self) -> Any:
         """Return the default as data, or None without a default. A class that is itself the value is given by its import path.
 
-        A function that no file could name, such as a class's own ``collate_fn``, stays what it is; so does a class where the
-        type does not say whether it is called, and with what: that is its owner's business.
+        A function that no file could name, such as a class's own ``collate_fn``, is returned as it is; so is a class whose slot's
+        type does not say whether the class is called, and with which arguments.
         """
         if self.default is REQUIRED:
             return None
@@ -145,7 +145,7 @@ class Entry:
 
 
 class OpenEntries(dict[str, Entry]):
-    """The arguments of a class or function that takes any others beside them, in its ``**kwargs``."""
+    """The arguments of a class or function that also accepts any others, through ``**kwargs``."""
 
     def __missing__(self, name: str) -> Entry:
         """Return the entry of another argument, of which nothing is known."""
@@ -153,7 +153,7 @@ class OpenEntries(dict[str, Entry]):
 
 
 def expects_part(annotation: Any) -> bool:
-    """Whether a value of this type is given by a class: the type is a class of its own or something callable."""
+    """Whether a value of this type is written as a part: the type is a class of a package, or something callable."""
     chosen = [option for option in options(annotation) if option is not type(None)]
     if any(option is Any or option in (str, int, float, bool) for option in chosen):
         return False
@@ -181,7 +181,7 @@ def dataclass_entries(annotation: Any) -> dict[str, Entry] | None:
 
 
 def parameters(class_path: str, slot: Any, origin: Origin) -> dict[str, Entry]:
-    """Return what can be set of a class or function in a slot of type ``slot``, which supplies the first arguments."""
+    """Return the entries of a class or function in a slot of type ``slot``, which supplies the first arguments."""
     found = import_part(class_path, slot, origin)
     try:
         entries = list(callable_entries(found).items())
@@ -204,7 +204,7 @@ def callable_entries(found: Any) -> dict[str, Entry]:
 
 
 def _hints(found: Any) -> dict[str, Any]:
-    """Return the types that a function's arguments or a dataclass's fields state; none where one of them cannot be told."""
+    """Return the annotated types of a function's arguments or a dataclass's fields; none if one of them cannot be resolved."""
     try:
         return typing.get_type_hints(found)
     except Exception:  # annotations may be any text, such as names that are imported for type checkers alone
@@ -212,7 +212,7 @@ def _hints(found: Any) -> dict[str, Any]:
 
 
 def _takes_more(found: Any) -> bool:
-    """Whether a class or function passes on arguments that it does not name, as makers of timm models and loggers do."""
+    """Whether a class or function passes on arguments that it does not name, as timm's model functions and loggers do."""
     is_logger = any(one.__module__ == "lightning.pytorch.loggers.logger" for one in getattr(found, "__mro__", ()))
     if not (is_logger or makes(found, (nn.Module,))):
         return False
@@ -252,7 +252,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
 
 
 def _refuse_module(path: str, module: str, origin: Origin) -> None:
-    """Refuse a module of the standard library before it is imported, and one that is a program."""
+    """Refuse to import a module of the standard library, or a module that is a program."""
     if module.partition(".")[0] in sys.stdlib_module_names and path not in {public_path(one) for one in PLAIN}:
         raise origin.error(f"is {path!r}, {STANDARD}")
     if "__main__" in module.split("."):
@@ -285,7 +285,7 @@ def _supplied(slot: Any) -> int:
 
 
 def makers(modules: dict[str, types.ModuleType], annotation: Any) -> list[str]:
-    """Return the import paths of what may stand in a slot of this type, for suggestions: nobody means ``Nothing`` by mistake."""
+    """Return the import paths of what may stand in a slot of this type, as suggestions; ``Nothing`` is never suggested."""
     return [
         f"{home}.{name}"
         for home, module in modules.items()

@@ -1,8 +1,8 @@
 """Which classes and functions may stand in a slot: what its type says, and what no slot takes.
 
-A part is named by its import path in a file, and building it calls it. A file must not run commands, therefore a part is a class
-or a function with a stated result, of a package and not of the standard library, and it makes what its slot holds. A slot whose
-type does not say what it holds (``Any``, ``Callable``, no type at all) takes modules, optimizers and schedules.
+A file names a part by its import path, and building the part calls it. Since a file must not be able to run commands, a part is a
+class, or a function with a return annotation, from a package other than the standard library, and it makes what its slot holds. A
+slot whose type does not say what it holds (``Any``, ``Callable``, no annotation) takes modules, optimizers and schedules.
 """
 
 import collections.abc
@@ -44,7 +44,7 @@ def options(annotation: Any) -> tuple[Any, ...]:
 
 
 def wanted_class(annotation: Any) -> type | None:
-    """Return the class that a part must make; None if the slot's type does not tell."""
+    """Return the class that a part must make; None if the slot's type does not say."""
     for option in options(annotation):
         call = call_of(option)
         if call is not None:
@@ -57,7 +57,7 @@ def wanted_class(annotation: Any) -> type | None:
 
 
 def takes_call(annotation: Any) -> bool:
-    """Whether the value of this type is called, with what its slot supplies."""
+    """Whether a value of this type is called, with the arguments that its slot supplies."""
     return any(call_of(option) is not None for option in options(annotation))
 
 
@@ -74,9 +74,9 @@ def call_of(option: Any) -> tuple[Any, ...] | None:
 
 
 def says_what_is_made(annotation: Any) -> bool:
-    """Whether a type says what is made of a class that stands there, or that the class itself is the value.
+    """Whether a type says what a class in its slot makes, or that the class itself is the value.
 
-    Neither ``Callable`` alone does, nor a type that takes names as well.
+    ``Callable`` alone says neither, nor does a type that also accepts names.
     """
     told = any(call_of(one) or is_kind(one) or typing.get_origin(one) is type for one in options(annotation))
     return told and str not in options(annotation)
@@ -113,7 +113,7 @@ def is_standard(found: Any) -> bool:
 
 
 def _acts_on_an_argument(found: Any, annotation: Any) -> bool:
-    """Whether a function takes what its slot supplies, such as a rule for the weights of a module, which returns nothing."""
+    """Whether a function acts on its slot's argument and returns nothing, as a rule for a module's initial weights does."""
     calls = [call for option in options(annotation) if (call := call_of(option)) and isinstance(call[0], list)]
     if not calls or not calls[0][0] or not inspect.isfunction(found):
         return False
@@ -131,7 +131,7 @@ def _acts_on_an_argument(found: Any, annotation: Any) -> bool:
 
 
 def _returned(function: Any) -> Any:
-    """Return what a function says that it returns; of timm's makers of models some do not say it."""
+    """Return the type that a function states to return; some of timm's model functions state none."""
     returned = _hints(function).get("return")
     name = function.__name__
     is_model = returned is None and timm.is_model(name) and timm.model_entrypoint(name) is function

@@ -1,9 +1,8 @@
 """The hierarchical skeleton whose windows have messenger tokens, which travel through the network beside the map.
 
-A messenger is born for each window behind the first patches, all from one learned vector. Merging makes the messengers of the
-coarser map from those of the finer one as it does with patches, by the same weights. A map that windows or merging do not fill is
-padded, and its messengers alike: ceil(ceil(h / 7) / 2) = ceil(ceil(h / 2) / 7), so that there is always one messenger for each
-window.
+After the patch embedding each window gets one messenger, and all of them start from one learned vector. Patch merging also merges
+messengers, with the same weights. Maps that windows or merging do not divide evenly are padded, and so are their messengers:
+ceil(ceil(h / 7) / 2) = ceil(ceil(h / 2) / 7), so that there is always one messenger for each window.
 """
 
 from typing import Any, Literal
@@ -21,7 +20,7 @@ from vitmodels.skeletons.stage import Stage, StageSpec, build_stages
 
 LAYER_NORM: Any = part("torch.nn.LayerNorm", eps=1e-5)
 WINDOW = 7
-"""Side of the windows where nothing in a stage attends with messengers."""
+"""Side of the windows if no op of the stage attends with messengers."""
 
 
 def window_counts(grid: Tensor, window: int) -> tuple[int, int]:
@@ -31,7 +30,7 @@ def window_counts(grid: Tensor, window: int) -> tuple[int, int]:
 
 
 class MessengerStage(Stage):
-    """A stage that merges the messengers of the finer one as it merges patches; arguments and shapes as ``Stage``.
+    """A stage that merges the previous stage's messengers as it merges patches; arguments and shapes as for ``Stage``.
 
     All stages have windows of one side, that of their attention.
     """
@@ -53,7 +52,7 @@ class MessengerStage(Stage):
         return self.apply_blocks(grid, messengers)
 
     def macs(self, h: int, w: int) -> int:
-        """Multiply-adds of the stage for a grid of h x w tokens: messengers pass every block, and are merged but in the first."""
+        """Multiply-adds of the stage for a grid of h x w tokens, with its messengers, which every stage but the first merges."""
         rows, columns = count_windows(h, w, fit_window(h, w, self.window))
         merged = self.downsample.macs(rows, columns) if self.prefix is None else 0
         blocks = sum(block.macs(h, w, rows * columns) for block in self.blocks)  # type: ignore[operator]
@@ -64,11 +63,11 @@ register_notrace_module(MessengerStage)  # torch.fx cannot trace decisions that 
 
 
 class MessengerPyramid(Pyramid):
-    """A pyramid of messenger stages; the messengers of the last stage are not handed to the head. Arguments as ``Pyramid``."""
+    """A pyramid of messenger stages; the head does not read the messengers of the last stage. Arguments as for ``Pyramid``."""
 
     @property
     def num_prefix_tokens(self) -> int:
-        """None that the head could read."""
+        """The head reads no prefix tokens."""
         return 0
 
     def drop_class_tokens(self) -> None:

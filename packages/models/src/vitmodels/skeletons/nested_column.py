@@ -82,7 +82,7 @@ class PatchSummary(Embedding):
         return normalise(self.projected_norm, self.projection(normalise(self.norm, pixels.flatten(3))))
 
     def map_size(self, h: int, w: int) -> tuple[int, int]:
-        """Rows and columns of the grid of an image of h x w pixels, whose pixel tokens are counted first, rounding up."""
+        """Rows and columns of the grid for an image of h x w pixels; the pixel tokens are counted first, rounded up."""
         stride = self.reduction // self.side
         return -(-h // stride) // self.side, -(-w // stride) // self.side
 
@@ -92,7 +92,7 @@ class PatchSummary(Embedding):
 
 
 class NestedColumn(Column):
-    """A Column whose grid takes in, in front of each block, the pixel tokens of its patches.
+    """A Column that adds a summary of each patch's pixel tokens to its grid before every block.
 
     No pixel token sees another patch, and none sees the grid. The class token has no pixels.
 
@@ -141,7 +141,7 @@ class NestedColumn(Column):
         return {"stem": r"^prefix|^position|^stem|^pixels", "blocks": blocks}
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield grid (b, h, w, width) and prefix (b, p, width) in front of the first block and behind each."""
+        """Yield grid (b, h, w, width) and prefix (b, p, width) before the first block and after each block."""
         pixels = self.pixels(image)
         grid, prefix = self.embed(pixels)
         yield grid, prefix
@@ -191,7 +191,7 @@ def nested_column(
         inner: The layer of the pixel tokens in front of each block.
         global_pool: What the head reads: the class token, the average of the grid, or all tokens ("").
         drop_path_rate: Stochastic depth rate of the last block and layer; it rises linearly from 0.
-        **arguments: Those of ``column``, which see, without ``stem``; ``position`` and ``img_size`` concern the patches.
+        **arguments: The arguments of ``column`` except ``stem``; ``position`` and ``img_size`` are those of the patch tokens.
 
     Raises:
         ValueError: A part cannot be built with these sizes.

@@ -37,7 +37,7 @@ ARGUMENTS = ("init_args", "dict_kwargs")
 
 
 def check_kind(annotation: Any, value: Any, origin: Origin) -> Any:
-    """Return a value that is not a part, after refusing null, and anything but a callable where a part belongs.
+    """Return a value that is not a part; refuse null, and in a slot for parts anything that is not callable.
 
     Raises:
         ValueError: The value cannot stand there; the error is the origin's.
@@ -185,7 +185,7 @@ class Overlay:
 
 
 def _stage_first(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return the items, those for every second block alone last: they win over what a change of the stage does there."""
+    """Return the items with ``alternate`` last, so that it overrides what a change of the stage does to every second block."""
     return sorted(values.items(), key=lambda item: "alternate" in str(item[0]).split("."))
 
 
@@ -208,17 +208,17 @@ def _extended(entry: Entry, old: Any, value: Any, origin: Origin, here: str) -> 
 
 
 def _as_part(value: Any, entry: Entry) -> Any:
-    """Return an import path as a part where the slot takes a part; anything else as it is."""
+    """Return an import path as a part if the slot takes a part; return anything else as it is."""
     return {"class_path": value} if isinstance(value, str) and expects_part(entry.annotation) else value
 
 
 def _classes(annotation: Any) -> tuple[type, ...]:
-    """Return the classes among a type's options: an object of theirs, such as a BlockSpec, is taken as it is."""
+    """Return the classes among a type's options; an object of one of them, such as a BlockSpec, is used as it is."""
     return tuple(option for option in options(annotation) if isinstance(option, type))
 
 
 def _names_class(annotation: Any, value: str) -> bool:
-    """Whether text stands for a class where something else is possible too, such as a logger, several, or none."""
+    """Whether text stands for a class in a slot that also takes other values, such as ``logger``."""
     return "." in value and str not in options(annotation) and wanted_class(annotation) is not None
 
 

@@ -23,7 +23,7 @@ from vitmodels.skeletons.kinds import ANYWHERE, is_standard, makes
 PartData: TypeAlias = Any  # a mapping as above, an import path, or a callable that is used as it is
 
 HOMES = ("vitcore", "vitmodels")
-"""Packages whose public names are promised: any longer import path of such a name means the public one."""
+"""Packages whose public names are promised: a longer import path of such a name is resolved to the public one."""
 
 RENAMED = {"content": "content_mixer"}
 """Earlier names of entries, which are still accepted, and what they are called now."""
@@ -71,7 +71,7 @@ def part(class_path: str, **init_args: Any) -> dict[str, Any]:
 
 
 def walk(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield (names on the way down, value) for every leaf of data; the way into a part does not name its ``init_args``."""
+    """Yield (names on the path, value) for every leaf of data; ``init_args`` is left out of the paths."""
     if not isinstance(data, Mapping) or not data:
         yield above, data
         return
@@ -91,7 +91,7 @@ def public_name(path: str) -> str:
 
 
 def current_name(name: str, names: Mapping[str, Any]) -> str:
-    """Return what an entry of an earlier version is called now, if ``names`` has the new name and not the old one."""
+    """Return the present name of an entry that was renamed, if ``names`` has the present name and not the old one."""
     new = RENAMED.get(name, name)
     return new if new in names and name not in names else name
 
@@ -102,7 +102,7 @@ def renamed_notice(old: str, new: str) -> str:
 
 
 def warn_renamed(old: str, new: str) -> None:
-    """Warn of an earlier name; Python shows the same warning once."""
+    """Warn about an earlier name; Python shows the same warning once."""
     warnings.warn(renamed_notice(old, new), FutureWarning, stacklevel=2)
 
 

@@ -20,7 +20,7 @@ class Pyramid(ImageClassifier):
     """Stages, norm, head, from parts that are built; ``pyramid`` builds them from data.
 
     Args:
-        stages: The stages in order; class tokens live in their stage alone.
+        stages: The stages in order; class tokens do not leave their stage.
         norm: The normalisation before the head.
         in_chans: Channels of the image.
         num_classes: Classes of the head; 0 for none.
@@ -72,7 +72,7 @@ class Pyramid(ImageClassifier):
         return ("token", "avg", "") if self.num_prefix_tokens else ("avg", "")
 
     def drop_class_tokens(self) -> None:
-        """Remove the class tokens of all stages, for a head that reads maps: no token attends to them any more."""
+        """Remove the class tokens of all stages, for a head that reads maps."""
         for stage in self.stages:
             stage.drop_prefix()  # type: ignore[operator]
         if self.global_pool == "token":
@@ -100,7 +100,7 @@ class Pyramid(ImageClassifier):
         }
 
     def walk(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield the image, then grid (b, h, w, c) and prefix (b, p, c) behind each stage."""
+        """Yield the image, then grid (b, h, w, c) and prefix (b, p, c) after each stage."""
         grid, prefix = image, None
         yield grid, prefix
         for stage in self.stages:
@@ -108,7 +108,7 @@ class Pyramid(ImageClassifier):
             yield grid, prefix
 
     def fits_norm(self, index: int) -> bool:
-        """Whether a stage is the last one, whose width the norm before the head has."""
+        """Whether the stage is the last one: the norm before the head has its width."""
         return index == len(self.stages) - 1
 
     def finish(self, grid: Tensor, prefix: Tensor | None) -> Tensor:

@@ -10,8 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute(block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Apply ``block`` without keeping its activations; running statistics end as if the block had been applied once."""
-    if torch.compiler.is_compiling():  # a compiled graph changes the statistics once, however often it recomputes
+    """Apply ``block`` without keeping its activations; running statistics are updated once, as without recomputation."""
+    if torch.compiler.is_compiling():  # a compiled graph updates the statistics once, however often it recomputes
         return checkpoint(block, grid, prefix, use_reentrant=False)
     contexts = (contextlib.nullcontext(), frozen_statistics(block))
     return checkpoint(block, grid, prefix, use_reentrant=False, context_fn=lambda: contexts)
@@ -19,7 +19,7 @@ def recompute(block: nn.Module, grid: Tensor, prefix: Tensor | None) -> tuple[Te
 
 @contextlib.contextmanager
 def frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of the BatchNorms inside unchanged, also in training mode: a batch is not counted twice."""
+    """Leave the running statistics of the block's BatchNorms unchanged, so that recomputation does not count a batch twice."""
     norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""Builders that take over another builder's arguments, with their types, in their own signature.
+"""Builders whose own signature includes the arguments of another builder, with their types.
 
 A signature is what YAML, ``vitcli`` and a reader see of a builder. Stating it once keeps the builders of a family alike.
 """
@@ -33,7 +33,7 @@ def with_arguments_of(
 
     Args:
         builder: A builder with a typed signature.
-        **instead: For an argument of the builder, the function's own arguments that stand at its place in the signature.
+        **instead: For an argument of the builder, the function's own arguments that replace it in the signature.
     """
     theirs = inspect.signature(builder).parameters
 

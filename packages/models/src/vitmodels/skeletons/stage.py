@@ -1,4 +1,4 @@
-"""A stage of a pyramid: one width and one resolution; a coarser grid from the finer one, positions, blocks, norm."""
+"""A stage of a pyramid, with one width and one resolution: downsampling, positions, blocks, norm."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Alternate:
 
 @dataclass
 class StageSpec(BlockSpec):
-    """A stage: the slots of its blocks, and what comes before and behind the blocks.
+    """A stage: the slots of its blocks, and what comes before and after the blocks.
 
     Args:
         width: Channels of the tokens.
@@ -59,7 +59,7 @@ class StageSpec(BlockSpec):
         absolute_position: Makes what is added to grid and prefix, for (width, grid_size, prefix_tokens).
         prefix_tokens: Class tokens beside the grid of this stage.
         alternate: What the second, fourth, ... block holds instead.
-        norm: Makes the normalisation behind the last block, for (width).
+        norm: Makes the normalisation after the last block, for (width).
     """
 
     width: int = 64
@@ -94,7 +94,7 @@ class Stage(nn.Module):
         spec: The stage, its slots built.
         other: The block of every second layer.
         in_width: Channels of the image or of the finer grid.
-        size: Rows and columns of what comes in, for which tables of positions are made.
+        size: Rows and columns of the input, for which tables of positions are made.
         drop_path_rates: Stochastic depth rate of each block.
 
     Attributes:

@@ -26,11 +26,12 @@ Model = TypeVar("Model", bound=nn.Module)
 PACKAGE = "vitmodels"
 """The module under which timm lists the models.
 
-timm keeps modules by the last part of their names and has modules deit and tnt of its own, so the preset files cannot be named.
+timm identifies modules by the last part of their names and has its own modules deit and tnt, so the preset files cannot be used
+here.
 """
 
 STRIDE = 32
-"""Pixels a side of the image for one token of a pyramid's last map, in every preset."""
+"""Pixels of the image on a side of one token of a pyramid's last map, in every preset."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -43,7 +44,7 @@ class Preset(NamedTuple):
 
     Attributes:
         builder: The typed function that returns it.
-        rules: How the names of its public checkpoint become ours; None without a public checkpoint.
+        rules: Rename the keys of its public checkpoint; None without a public checkpoint.
     """
 
     builder: Callable[..., nn.Module]
@@ -72,8 +73,8 @@ def preset(
     Args:
         name: The model's name in vitmodels and in timm.
         builder: A typed function that returns the model.
-        description: The first line of the docstring: what the model is and what was published of it.
-        rules: How the names of the public checkpoint become ours.
+        description: The first line of the docstring: what the model is, with its published accuracy.
+        rules: Rename the keys of the public checkpoint.
         first_conv: The name of the first convolution; None if it cuts the image into patches, "" if there is none.
         classifier: The name of the head, or the names of the heads.
         **defaults: The builder's arguments that make this model.
@@ -112,7 +113,7 @@ def _with_defaults(name: str, builder: Callable[..., Model], defaults: Mapping[s
 
 
 def _with_weights(builder: Callable[..., Model], network: Network) -> Callable[..., Model]:
-    """Return a function that also takes a file of weights, to which everything but the head must fit."""
+    """Return a function that also takes a file of weights, which must fit the model except for the head."""
 
     def loaded(pretrained: str | None = None, **arguments: Any) -> Model:
         model = builder(**arguments)
@@ -181,6 +182,6 @@ def _register(
 
 
 def _weights_of(name: str, arguments: Mapping[str, Any]) -> Any:
-    """Return the state dict, file or ``local-dir:`` that timm's arguments name; None if the weights are from elsewhere."""
+    """Return the state dict, file or ``local-dir:`` that timm's arguments name; None if they name another source of weights."""
     named = resolve_pretrained_cfg(name, arguments.get("pretrained_cfg"), arguments.get("pretrained_cfg_overlay"))
     return named.state_dict or named.file

@@ -25,7 +25,7 @@ SIDE = 32
 
 
 class SafeUnpickler(pickle.Unpickler):
-    """Reads arrays and plain values; a file that asks for any other code is refused."""
+    """Reads arrays and plain values; a file that would run other code is refused."""
 
     ALLOWED = (
         ("numpy.core.multiarray", "_reconstruct"),
@@ -66,7 +66,7 @@ class CIFAR(LabelledImages):
     """CIFAR-10 or CIFAR-100 from a folder: 50,000 training images and 10,000 for test, of 32 x 32 pixels.
 
     The files are those of the "python version" on the authors' page, unpacked. Without ``val_size`` the validation set is the
-    test set, as is the custom; no epoch is chosen by its score. For the other arguments see ``ImageFolder``.
+    test set, as is usual; no epoch is chosen by its score. The other arguments are explained at ``ImageFolder``.
 
     Args:
         root: The folder of the files, or the folder that holds it; ``~`` is the home folder.
@@ -75,8 +75,8 @@ class CIFAR(LabelledImages):
         img_size: Side of the images given to the network, in pixels.
         crop: ``padded`` moves a training image by up to 4 pixels; ``resized`` takes a part of it, as for photographs. Another
             size than 32 needs ``resized``.
-        interpolation, auto_augment, color_jitter, re_prob, batch_size, workers, repeats, seed: As of ``ImageFolder``.
-        crop_pct: As of ``ImageFolder``; 1 shows whole images.
+        interpolation, auto_augment, color_jitter, re_prob, batch_size, workers, repeats, seed: As for ``ImageFolder``.
+        crop_pct: As for ``ImageFolder``; 1 shows whole images.
         mean: Mean of each channel; the default is that of CIFAR-10.
         std: Standard deviation of each channel; the default is that of CIFAR-10.
 
@@ -139,7 +139,7 @@ class CIFAR(LabelledImages):
 
     @property
     def class_names(self) -> list[str] | None:
-        """Names of CIFAR-10's classes, in the order of their numbers; None for CIFAR-100, whose classes are told by number."""
+        """Names of CIFAR-10's classes, in the order of their numbers; None for CIFAR-100, whose classes have only numbers."""
         return list(CIFAR10_NAMES) if self.classes == 10 else None
 
     def fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""Folders of classes: which of them and which files in them count, and whether the splits of one data set agree."""
+"""Class folders: which folders and files count, and whether the splits of a data set agree."""
 
 import contextlib
 import hashlib
@@ -46,10 +46,10 @@ def image_files(folder: Path, extensions: Sequence[str]) -> Iterator[str]:
 
 
 def check_split(folder: Path, train: Path, extensions: Sequence[str]) -> None:
-    """Check that a split has the classes of the training, and an image of each; it looks at few of the files.
+    """Check that a split has the classes of the training set and at least one image of each; few files are read.
 
     Raises:
-        ValueError: The folder is missing, has no class folders or others than ``train``, or a class holds no image.
+        ValueError: The folder is missing, its class folders are not those of ``train``, or a class holds no image.
     """
     names = class_names(folder)
     different = sorted(set(names) ^ set(class_names(train)))
@@ -79,7 +79,7 @@ def hash_files(folders: Sequence[Path]) -> str:
         ):  # a million files: pathlib takes several times as long
             below[:] = [name for name in below if not is_hidden(name)]
             for path in (os.path.join(place, name) for name in names if not is_hidden(name)):
-                with contextlib.suppress(OSError):  # a link that leads nowhere
+                with contextlib.suppress(OSError):  # a broken link
                     sizes[path[above:].replace(os.sep, "/")] = os.stat(path).st_size
     listed = (f"{name}\0{size}\n".encode(errors="surrogateescape") for name, size in sorted(sizes.items()))
     return hashlib.sha256(b"".join(listed)).hexdigest()

@@ -45,25 +45,25 @@ def find_damaged(paths: Sequence[str], channels: int, how: Literal["quick", "who
 
     Args:
         paths: The files.
-        channels: That they are decoded to.
-        how: ``whole`` decodes every file. ``quick`` reads heads and ends, see ``quick_reason_of_damage``.
+        channels: Channels that the files are decoded to.
+        how: ``whole`` decodes every file. ``quick`` reads the beginning and the end, see ``quick_reason_of_damage``.
     """
     look = partial(quick_reason_of_damage if how == "quick" else reason_of_damage, channels=channels)
     return {path: reason for path, reason in zip(paths, in_threads(look, paths), strict=True) if reason}
 
 
 def in_threads(look: Callable[[str], Answer], paths: Sequence[str]) -> Iterator[Answer]:
-    """What a function says of each file, in their order; one thread for each core, since PIL decodes without Python's lock."""
+    """Apply a function to each file, in one thread for each core, and yield the results in order; PIL releases Python's lock."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         for start in range(0, len(paths), AT_ONCE):
             yield from threads.map(look, paths[start : start + AT_ONCE])
 
 
-def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
+def find_damaged_cached(paths: Sequence[str], channels: int, fingerprint: str) -> dict[str, str]:
     """Like ``find_damaged(paths, channels, "whole")``, remembered for files of the same fingerprint.
 
-    What was found lies in the user's folder of caches, so that the trials of an ablation do not decode all images again. If
-    that folder cannot be written, they do.
+    The result is kept in the user's cache folder, so that the trials of an ablation do not decode all images again. If that
+    folder cannot be written, they do.
     """
     listed = "\n".join((fingerprint, str(channels), *paths))
 
@@ -71,17 +71,17 @@ def damaged_once(paths: Sequence[str], channels: int, fingerprint: str) -> dict[
         rank_zero_info(f"ImageFolder: {len(paths)} images are decoded once, to find damaged ones.")
         return find_damaged(paths, channels, "whole")
 
-    return remembered(listed, find)
+    return cached(listed, find)
 
 
-def remembered(question: str, find: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """Return what is found, from the user's folder of caches if it was found before.
+def cached(question: str, find: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """Return the result of a search, from the user's cache folder if it is there.
 
     Args:
-        question: All that the answer depends on.
-        find: Finds the answer; it is called again and again if that folder cannot be written.
+        question: Everything that the result depends on.
+        find: Computes the result; if the folder cannot be written, it is called each time.
     """
-    file = caches() / f"{sha256(question.encode(errors='surrogateescape')).hexdigest()}.json"
+    file = cache_folder() / f"{sha256(question.encode(errors='surrogateescape')).hexdigest()}.json"
     try:
         known: dict[str, str] = json.loads(file.read_text())
         return known
@@ -98,6 +98,6 @@ def remembered(question: str, find: Callable[[], dict[str, str]]) -> dict[str, s
     return found
 
 
-def caches() -> Path:
-    """The user's folder for what is found out once about data."""
+def cache_folder() -> Path:
+    """The user's cache folder for results about data."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "vittasks"

@@ -1,4 +1,4 @@
-"""Composites of handwritten digits: one whole digit among pieces cut from others, drawn and rendered by the batch."""
+"""Composites of handwritten digits: one whole digit among pieces cut from others, drawn and rendered batch by batch."""
 
 import functools
 import math
@@ -75,7 +75,7 @@ class Layout:
 @functools.cache
 def load_sources() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """All source images, 1797 x 8 x 8 with ink from 0 to 1, and their classes."""
-    # Imported here: scikit-learn takes a second to import and only these 1,797 images are wanted of it.
+    # Imported here: scikit-learn takes a second to import, and only its 1,797 images are needed.
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -129,7 +129,8 @@ def draw_layout(recipe: Recipe, split: Split, seed: int, items: Sequence[tuple[i
 
 
 def render(recipe: Recipe, layout: Layout) -> Tensor:
-    """The composites of a layout, (n, channels, canvas, canvas), normalised; where digit and pieces meet, most ink wins.
+    """The composites of a layout, (n, channels, canvas, canvas), normalised; where digit and pieces overlap, the darker ink
+    counts.
 
     Every operation is elementwise or per image and sines come from ``math``, so that an image has the same bits in any
     batch: vectorised sines differ in the last bit between the body and the tail of an array.

@@ -49,7 +49,7 @@ class DigitScenes(LightningDataModule):
     The sources are the 1,797 images of 8 x 8 pixels and 10 classes that scikit-learn ships as ``load_digits``. A
     composite shows one of them, enlarged to 0.45-0.65 of a canvas of 32 x 32 pixels, turned by up to 0.4 rad and put
     anywhere it fits whole, with six pieces of 6 x 6 pixels, cut from other images as they are and pasted anywhere: small
-    digits without their rims. Where two things meet, most ink wins. Every number here is an argument.
+    digits without their rims. Where things overlap, the darker ink counts. Every number here is an argument.
 
     The sources are split once and for all into 1,297 for training and 25 of each class for validation and for test, and
     the pieces of a composite come from its own split: no training pixel is seen at evaluation. One epoch shows each
@@ -72,7 +72,7 @@ class DigitScenes(LightningDataModule):
         digit_scale: Smallest and largest side of the digit's 8 x 8 square, as a fraction of ``canvas``.
         max_angle: Largest turn of the digit either way, in radians.
         clutter: Pieces of other digits in a composite.
-        clutter_side: Side of a piece, in pixels of the source and of the canvas alike; at most 8.
+        clutter_side: Side of a piece in pixels, both of the source and of the canvas; at most 8.
         channels: Channels of a composite, all equal.
         passes: Composites per training source and epoch.
         batch_size: Composites in a batch; the training leaves out an incomplete last one.

@@ -18,18 +18,18 @@ class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
     tells the sampler the epoch, and after loading a checkpoint it uses that first iterator; a plain DataLoader with
     workers has by then asked for batches of epoch 0, so that a run resumed in epoch k trains on epoch 0 again.
 
-    Its state is how many batches of which epoch it gave out. Lightning puts it into checkpoints, and a run resumed inside
-    that epoch goes on with the next batch.
+    Its state is the epoch and how many of its batches were yielded. Lightning stores it in checkpoints, and a run resumed inside
+    that epoch continues with the next batch.
     """
 
     given = 0
     resume_at = (0, 0)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:  # type: ignore[override]
-        """Yields the batches of the epoch that the sampler holds when the first one is asked for."""
+        """Yield the batches of the epoch that the sampler has when the first batch is requested."""
         epoch, self.given = self.resume_at
         self.resume_at = (0, 0)
-        # A sampler that Lightning put in its place (``overfit_batches``) has no epochs to resume in.
+        # A sampler that Lightning substituted (``overfit_batches``) has no epoch to resume in.
         if not isinstance(self.sampler, EpochSampler) or self.sampler.epoch != epoch:
             self.given = 0
         else:
@@ -39,16 +39,16 @@ class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch and the number of its batches given out."""
+        """The epoch and the number of its batches that were yielded."""
         return {"epoch": getattr(self.sampler, "epoch", 0), "given": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Makes the next iteration, if it is of the same epoch, go on where the state was taken."""
+        """Make the next iteration, if it is of the same epoch, continue where the state was taken."""
         self.resume_at = state["epoch"], state["given"]
 
 
 def let_trainer_end(worker: int) -> None:
-    """Have a process of a loader ignore the signals by which a scheduler asks all processes to end.
+    """Make a process of a loader ignore the signals with which a scheduler asks all processes to end.
 
     The trainer then finishes its step and saves; the processes end with it.
     """
@@ -68,7 +68,7 @@ def train_loader(
     ``collate`` makes a batch of a list of samples; None stacks them.
 
     Raises:
-        ValueError: an epoch holds less than one batch, which Lightning would pass over in silence.
+        ValueError: An epoch holds less than one batch, which Lightning would silently skip.
     """
     check_batch(batch_size, len(sampler))
     return EpochLoader(
@@ -103,7 +103,7 @@ def eval_loader(
     workers: int,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> DataLoader[tuple[Tensor, ...]]:
-    """All samples once, in order; a generator of its own, so that validating does not shift the training's draws.
+    """All samples once, in order; its own generator keeps validation from shifting the random draws of the training.
 
     Several processes share the samples, and each is scored by one of them.
     """

@@ -42,7 +42,7 @@ class Rows:
 class HuggingFaceImages(LabelledImages):
     """A data set of ``datasets``, written by ``save_to_disk`` or as parquet files, with a column of images and one of classes.
 
-    It needs the package ``datasets``: ``pip install "vittasks[huggingface]"``. For the arguments that are not explained see
+    It needs the package ``datasets``: ``pip install "vittasks[huggingface]"``. The other arguments are explained at
     ``ImageFolder``.
 
     Args:
@@ -51,8 +51,8 @@ class HuggingFaceImages(LabelledImages):
         label: Column of the classes, of the type ``ClassLabel``.
         val_split: Name of the validation set; None means validation, val, valid or test, the first that is there.
         test_split: Name of the test set; None means test, or else as for ``val_split``.
-        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As of ``ImageFolder``.
-        batch_size, workers, repeats, seed, channels: As of ``ImageFolder``.
+        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As for ``ImageFolder``.
+        batch_size, workers, repeats, seed, channels: As for ``ImageFolder``.
 
     Shapes:
         batches are (b, channels, img_size, img_size) float32 and (b,) int64.

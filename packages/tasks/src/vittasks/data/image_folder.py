@@ -10,22 +10,22 @@ from lightning.pytorch.utilities import rank_zero_info
 from torchvision import datasets
 
 from vittasks.data.class_folders import check_split, class_names, hash_files, image_files, is_hidden
-from vittasks.data.damaged import OnDamaged, damaged_once, find_damaged, refusal
+from vittasks.data.damaged import OnDamaged, find_damaged, find_damaged_cached, refusal
 from vittasks.data.epoch_loader import check_batch
 from vittasks.data.labelled_images import LabelledImages
 from vittasks.data.read_image import extensions, read_image, why
 from vittasks.data.transforms import MEAN, STD, Interpolation
 
 QUICKLY = 50_000
-"""Most images whose heads and ends are read before every training, a few seconds; larger sets are checked by a command."""
+"""Most images of which beginning and end are read before every training, in a few seconds; a command checks larger sets."""
 
 
 class FolderImages(datasets.ImageFolder):
-    """Torchvision's reader of one split, without hidden files, and with the names of damaged ones.
+    """Torchvision's reader of one split, which skips hidden files and names damaged ones.
 
     Args:
         folder: Folder of the split.
-        channels: That images are decoded to.
+        channels: Channels that images are decoded to.
     """
 
     samples: list[tuple[str, int]]
@@ -63,7 +63,7 @@ class FolderImages(datasets.ImageFolder):
 class ImageFolder(LabelledImages):
     """Images in ``root/train/<class>/*`` and ``root/val/<class>/*``, and in ``root/test`` if there is such a folder.
 
-    Without ``root/test`` the test set is the validation set, as is the custom on ImageNet. Order and augmentation are
+    Without ``root/test`` the test set is the validation set, as is usual on ImageNet. Order and augmentation are
     drawn from (seed, epoch, index) and are the same for any number of workers and any network. Mixup and CutMix work on
     a batch and are left to the task; incomplete last batches of the training are dropped, since Mixup needs even ones.
 
@@ -93,11 +93,11 @@ class ImageFolder(LabelledImages):
             the epoch keeps its length, so that it shows 1 in ``repeats`` images.
         seed: Seed of the training's order and augmentation.
         test_split: Folder of the test set; None means ``test`` if there is such a folder, else ``val``.
-        on_damaged: What happens with an image that cannot be decoded. ``refuse`` ends the run with a sentence that names it,
+        on_damaged: What happens to an image that cannot be decoded. ``refuse`` ends the run with a sentence that names it,
             at the latest when it is read. ``skip`` decodes all images once, remembers the damaged ones and leaves them out;
             ``skipped`` lists them.
         channels: Channels of an image: 1 is gray; None is 3, RGB. Files of c channels give any multiple of c by repetition,
-            also numpy's arrays (H, W, c) in ``.npy`` and TIFF with a channel a page.
+            also numpy's arrays (H, W, c) in ``.npy`` and TIFF files with one channel on each page.
 
     Attributes:
         skipped: Damaged images that are left out, by split; filled by ``setup``.
@@ -203,7 +203,7 @@ class ImageFolder(LabelledImages):
         self._check_layout(split)
         images = FolderImages(self.folder(split), self.in_chans)
         if self.on_damaged == "skip":
-            damaged = damaged_once(
+            damaged = find_damaged_cached(
                 [path for path, _ in images.samples], self.in_chans, hash_files([self.folder(split)])
             )
             self.skipped[split] = images.leave_out(set(damaged))

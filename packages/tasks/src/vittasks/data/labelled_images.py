@@ -134,7 +134,7 @@ class LabelledImages(LightningDataModule):
         check_batch(self.batch_size, len(self._split("train")))
 
     def setup(self, stage: str) -> None:
-        """Lists the images of the splits that the stage needs."""
+        """List the images of the splits that the stage needs."""
         held_out = "test" if stage in ("test", "predict") else "val"
         for split in ("train", held_out) if stage == "fit" else (held_out,):
             self._split(split)

@@ -27,7 +27,7 @@ class LitDataImages(LightningDataModule):
     an image of PIL or an array (H, W, c). It needs the package litdata: ``pip install "vittasks[litdata]"``.
 
     The order is litdata's: the same for the same seed, number of workers and number of processes, and a run can be resumed. The
-    augmentation of a sample is drawn from (seed, epoch, index) alone. For the arguments that are not explained see
+    augmentation of a sample is drawn from (seed, epoch, index) alone. The other arguments are explained at
     ``ImageFolder``.
 
     Args:
@@ -35,8 +35,8 @@ class LitDataImages(LightningDataModule):
         classes: Number of classes.
         image, label: Keys of the image and the class number in samples that are dictionaries.
         test_split: Folder of the test set below ``root``.
-        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As of ``ImageFolder``.
-        batch_size, workers, seed, channels: As of ``ImageFolder``.
+        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As for ``ImageFolder``.
+        batch_size, workers, seed, channels: As for ``ImageFolder``.
 
     Shapes:
         batches are (b, channels, img_size, img_size) float32 and (b,) int64.

@@ -19,8 +19,8 @@ class LitDataSamples(StreamingDataset):
 
     Args:
         place: Folder or address of the stream.
-        transform: For decoded images.
-        channels: That images are decoded to.
+        transform: Transform of decoded images.
+        channels: Channels that images are decoded to.
         keys: Names of the image and of the class in a sample that is a dictionary.
         seed: Seed of the order and the augmentation.
         shuffle: Whether the samples are shuffled anew in each epoch, and an incomplete last batch is dropped.

@@ -1,4 +1,4 @@
-"""One image file: decoded to the channels that are asked for, or refused with the reason why it cannot be."""
+"""Reading one image file: decode it to the requested channels, or say why it cannot be decoded."""
 
 import errno
 import os
@@ -11,16 +11,16 @@ from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 PHOTOGRAPHS = {1: "L", 3: "RGB"}
-"""Channels -> PIL's mode, of the images that timm's augmentation works on."""
+"""Channels -> PIL's mode, for the images that timm's augmentation works on."""
 
 WHOLE = {1: ("L",), 3: ("RGB",), 4: ("RGBA", "CMYK")}
-"""Channels -> modes that are kept as they are where other than 1 or 3 channels are wanted."""
+"""Channels -> modes that are kept as they are if another number of channels than 1 or 3 is requested."""
 
 THE_FILE = (None, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EISDIR)
-"""Numbers of errors that lie in the file itself; any other lies in the disk or the network, and a second try may succeed."""
+"""Numbers of errors of the file itself; all others come from the disk or the network, and a second try may succeed."""
 
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-"""Format -> the bytes at the end of a complete file."""
+"""Format -> the last bytes of a complete file."""
 
 
 def extensions(channels: int) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def reason_of_damage(path: str, channels: int) -> str:
 
 
 def quick_reason_of_damage(path: str, channels: int) -> str:
-    """Like ``reason_of_damage``, but a file whose head can be read and whose end is that of a complete file passes at once.
+    """Like ``reason_of_damage``, but a file with a readable header and the end of a complete file passes without decoding.
 
     It finds empty and truncated files and files that are not images, at a hundredth of the cost.
     """
@@ -105,10 +105,10 @@ def quick_reason_of_damage(path: str, channels: int) -> str:
 
 
 def why(error: Exception) -> str:
-    """The reason why a file was not decoded, without its path.
+    """Return why a file was not decoded, without its path.
 
     Raises:
-        OSError: The reason lies outside the file.
+        OSError: The error is not in the file.
     """
     if isinstance(error, OSError) and error.errno not in THE_FILE:
         raise error

@@ -14,7 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random stream of one sample in one epoch, whoever draws it and whenever (about 15 microseconds).
+    """The random stream of one sample in one epoch, in whichever process and order it is drawn (about 15 microseconds).
 
     Args:
         seed: Seed of the run.
@@ -26,7 +26,7 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 @contextmanager
 def global_generators(seed: int, epoch: int, index: int) -> Iterator[None]:
-    """Seeds the global generators of Python, numpy and torch's CPU from the triple, and restores them on leaving.
+    """Seed the global generators of Python, numpy and torch's CPU from the triple, and restore them afterwards.
 
     For transforms that draw from global state. Generators of other devices are left alone: a draw made for the data
     must not shift the dropout of the network. A process of a DataLoader does nothing else with these generators: there they are
@@ -59,7 +59,7 @@ def epoch_and_index(item: tuple[int, int] | int) -> tuple[int, int]:
 
 
 def rank_and_processes() -> tuple[int, int]:
-    """The number of this process among those that train together, and how many they are; 0 and 1 before they have met."""
+    """The rank of this process and the number of processes that train together; 0 and 1 before they are connected."""
     several = distributed.is_available() and distributed.is_initialized()
     return (distributed.get_rank(), distributed.get_world_size()) if several else (0, 1)
 
@@ -67,8 +67,8 @@ def rank_and_processes() -> tuple[int, int]:
 class EpochSampler(DistributedSampler[tuple[int, int]]):
     """Yields ``(epoch, index)`` in an order drawn from (seed, epoch) alone.
 
-    The epoch travels with the index, so that workers which outlive an epoch need no telling. ``set_epoch`` chooses the
-    epoch; Lightning calls it at the start of each one (see ``EpochLoader`` for when a resumed run reads it).
+    The epoch is yielded with each index, so that workers that live longer than an epoch need not be informed. ``set_epoch``
+    chooses the epoch; Lightning calls it at the start of each one (see ``EpochLoader`` for when a resumed run reads it).
 
     Among n distributed processes, rank r takes every n-th pair starting at r. All take ``size // n``; fewer than n
     pairs of an epoch are left out and none is drawn twice. Rank and n are read from ``torch.distributed`` at
@@ -120,10 +120,10 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
 
 
 class EachOnce(DistributedSampler[int]):
-    """Gives every index of an evaluation to one process, in order: rank r of n takes r, r + n, r + 2n, ...
+    """Assigns every index of an evaluation to one process, in order: rank r of n takes r, r + n, r + 2n, ...
 
     torch's own sampler repeats the first indices until all ranks have equally many, and the metrics count them twice. Lightning
-    puts that one in the place of any sampler that is no ``DistributedSampler``.
+    replaces any sampler that is not a ``DistributedSampler`` by that one.
 
     Args:
         size: Samples in the data set.

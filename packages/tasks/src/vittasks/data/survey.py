@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is known of one file; ``size`` and ``mode`` are those of its head, before any conversion.
+    """What is known of one file; ``size`` and ``mode`` are those in its header, before any conversion.
 
     Args:
         path: The file.
@@ -78,7 +78,7 @@ def survey(root: Path, test_split: str | None = None, channels: int = 3) -> Surv
     Args:
         root: Folder that holds ``train``, ``val`` and maybe ``test``.
         test_split: Folder of the test set; None means ``test`` if there is such a folder, else ``val``.
-        channels: That images are decoded to.
+        channels: Channels that images are decoded to.
     """
     test = test_split or ("test" if (root / "test").is_dir() else "val")
     found = Survey(str(root))

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 
 from vittasks.data.class_folders import hash_files
-from vittasks.data.damaged import caches
+from vittasks.data.damaged import cache_folder
 from vittasks.data.labelled_images import LabelledImages
 from vittasks.data.read_image import decode_image, extensions, why
 from vittasks.data.transforms import MEAN, STD, Interpolation
@@ -34,9 +34,9 @@ class ShardIndex:
 
 
 def index_shards(paths: Sequence[Path]) -> ShardIndex:
-    """Read the heads of all files in the shards.
+    """Read the headers of all files in the shards.
 
-    A sample is the files of one name: ``KEY.jpg``, or another ending of images, and ``KEY.cls`` with the number of its class.
+    A sample consists of the files of one name: ``KEY.jpg``, or another image format, and ``KEY.cls`` with its class number.
 
     Raises:
         ValueError: A shard is not a tar file, or a sample lacks its image or its class.
@@ -95,26 +95,26 @@ class TarShards(LabelledImages):
     """Images in ``root/train/*.tar`` and ``root/val/*.tar``, and in ``root/test/*.tar`` if there are such.
 
     The shards are those of webdataset: a sample is an image ``KEY.jpg`` and its class's number ``KEY.cls``, side by side in one
-    tar file. A file system holds a few thousand large files far better than a million small ones. The heads are read once and
+    tar file. A file system handles a few thousand large files far better than a million small ones. The headers are read once and
     remembered; each image is then read from its place, so that order, resuming and sharing among processes are those of
-    ``ImageFolder``, to the bit. The shards must lie where a file can be read at any place, not behind an address of the web.
+    ``ImageFolder``, to the bit. The shards must be files that can be read at any offset, not addresses on the web.
 
-    For the arguments that are not explained see ``ImageFolder``.
+    The other arguments are explained at ``ImageFolder``.
 
     Args:
         root: Folder that holds ``train`` and ``val``; ``~`` is the home folder.
         test_split: Folder of the test set; None means ``test`` if there is such a folder, else ``val``.
-        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As of ``ImageFolder``.
-        batch_size, workers, repeats, seed, channels: As of ``ImageFolder``.
+        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As for ``ImageFolder``.
+        batch_size, workers, repeats, seed, channels: As for ``ImageFolder``.
 
     Attributes:
-        num_classes: The largest class number of the training, and one.
+        num_classes: The largest class number of the training set plus one.
 
     Shapes:
         batches are (b, channels, img_size, img_size) float32 and (b,) int64.
 
     Raises:
-        ValueError: A folder holds no shards, a shard is damaged, or ``val`` or the test set has classes that ``train`` has not.
+        ValueError: A folder holds no shards, a shard is damaged, or ``val`` or the test set has classes that ``train`` lacks.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class TarShards(LabelledImages):
 
     @property
     def num_classes(self) -> int:
-        """The largest class number of the training, and one; needs no ``setup``."""
+        """The largest class number of the training set plus one; needs no ``setup``."""
         return int(self._split("train").index.labels.max()) + 1  # type: ignore[attr-defined]
 
     def folder(self, split: str) -> Path:
@@ -185,7 +185,7 @@ class TarShards(LabelledImages):
 
 
 def _indexed_once(paths: Sequence[Path], fingerprint: str) -> ShardIndex:
-    file = caches() / f"{sha256(f'{fingerprint} {paths[0].absolute()}'.encode()).hexdigest()}.npy"
+    file = cache_folder() / f"{sha256(f'{fingerprint} {paths[0].absolute()}'.encode()).hexdigest()}.npy"
     try:
         return ShardIndex(np.load(file, allow_pickle=False))
     except (OSError, ValueError, EOFError):
@@ -197,5 +197,7 @@ def _indexed_once(paths: Sequence[Path], fingerprint: str) -> ShardIndex:
         np.save(draft, index.rows)
         draft.replace(file)
     except OSError:
-        rank_zero_info(f"TarShards: {file.parent} cannot be written; the next run reads the heads of all images again.")
+        rank_zero_info(
+            f"TarShards: {file.parent} cannot be written; the next run reads the headers of all images again."
+        )
     return index

@@ -30,23 +30,23 @@ class Converted:
 class TorchvisionImages(LabelledImages):
     """A data set of torchvision, such as ``torchvision.datasets.Flowers102``, from a folder; nothing is downloaded.
 
-    For the arguments that are not explained see ``ImageFolder``.
+    The other arguments are explained at ``ImageFolder``.
 
     Args:
         dataset: Import path of the data set's class; its items are a PIL image and a class number.
         root: Its folder, as the class expects it; ``~`` is the home folder.
-        train: Arguments with which the class gives the training images, for example ``{split: train}``.
-        val: Those of the validation images; None means ``test``.
-        test: Those of the test images.
-        classes: Number of classes; None means that the class's ``classes`` tell it.
-        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As of ``ImageFolder``.
-        batch_size, workers, repeats, seed, channels: As of ``ImageFolder``.
+        train: Arguments with which the class returns the training images, for example ``{split: train}``.
+        val: Arguments for the validation images; None means those of ``test``.
+        test: Arguments for the test images.
+        classes: Number of classes; None means the length of the data set's ``classes``.
+        img_size, interpolation, auto_augment, color_jitter, re_prob, crop_pct, mean, std: As for ``ImageFolder``.
+        batch_size, workers, repeats, seed, channels: As for ``ImageFolder``.
 
     Shapes:
         batches are (b, channels, img_size, img_size) float32 and (b,) int64.
 
-    Raises:
-        ValueError: There is no such class, it does not find its files or refuses its arguments, or does not tell its classes.
+    Raises: ValueError: There is no such class, it does not find its files or refuses its arguments, or its number of classes is
+    unknown.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TorchvisionImages(LabelledImages):
                 f"TorchvisionImages: data.dataset is {self.dataset!r}, which cannot be imported."
             ) from None
         gives_images = isclass(kind) and issubclass(kind, Dataset)
-        if not gives_images:  # anything else might do more than give images when it is called
+        if not gives_images:  # calling anything else might do more than return images
             raise ValueError(
                 f"TorchvisionImages: data.dataset is {self.dataset!r}; expected a class of torch.utils.data.Dataset."
             )

@@ -1,4 +1,4 @@
-"""What is done with a decoded image: timm's augmentation for photographs, the geometric part of it for all others."""
+"""Transforms of decoded images: timm's augmentation for photographs, only the geometric part of it for all others."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -79,7 +79,7 @@ def training_transform(
 
 
 def operations(photograph: transforms.Compose) -> Iterator[Any]:
-    """The operations of timm's policy in a transform, if there is a policy."""
+    """The operations of a transform's timm policy; none without a policy."""
     for step in photograph.transforms:
         yield from getattr(step, "ops", ())
         for part in getattr(step, "policy", ()):
@@ -87,14 +87,14 @@ def operations(photograph: transforms.Compose) -> Iterator[Any]:
 
 
 def mend_posterize(photograph: transforms.Compose) -> None:
-    """Put ``posterize`` in the place of timm's in a transform."""
+    """Replace timm's posterize operation in a transform by ``posterize``."""
     for operation in operations(photograph):
         if operation.aug_fn is auto_augment_module.posterize:
             operation.aug_fn = posterize
 
 
 def posterize(image: Image.Image, bits: int, **_: Any) -> Image.Image:
-    """Timm's operation, which may keep 0 bits. PIL 13 refuses that; such an image is black, as it was with earlier ones."""
+    """Timm's operation, but black for 0 bits, which earlier versions of PIL returned and PIL 13 refuses."""
     if bits > 0:
         return auto_augment_module.posterize(image, bits)
     return Image.new(image.mode, image.size)

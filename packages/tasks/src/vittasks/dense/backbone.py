@@ -1,4 +1,4 @@
-"""A pyramid as the backbone of a segmentation network or a detector, which is not the classifier without its head."""
+"""A pyramid as the backbone of a segmentation network or a detector."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from vitcore.norm import build_norm, normalise
 
 
 class DenseBackbone(nn.Module):
-    """The maps of a pyramid, each with a norm of its own if one is wanted.
+    """The maps of a pyramid, each with a norm of its own if ``norm`` makes one.
 
     Class tokens are removed, with their positions: the public detectors of PVT have none, and the last map differs by a tenth
-    with one. The classifier's norm and head are removed, and every layer behind the last map that is read.
+    with one. The classifier's norm and head are removed, and every layer after the last map that is read.
 
     Args:
         pyramid: A model with timm's ``forward_intermediates`` and ``feature_info``, such as any pyramid of vitmodels.
@@ -29,7 +29,7 @@ class DenseBackbone(nn.Module):
         image (b, in_chans, H, W) -> [(b, width, h, w), ...], finest first
 
     Raises:
-        ValueError: The model gives no maps, or there is no such level.
+        ValueError: The model returns no maps, or there is no such level.
     """
 
     def __init__(

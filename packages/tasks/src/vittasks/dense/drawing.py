@@ -1,4 +1,4 @@
-"""Pictures of what a dense task says of an image: beside the image the truth, the prediction and the errors."""
+"""Pictures of a dense task's predictions: image, ground truth, prediction and errors side by side."""
 
 import colorsys
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ Colour = tuple[int, int, int]
 Target = dict[str, Tensor]
 
 RIGHT, FALSE, MISSED, TRUTH = (0, 160, 60), (220, 40, 40), (255, 160, 0), (60, 110, 220)
-"""Colours of objects: found, found where there is none of that class, not found, and as the truth has them."""
+"""Colours of objects: correct detections, false ones, missed objects, and objects of the ground truth."""
 
 IGNORED: Colour = (96, 96, 96)
 SCORE = 0.3
-"""Least score of a detection that is drawn."""
+"""Smallest score of a detection that is drawn."""
 
 OVERLAP = 0.5
-"""Least intersection over union with an object of the same class that makes a detection right."""
+"""Smallest intersection over union with an object of the same class at which a detection is correct."""
 
 SMALLEST = 256
 """Pictures with a shorter side are enlarged by a whole factor, so that words can be read."""
 
 PICTURES = 4
-"""Images of a validation that are drawn, the first of its first batch."""
+"""Images of a validation that are drawn: the first of its first batch."""
 
 
 def colour(number: int) -> Colour:
@@ -114,10 +114,10 @@ def detection_picture(image: Tensor, found: Target, truth: Target | None, names:
 
 
 def matches(found: Target, truth: Target) -> tuple[Tensor, Tensor]:
-    """Return which detections are right and which objects are missed.
+    """Return which detections are correct and which objects are missed.
 
-    The detection with the highest score takes the object of its class that it overlaps most, at least by half; each object is
-    taken once.
+    In order of their scores, detections are matched to the object of their class that they overlap most, by at least half; each
+    object is matched once.
     """
     right = torch.zeros(len(found["boxes"]), dtype=torch.bool)
     missed = torch.ones(len(truth["boxes"]), dtype=torch.bool)
@@ -130,7 +130,7 @@ def matches(found: Target, truth: Target) -> tuple[Tensor, Tensor]:
 
 
 def show(task: pl.LightningModule, pictures: Sequence[Tensor]) -> None:
-    """Give pictures of a validation to TensorBoard, if the run logs there."""
+    """Log pictures of a validation to TensorBoard, if the run logs there."""
     if not task.loggers or task.trainer.sanity_checking or not task.trainer.is_global_zero:
         return
     for logger in task.loggers:
@@ -143,14 +143,14 @@ Score = TypeVar("Score")
 
 
 def by_class(task: pl.LightningModule, prefix: str, values: dict[int, Score]) -> dict[str, Score]:
-    """Return the score of each class under its name, as the data module has it: ``test/IoU/cat``."""
+    """Return the score of each class under the name that the data module gives it: ``test/IoU/cat``."""
     data = getattr(task.trainer, "datamodule", None)
     names = class_names(getattr(data, "class_names", None), max(values, default=0) + 1)
     return {f"{prefix}/{names[number]}": value for number, value in values.items()}
 
 
 def class_names(names: Sequence[str] | None, count: int) -> Sequence[str]:
-    """Return names of classes without what separates the parts of a metric's name, or numbers if there are none."""
+    """Return the names of the classes without the separator of metric names, or numbers if there are no names."""
     if names is None or len(names) < count:
         return [str(number) for number in range(count)]
     return [name.replace("/", "-") for name in names]

@@ -1,4 +1,4 @@
-"""The feature pyramid (FPN): every map in one width, each with what the coarser maps know."""
+"""The feature pyramid (FPN): maps of one width, each with information from the coarser ones."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -12,13 +12,13 @@ from vitmodels.skeletons.initial import InitialWeights, draw_seed, initialise
 
 
 class ConvolvedLevels(ExtraFPNBlock):
-    """Two levels more: a 3 x 3 convolution with stride 2 on the coarsest map of the backbone, and another on its result.
+    """Two further levels: a 3 x 3 convolution with stride 2 on the backbone's coarsest map, and another on its result.
 
     Args:
         width: Channels of the backbone's coarsest map.
         channels: Channels of the feature pyramid.
         source: What the first one reads: the coarsest map of the ``backbone``, or the coarsest ``level`` of the feature pyramid.
-        activation: Makes what stands between the two.
+        activation: Makes the activation between the two.
 
     Source: RetinaNet as mmdetection's recipes build it. torchvision's ``LastLevelP6P7`` reads the feature pyramid instead where
     ``width`` equals ``channels``, and has a ReLU between the two convolutions.
@@ -88,7 +88,7 @@ def xavier_weights(module: nn.Module) -> None:
 
 @torch.no_grad()
 def he_weights(module: nn.Module) -> None:
-    """He's uniform weights for no non-linearity for convolutions, zero for their biases, as torchvision draws them."""
+    """He's uniform weights with gain 1 for convolutions, zero for their biases, as torchvision draws them."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_uniform_(module.weight, a=1)
         if module.bias is not None:

@@ -26,8 +26,8 @@ OF_AUXILIARY = "auxiliary_head.*"
 def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
     """Load a public checkpoint of the whole network into ``vittasks.Segmentation`` or ``vittasks.Detection``.
 
-    Tables of positions are interpolated to the size of the task's images. If the task has no auxiliary head, the file's is left
-    out; all else must fit. A task on the meta device is checked against the file and stays empty.
+    Tables of positions are interpolated to the size of the task's images. If the task has no auxiliary head, the file's is
+    ignored; everything else must fit. A task on the meta device is checked against the file and stays empty.
 
     Args:
         task: The task; its pyramid is one of vitmodels whose classifier has a public checkpoint, its detector follows
@@ -56,7 +56,7 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
 
 
 def _network(task: Any) -> tuple[nn.Module, str, Renames]:
-    """Return what the names are relative to, the place of its dense backbone, and the rules of its heads."""
+    """Return the module that the names are relative to, the path of its dense backbone, and the rules of its heads."""
     detector = getattr(task, "network", None)
     network, place, parts = (
         (detector, "backbone.maps", [detector])
@@ -75,7 +75,7 @@ def _network(task: Any) -> tuple[nn.Module, str, Renames]:
 def _best_fit(
     state: Mapping[str, Tensor], network: nn.Module, place: str, heads: Renames, without: tuple[str, ...]
 ) -> Fit:
-    """Return what the file is for the network under the rules, of those of all pyramids, that leave least over."""
+    """Return the fit of the file to the network under the pyramid's rules that leave the fewest names unmatched."""
     found = []
     for classifier in _systems():
         rules = dense_rules(classifier, MAP_NORMS, heads, place)
@@ -105,7 +105,7 @@ def _below(names: Shapes, place: str) -> Shapes:
 
 
 def _described(names: Shapes) -> str:
-    """Return the name of the model whose blocks have these names and shapes, or of the one that is most like it."""
+    """Return the name of the model whose blocks have these names and shapes, or of the most similar one."""
     depths = _depths(names)
     likely = [name for name in PRESETS if _preset_depths(name) == depths]
     if not likely:

@@ -15,7 +15,7 @@ from vitmodels.skeletons.checkpoint import Numbered
 Renames = tuple[tuple[str, str], ...]
 
 NOT_IN_A_BACKBONE = (r"\1", "stages.3.prefix")
-"""Our names of what a backbone lacks: the norm and the head, which keep their public names, and the class token."""
+"""Our names of parts that a backbone lacks: norm and head, which keep their public names, and the class token."""
 
 MAP_NORMS: Renames = ((r"backbone\.norm(?P<stage>\d)\.(.+)", r"backbone.norms.{stage}.\2"),)
 FEATURE_PYRAMID: Renames = (
@@ -26,7 +26,7 @@ CONVOLVED_LEVELS: Renames = (
     (r"neck\.fpn_convs\.3\.conv\.(.+)", r"pyramid.extra_blocks.p6.\1"),
     (r"neck\.fpn_convs\.4\.conv\.(.+)", r"pyramid.extra_blocks.p7.\1"),
 )
-"""In front of ``FEATURE_PYRAMID``: the fourth and fifth of the public ``fpn_convs`` read the backbone."""
+"""Rules before ``FEATURE_PYRAMID``: the fourth and fifth of the public ``fpn_convs`` read the backbone."""
 
 SEMANTIC_FPN: Renames = (
     *((theirs, f"head.{ours}") for theirs, ours in FEATURE_PYRAMID),
@@ -94,7 +94,7 @@ def dense_rules(classifier: KeyRules, norms: Renames = (), heads: Renames = (), 
         classifier: The rules of the classifier that the backbone comes from.
         norms: How the norms of the maps are called; ``MAP_NORMS`` or none.
         heads: The rules of the heads.
-        place: Where the network holds its ``DenseBackbone``; ``backbone.maps`` in a detector.
+        place: Path of the network's ``DenseBackbone``; ``backbone.maps`` in a detector.
     """
     norms = tuple((theirs, ours.replace("backbone", place, 1)) for theirs, ours in norms)
     backbone = [

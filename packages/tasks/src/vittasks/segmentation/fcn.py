@@ -1,4 +1,4 @@
-"""The fully convolutional head on a single map, which UPerNet's recipe trains beside its own as an auxiliary."""
+"""The fully convolutional head on a single map, the auxiliary head in UPerNet's recipe."""
 
 from collections.abc import Sequence
 

@@ -15,9 +15,9 @@ HeadFactory: TypeAlias = Callable[[Sequence[int], int], nn.Module]
 
 
 class HeadBatchNorm(nn.BatchNorm2d):
-    """BatchNorm that keeps to its running statistics where a batch has one value a channel, which have no variance.
+    """BatchNorm that uses its running statistics for a batch with a single value per channel, which has no variance.
 
-    That is so for one image whose map is pooled to one place; ``torch.nn.BatchNorm2d`` refuses it in training.
+    That happens with one image whose map is pooled to one place; ``torch.nn.BatchNorm2d`` refuses it in training.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -53,9 +53,9 @@ class PixelClassifier(nn.Sequential):
 
 
 def initialise_head(head: nn.Module, classifier_std: float = 0.01) -> None:
-    """Draw the initial weights of a head from a seed of its own.
+    """Draw the initial weights of a head from its own seed.
 
-    Convolutions in front of a ReLU, which have no bias, get a normal of variance 2 / fan-out. The classifier gets a normal of
+    Convolutions before a ReLU, which have no bias, get a normal of variance 2 / fan-out. The classifier gets a normal of
     standard deviation ``classifier_std`` and a bias of zero.
     """
 

@@ -14,7 +14,7 @@ Network = Callable[[Tensor], Tensor]
 
 
 class Inference:
-    """Applies a network to images; a subclass says how."""
+    """Base of the ways to apply a network to images."""
 
     def logits(self, network: Network, image: Tensor) -> Tensor:
         """Return the logits (b, classes, H, W) of an image (b, c, H, W)."""
@@ -32,8 +32,8 @@ class WholeImage(Inference):
 class SlidingWindow(Inference):
     """The network sees square windows; where they overlap, their logits are averaged.
 
-    Windows lie ``stride`` pixels apart; the last of a row and of a column end with the image. A side of the image that is
-    shorter than a window bounds it.
+    Windows lie ``stride`` pixels apart; the last of a row and of a column end with the image. Where a side of the
+    image is shorter than a window, the window is cut to it.
 
     Args:
         window: Side of a window in pixels.

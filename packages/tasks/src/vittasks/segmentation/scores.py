@@ -23,7 +23,7 @@ class PixelScore(MulticlassConfusionMatrix):
 
 
 class MeanIoU(PixelScore):
-    """Intersection over union, averaged over the classes that occur in truth or prediction."""
+    """Intersection over union, averaged over the classes that occur in ground truth or prediction."""
 
     def compute(self) -> Tensor:
         """Return the score, 0 if no pixel counted."""
@@ -33,7 +33,7 @@ class MeanIoU(PixelScore):
 
 
 class MeanAccuracy(PixelScore):
-    """The share of a class's pixels that are found, averaged over the classes that occur in the truth."""
+    """The fraction of a class's pixels that are predicted correctly, averaged over the classes in the ground truth."""
 
     def compute(self) -> Tensor:
         """Return the score, 0 if no pixel counted."""
@@ -42,7 +42,7 @@ class MeanAccuracy(PixelScore):
 
 
 class PixelAccuracy(PixelScore):
-    """The share of all pixels that are right."""
+    """The fraction of all pixels that are predicted correctly."""
 
     def compute(self) -> Tensor:
         """Return the score, 0 if no pixel counted."""
@@ -51,7 +51,7 @@ class PixelAccuracy(PixelScore):
 
 
 class ClassIoU(PixelScore):
-    """Intersection over union of each class; NaN for a class that occurs neither in truth nor in prediction."""
+    """Intersection over union of each class; NaN for a class that occurs neither in ground truth nor in prediction."""
 
     def compute(self) -> Tensor:
         """Return the scores (num_classes,)."""
@@ -66,7 +66,7 @@ def pixel_scores(num_classes: int, ignored: int, prefix: str) -> MetricCollectio
 
 
 def _counts(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for each class the pixels that are right, that have it, and that are said to have it."""
+    """Return for each class the correct pixels, the pixels of the class, and the pixels that were predicted as it."""
     confusion = confusion.double()
     return confusion.diagonal(), confusion.sum(1), confusion.sum(0)
 

@@ -1,4 +1,4 @@
-"""Segmentation: a class for every pixel, by a pyramid and a head, and mIoU."""
+"""Segmentation: a pyramid and a head predict the class of every pixel, scored by mIoU."""
 
 import math
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Segmentation(SupervisedTask):
         test_ratios: Sizes of the copies of an image whose probabilities are averaged in a test, as factors of its size.
         test_flip: With ``horizontal`` each copy is also seen mirrored in a test.
         groups: Which parameters are not decayed, and the learning rate of each part.
-        freezing: Which part of the backbone does not learn.
+        freezing: Which part of the backbone is frozen.
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.

@@ -12,10 +12,11 @@ class SemanticFPN(nn.Module):
     """A feature pyramid, a branch of convolutions for each level, and a classifier on the sum of the branches.
 
     The branch of the finest level is one 3 x 3 convolution with BatchNorm and ReLU. The branch of level k is k such convolutions,
-    each followed by a bilinear doubling. Where odd sizes do not double to the finest map's size, the branch is resized to it.
+    each followed by bilinear upsampling by 2. Where odd sizes do not double to the finest map's size, the branch is resized to
+    it.
 
     Args:
-        widths: Channels of the maps, finest first, each of half the former's size.
+        widths: Channels of the maps, finest first, each half the size of the previous one.
         num_classes: Number of classes.
         pyramid_channels: Channels of the feature pyramid.
         channels: Channels of the branches.

@@ -17,11 +17,11 @@ Made = tuple[nn.Module, int]
 class SmpDecoder(nn.Module):
     """A decoder of segmentation-models-pytorch, and a convolution to the classes.
 
-    It needs that package: ``pip install "vittasks[smp]"``. The decoder is given the maps of strides 4 to 32, and for the two
-    finer levels that a pyramid does not have maps without channels, as the package itself does for transformers.
+    It needs that package: ``pip install "vittasks[smp]"``. The decoder gets the maps of strides 4 to 32, and in place of
+    the two finer levels that a pyramid lacks, maps without channels, as the package itself does for transformers.
 
     Args:
-        widths: Channels of the four maps, finest first, each of half the former's size.
+        widths: Channels of the four maps, finest first, each half the size of the previous one.
         num_classes: Number of classes.
         decoder: ``FPN``, ``UPerNet``, ``Unet`` or ``Segformer``.
         channels: Channels of the decoder's levels. ``FPN`` needs a multiple of 32 and has twice as many in its pyramid; ``Unet``

@@ -9,7 +9,7 @@ from vittasks.segmentation.head import PixelClassifier, convolution, initialise_
 
 
 class PyramidPooling(nn.Module):
-    """The map beside averages of its parts: it is pooled to several sizes, convolved, resized back and concatenated.
+    """Concatenate the map with averages of its parts: it is pooled to several sizes, convolved and resized back.
 
     Args:
         width: Channels of the map.

@@ -13,7 +13,7 @@ from vitcli.ablation.launch.launcher import Ended, Epoch, Key, Launcher, missing
 from vitcli.ablation.launch.ray.nodes import run_on_nodes
 from vitcli.ablation.launch.remote import LostError, epochs_done, hand_over, is_taken_up, look_again, run_remote
 from vitcli.ablation.launch.resources import resources
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.state import INTERRUPTED
 from vitcli.config.errors import ConfigError
 

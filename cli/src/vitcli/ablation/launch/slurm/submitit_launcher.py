@@ -12,7 +12,7 @@ from vitcli.ablation.launch.remote import epochs_done, hand_over, is_taken_up, l
 from vitcli.ablation.launch.resources import Resources, resources
 from vitcli.ablation.launch.slurm.job import ClusterTrial, recorded_end, result_file, trial_of
 from vitcli.ablation.launch.slurm.queues import Queue
-from vitcli.ablation.planned import Plan
+from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.state import INTERRUPTED
 from vitcli.config.errors import ConfigError
 

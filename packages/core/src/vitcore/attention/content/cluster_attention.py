@@ -1,4 +1,4 @@
-"""BOAT's content-based local attention: tokens attend to the tokens that are like them, wherever these lie."""
+"""BOAT's content-based local attention: tokens attend to similar tokens, wherever these lie."""
 
 from typing import Literal
 
@@ -89,7 +89,7 @@ def attend_clusters(
 
 
 class ClusterAttention(FeatureOp):
-    """Each token attends, in each head, to the tokens of its image that are most like it.
+    """Each token attends, in each head, to the most similar tokens of its image.
 
     The queries of a head are sorted into clusters of equal size by balanced hierarchical clustering (``balanced_clusters``);
     a token attends within its cluster, and to the ``overlap`` tokens of the sibling cluster next to the last split. A 3x3

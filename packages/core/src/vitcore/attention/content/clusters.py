@@ -1,4 +1,4 @@
-"""Clusters of like tokens: balanced hierarchical clustering and plain k-means. No gradient passes through either."""
+"""Clusters of similar tokens: balanced hierarchical clustering and plain k-means. No gradient passes through either."""
 
 from typing import Literal
 
@@ -34,7 +34,7 @@ def balanced_clusters(
     assignment: Literal["soft", "hard"] = "soft",
     temperature: float = 0.01,
 ) -> Int[Tensor, "b n g s"]:
-    """Halve the tokens of each image and head repeatedly, like tokens together, until the clusters are small enough.
+    """Halve the tokens of each image and head repeatedly, similar tokens together, until the clusters are small enough.
 
     One split takes the tokens in their present order (at first raster order). Two centres start as the normalised means of
     the first and the second half and are refined by ``iterations`` rounds of k-means on the cosine. The tokens are then

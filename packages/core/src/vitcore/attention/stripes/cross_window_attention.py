@@ -98,9 +98,9 @@ class CrossWindowAttention(FeatureOp):
         stripe: Width of a stripe in tokens, or ``map`` for a single branch over the whole map with all heads. The last stripe
             is narrower where stripes do not fill the map.
         kernel_size: Side of LePE's depth-wise filter in tokens; odd.
-        padding: What a map has where stripes do not fill it: tokens below and to the right that are ``masked``, so that nobody
-            attends to them, or queries, keys and values of zero all around that are ``seen`` like all others. With ``seen`` no
-            stripe is narrower than ``stripe``, as in the public code of CSWin for segmentation.
+        padding: How a map that stripes do not fill is padded. ``masked``: below and to the right, and no token attends to the
+            padding. ``seen``: all around, with queries, keys and values of zero that take part like all others; no stripe is
+            then narrower than ``stripe``, as in the public code of CSWin for segmentation.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)
@@ -115,7 +115,7 @@ class CrossWindowAttention(FeatureOp):
     Source: Dong et al., CSWin Transformer, CVPR 2022, "Cross-Shaped Window Self-Attention" and "Locally-Enhanced Positional
     Encoding". The order of the two halves is the public code's. That code has one branch where the resolution it is built for
     equals the stripe, and in its last stage: ``stripe="map"`` has its parameters, any ``stripe >= max(h, w)`` its values.
-    Stripes that do not divide the map make its classification code fail; its segmentation code is had by ``padding="seen"``.
+    Stripes that do not divide the map make its classification code fail; ``padding="seen"`` is the rule of its segmentation code.
     """
 
     def __init__(

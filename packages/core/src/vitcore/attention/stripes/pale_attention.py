@@ -59,7 +59,7 @@ def pale_attention(
     """Pale attention in its parallel form: the first half of the heads in groups of rows, the second half of columns.
 
     There are ceil(h / rows) groups of rows; group p holds rows p, p + groups, p + 2 * groups, ... and so never more than
-    ``rows`` of them. Columns alike.
+    ``rows`` of them. Columns are grouped likewise.
 
     Args:
         q: Queries of n heads, an even number.
@@ -103,7 +103,7 @@ class PaleAttention(FeatureOp):
         grid (b, h, w, width) -> (b, h, w, width)
 
     Cost: that of the projection, h * w * width**2, and n * t**2 * width multiply-adds for n = ceil(h / rows) groups of
-    t = ceil(h / n) * w tokens, and for the columns alike.
+    t = ceil(h / n) * w tokens, and likewise for the columns.
 
     Raises:
         ValueError: ``head_dim`` does not divide ``width``, the number of heads is odd, or a pale has no row or column.

@@ -19,7 +19,7 @@ def count_pales(h: int, w: int, pale: tuple[int, int]) -> int:
 def pale_members(h: int, w: int, pales: int, device: torch.device) -> Int[Tensor, "2 n t"]:
     """Return the row and column of each token of each pale: first its rows, then the rest of its columns.
 
-    Pale p has rows p, p + pales, p + 2 * pales, ... and columns alike. Rows and columns are counted as if h and w were
+    Pale p has rows p, p + pales, p + 2 * pales, ... and likewise columns. Rows and columns are counted as if h and w were
     multiples of ``pales``: a member may lie below or on the right of the map.
     """
     rows, columns = -(-h // pales), -(-w // pales)

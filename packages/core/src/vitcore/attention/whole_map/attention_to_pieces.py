@@ -1,4 +1,4 @@
-"""Attention to pieces of the map: what spatial and pooled reduction have in common."""
+"""Attention to pieces of the map: what spatial reduction and pooled reduction have in common."""
 
 import torch
 from jaxtyping import Float

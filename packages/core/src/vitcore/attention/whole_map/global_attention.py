@@ -18,7 +18,7 @@ class GlobalAttention(FeatureOp):
         width: Channels of the grid.
         head_dim: Channels per head; must divide ``width``. Scores are scaled by head_dim ** -0.5.
         bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
-        query_width: Channels of the queries and of the keys, which every head shares alike; None for ``width``.
+        query_width: Channels of the queries, and of the keys, of all heads together; None for ``width``.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)

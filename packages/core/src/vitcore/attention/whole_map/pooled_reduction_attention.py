@@ -15,8 +15,8 @@ from vitcore.op import NormFactory
 class PooledReductionAttention(AttentionToPieces):
     """Each token attends to a fixed number of keys, the averages of pool_size x pool_size pieces of the map.
 
-    The cost is linear in h * w. Piece i covers rows floor(i * h / pool_size) to ceil((i + 1) * h / pool_size) - 1, and columns
-    alike: together they cover the map, and on a map smaller than the pool they repeat tokens. With
+    The cost is linear in h * w. Piece i covers rows floor(i * h / pool_size) to ceil((i + 1) * h / pool_size) - 1, and likewise
+    columns: together they cover the map, and on a map smaller than the pool they repeat tokens. With
     ``after_pooling="nothing"`` and h = w = pool_size this is global attention.
 
     Args:

@@ -13,7 +13,7 @@ from vitcore.position.window_position import WindowPositionFactory
 
 
 def shuffle_partition(grid: Num[Tensor, "b h w c"], window: tuple[int, int]) -> Num[Tensor, "bn t c"]:
-    """Gather windows whose tokens lie n apart, n being the number of windows: rows i, i + n, i + 2n, ...; columns alike.
+    """Gather windows whose tokens lie n apart, n being the number of windows: rows i, i + n, i + 2n, ..., and likewise columns.
 
     Args:
         grid: The map; zeros are appended below and to the right until windows fill it.

@@ -62,7 +62,7 @@ class WindowAttention(AttentionInWindows):
 
     Without a shift the windows are the squares of a lattice that starts in the top left corner. With a shift s the lattice
     starts s rows and columns further in: rows fall into bands 0..s-1, s..s+window-1, s+window..s+2*window-1, ..., columns
-    alike, and a token sees the tokens of its band of rows and band of columns.
+    likewise, and a token sees the tokens of its band of rows and band of columns.
 
     A side of the map that is shorter than ``window`` bounds the window on that side, so that a map that fits into one window
     is attended to globally. If a side is not longer than ``window``, nothing is shifted. Blocks of a network alternate between
@@ -76,9 +76,9 @@ class WindowAttention(AttentionInWindows):
         position: Makes what is added to the scores, from (window, heads): ``RelativePositionBias``,
             ``ContinuousPositionBias``, ``AbsolutePositionBias`` or ``NoPosition``.
         bias: Which linear maps have a bias: ``all``, or only the ``projection`` of the output.
-        padding: What a map has where windows do not fill it: tokens that are ``masked``, so that nobody attends to them, or
-            ``seen``, zeros below and to the right that are attended to like all others. With ``seen`` no window is smaller than
-            ``window`` and every shift applies, as in the public code of Swin for segmentation and detection.
+        padding: How a map that windows do not fill is padded, below and to the right. ``masked``: no token attends to the
+            padding. ``seen``: zeros that take part like all other tokens; no window is then smaller than ``window`` and every
+            shift applies, as in the public code of Swin for segmentation and detection.
 
     Shapes:
         grid (b, h, w, width) -> (b, h, w, width)

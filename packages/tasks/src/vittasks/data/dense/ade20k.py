@@ -16,7 +16,7 @@ class ADE20KLabels(LabelLayout):
     """Images ``root/images/SPLIT/NAME.jpg`` or ``.png``, and PNGs of labels ``root/annotations/SPLIT/NAME.png``.
 
     Args:
-        zero: What 0 stands for in a file: ``ignored``, as in ADE20K, where 1 is the first class, or the first ``class``.
+        zero: What 0 means in a file: ``ignored``, as in ADE20K, where 1 is the first class; or the first ``class``.
         splits: The folders of training, validation and test.
     """
 
@@ -53,7 +53,7 @@ class ADE20KLabels(LabelLayout):
 
 
 def counted_from(first: int, num_classes: int, ignored: int) -> NDArray[np.int64]:
-    """Return a table in which ``first`` is class 0, the numbers before it and ``ignored`` count as ignored, others as none."""
+    """Return a table in which ``first`` is class 0, smaller numbers and ``ignored`` are ignored, and others are no class."""
     table = np.full(256, -1, np.int64)
     table[:first] = ignored
     count = min(num_classes, 256 - first)
@@ -63,10 +63,10 @@ def counted_from(first: int, num_classes: int, ignored: int) -> NDArray[np.int64
 
 
 def check_folders(images: Path, labels: Path, layout: str, faults: Faults) -> None:
-    """Check that both folders of a split are there.
+    """Check that both folders of a split exist.
 
     Raises:
-        ValueError: One is not.
+        ValueError: One of them is missing.
     """
     for folder in (images, labels):
         if not folder.is_dir():
@@ -74,13 +74,13 @@ def check_folders(images: Path, labels: Path, layout: str, faults: Faults) -> No
 
 
 def complete_pairs(pairs: list[Pair], labels: set[Path], layout: str, faults: Faults) -> list[Pair]:
-    """Return the pairs whose two files are there, and note the others.
+    """Return the pairs of which both files exist, and note the others.
 
     Args:
-        pairs: Images with the files that their labels should lie in.
-        labels: All files of labels that are there.
-        layout: Which files were expected, for a message.
-        faults: Collects what is wrong.
+        pairs: Images with the paths of their label files.
+        labels: All label files that exist.
+        layout: The expected files, for a message.
+        faults: Collects the faults.
 
     Raises:
         ValueError: There is no image at all.

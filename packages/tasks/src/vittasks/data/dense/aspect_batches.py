@@ -1,4 +1,4 @@
-"""An order of images in which each batch holds wide images alone or tall ones alone, so that little of it is padding."""
+"""An order of images in which each batch holds only wide or only tall images, so that little of it is padding."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,9 +8,10 @@ from vittasks.data.sampling import EpochSampler
 
 
 class AspectSampler(EpochSampler):
-    """Yields ``(epoch, index)`` in the order of ``EpochSampler``, but so that all images of a batch are of one kind.
+    """Yields ``(epoch, index)`` in the order of ``EpochSampler``, rearranged so that all images of a batch are of one kind.
 
-    Images wait, kind by kind, until a batch of all processes is full. What is left over at the end of an epoch is left out.
+    Images of each kind are collected until they fill a batch on all processes. Images left over at the end of an epoch are left
+    out.
 
     Args:
         kinds: The kind of each image, such as whether it is wide.

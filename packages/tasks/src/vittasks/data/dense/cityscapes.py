@@ -26,8 +26,8 @@ class CityscapesLabels(LabelLayout):
     19 of the 34 classes are scored; pixels of the others are ignored.
 
     Args:
-        labels: Which files of labels are read: ``ids``, which the data set is distributed with, or ``train_ids``, which its
-            authors' scripts make of them. Both give the same labels.
+        labels: Which label files are read: ``ids``, which the data set is distributed with, or ``train_ids``, which its authors'
+            scripts make from them. Both give the same labels.
         splits: The folders of training, validation and test.
 
     Source: Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, CVPR 2016; the numbers are those of its

@@ -28,7 +28,7 @@ from vittasks.data.dense.masks import decode
 SECTIONS = ("images", "annotations", "categories")
 OF_IMAGE = {"id": (int, str), "file_name": (str,), "height": (int,), "width": (int,)}
 OF_OBJECT = {"image_id": (int, str), "category_id": (int,), "bbox": (list,)}
-"""What an entry of an image and of an object must have, and of which types."""
+"""The keys and types that the entry of an image and of an object must have."""
 
 ANNOTATIONS = (
     "annotations/instances_train2017.json",
@@ -67,7 +67,7 @@ class CocoObjects(ObjectLayout):
         """Return the images of a split with their objects.
 
         Raises:
-            ValueError: The file is no COCO file.
+            ValueError: The file is not a COCO file.
         """
         number = KINDS.index(kind)
         return read_coco(root / self.annotations[number], root / self.images[number], faults, self.masks)
@@ -79,7 +79,7 @@ class CocoLabels(LabelLayout):
     Args:
         annotations: The JSON files of training, validation and test, below ``root`` or with full paths.
         images: The folders of images of training, validation and test, below ``root`` or with full paths.
-        background: What a pixel is that belongs to no object: class 0, before all others, or ``ignored``.
+        background: The label of pixels that belong to no object: class 0, before all others, or ``ignored``.
 
     Source: Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014.
     """
@@ -103,7 +103,7 @@ class CocoLabels(LabelLayout):
         """Return the images of a split with their objects.
 
         Raises:
-            ValueError: The file is no COCO file.
+            ValueError: The file is not a COCO file.
         """
         file = self.objects.read(root, kind, faults)
         names = (*("background",) * self.first, *file.names)
@@ -138,10 +138,10 @@ def object_mask(one: PlacedObject, picture: PictureOfObjects) -> Any:
 
 
 def read_coco(path: Path, folder: Path, faults: Faults, masks: Masks) -> ObjectFile:
-    """Read a COCO JSON file whose images lie in a folder; an object needs a mask if masks are read.
+    """Read a COCO JSON file whose images lie in a folder; if masks are read, every object needs one.
 
     Raises:
-        ValueError: It is no COCO file.
+        ValueError: It is not a COCO file.
     """
     content = _sections(path, faults)
     names = _names(content["categories"], path, faults)
@@ -164,7 +164,7 @@ def read_coco(path: Path, folder: Path, faults: Faults, masks: Masks) -> ObjectF
         if times[entry["id"]] > 1:
             faults.add("an image number that occurs twice", f"{entry['id']}, {entry['file_name']}")
         elif not (folder / entry["file_name"]).is_file():
-            faults.add("an image that is not there", folder / entry["file_name"])
+            faults.add("an image file that is missing", folder / entry["file_name"])
         else:
             found = [_object(one, entry, classes, masks, faults) for one in objects[entry["id"]]]
             kept = [one for one in found if one is not None]
@@ -182,7 +182,7 @@ def _sections(path: Path, faults: Faults) -> dict[str, list[Any]]:
     missing = [name for name in SECTIONS if not isinstance(content, dict) or not isinstance(content.get(name), list)]
     if missing:
         raise ValueError(
-            f"{faults.owner}: {path} is no COCO file of objects: it has no list {', '.join(missing)}; expected an object with "
+            f"{faults.owner}: {path} is not a COCO file of objects: it has no list {', '.join(missing)}; expected an object with "
             f"the lists {', '.join(SECTIONS)}."
         )
     return content
@@ -193,7 +193,7 @@ def _names(categories: list[Any], path: Path, faults: Faults) -> dict[int, str]:
     names: dict[int, str] = {}
     for one in categories:
         if missing := _missing(one, {"id": (int,), "name": (str,)}):
-            raise ValueError(f"{faults.owner}: {path} is no COCO file of objects: a category has no {missing}.")
+            raise ValueError(f"{faults.owner}: {path} is not a COCO file of objects: a category has no {missing}.")
         if one["id"] in names:
             faults.add("a category number that occurs twice", f"{one['id']}, {one['name']}")
         names.setdefault(one["id"], one["name"])
@@ -201,7 +201,7 @@ def _names(categories: list[Any], path: Path, faults: Faults) -> dict[int, str]:
 
 
 def _missing(entry: Any, wanted: Mapping[str, tuple[type, ...]]) -> str:
-    """Return the first key that an entry lacks or that holds something else than it should; empty if all are there."""
+    """Return the first key that is missing from an entry or has a value of the wrong type; empty if all are right."""
     if not isinstance(entry, dict):
         return "keys"
     return next((key for key, types in wanted.items() if not isinstance(entry.get(key), types)), "")
@@ -217,7 +217,7 @@ def _object(
     name = f"annotation {one.get('id')} of {image['file_name']}"
     numbers = one["bbox"]
     if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
-        fault = "a box that is no list of four numbers"
+        fault = "a box that is not a list of four numbers"
     else:
         x, y, w, h = numbers
         fault = box_fault((x, y, x + w, y + h), image["height"], image["width"])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vittasks.data.class_folders import hash_files
-from vittasks.data.dense.faults import Check, Faults, OnFault, sound
+from vittasks.data.dense.faults import Check, Faults, OnFault, readable_entries
 from vittasks.data.dense.layouts import KINDS, Kind, Layout
 from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, train_loader
 from vittasks.data.sampling import EpochSampler
@@ -19,7 +19,7 @@ STAGES: dict[str, tuple[Kind, ...]] = {"fit": ("train", "val"), "validate": ("va
 
 
 class Entries(Protocol):
-    """The images of a split with their labels: what can be trained on and looked at."""
+    """The images of a split with their labels."""
 
     @property
     def paths(self) -> list[Path]:
@@ -30,13 +30,13 @@ class Entries(Protocol):
     def __getitem__(self, item: tuple[int, int] | int) -> Any: ...
 
     def read(self, index: int) -> Any:
-        """Return an entry as it is in the files; raise a ValueError "kind: entry" if something is wrong with it."""
+        """Return an entry as it is in the files; raise a ValueError "kind: entry" if it has a fault."""
 
     def check(self, index: int) -> None:
-        """Look at the head and the end of an image; raise a ValueError "kind: entry" if something is wrong with it."""
+        """Check the beginning and the end of an image file; raise a ValueError "kind: entry" if it has a fault."""
 
     def keep(self, indices: list[int]) -> None:
-        """Leave out all entries but these."""
+        """Keep only these entries."""
 
 
 class DenseData(LightningDataModule):
@@ -45,10 +45,10 @@ class DenseData(LightningDataModule):
     Args:
         root: Folder of the data; ``~`` is the home folder.
         layout: Where the files lie.
-        num_classes: Number of classes; None is that of the layout.
+        num_classes: Number of classes; None means that of the layout.
         channels: 1 for grey images, 3 for colour.
-        on_fault: ``refuse`` data with faults, or ``skip`` what is wrong.
-        check: What is looked at before a training.
+        on_fault: ``refuse`` data with faults, or ``skip`` the faulty entries.
+        check: What is checked before a training.
         batch_size: Images in a training batch.
         eval_batch_size: Images in a batch of the evaluation.
         workers: Processes that read and augment.
@@ -108,14 +108,14 @@ class DenseData(LightningDataModule):
         return total.hexdigest()
 
     def notes(self) -> list[str]:
-        """What a reader of the results should know of these data, in phrases."""
+        """What a reader of the results should know about these data, in phrases."""
         return [f"left out of {kind}: {counts}" for kind, counts in self.skipped.items() if counts]
 
     def check_data(self) -> None:
-        """Look at all splits before anything is trained.
+        """Check all splits before anything is trained.
 
         Raises:
-            ValueError: A split is not there or has faults that are not to be skipped, or a batch is larger than the training set.
+            ValueError: A split is missing or has faults that are not to be skipped, or a batch is larger than the training set.
         """
         self.prepare_data()
         for kind in KINDS:
@@ -131,15 +131,15 @@ class DenseData(LightningDataModule):
         """Return the entries of a split, which are read once.
 
         Raises:
-            ValueError: It is not there, has faults that are not to be skipped, or other classes than are expected.
+            ValueError: It is missing, has faults that are not to be skipped, or does not have the expected classes.
         """
         if kind not in self.data:
             faults = Faults(type(self).__name__, f"{self.root} ({kind})", self.on_fault)
             data = self.read(kind, faults)
             if self.check != "names":
                 look = data.read if self.check == "all" else data.check
-                data.keep(sound(len(data), look, faults, self._question(kind, data.paths)))
-            faults.settle()
+                data.keep(readable_entries(len(data), look, faults, self._question(kind, data.paths)))
+            faults.refuse_or_report()
             self._compare_classes()
             if not len(data):
                 raise ValueError(f"{faults.owner}: {faults.place} holds no image that can be used.")
@@ -155,7 +155,7 @@ class DenseData(LightningDataModule):
             )
 
     def _question(self, kind: Kind, paths: list[Path]) -> str:
-        """Return all that the faults of a split depend on."""
+        """Return everything that the faults of a split depend on."""
         reader = (type(self).__name__, type(self.layout).__name__, sorted(map(str, vars(self.layout).items())))
         how = (kind == "train", self.num_classes, self.in_chans, self.check)
         return repr((self.fingerprint(), reader, how, list(map(str, paths))))

@@ -1,4 +1,4 @@
-"""A look at a whole dense data set before anything is trained: which layout it has, what is in each split, what is wrong."""
+"""A survey of a whole dense data set: its layout, the contents of each split, and all faults."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class DenseSplit:
 
 @dataclass(frozen=True)
 class DenseSurvey:
-    """What was found in one layout: facts by split, and every problem as a sentence.
+    """The result for one layout: facts about each split, and every problem as a sentence.
 
     Args:
         root: The folder.
@@ -58,7 +58,7 @@ def layouts_of(root: Path, images: Path | None = None) -> list[Layout]:
 
     Args:
         root: The folder, or a COCO JSON file.
-        images: The folder of a JSON file's images; None is the folder that it lies in.
+        images: The folder of a JSON file's images; None means the folder of the file.
     """
     if root.is_file():
         return [CocoObjects((root.name,) * 3, (str((images or root.parent).absolute()),) * 3)]
@@ -77,7 +77,7 @@ def layouts_of(root: Path, images: Path | None = None) -> list[Layout]:
 
 
 def _three(names: Sequence[str]) -> tuple[str, str, str]:
-    """Return the names of training, validation and test; another stands for one that is not there."""
+    """Return the names of training, validation and test; a missing one is replaced by another."""
     train = next((name for name in names if name.startswith("train")), names[0])
     val = next((name for name in names if name.startswith("val")), train)
     return train, val, next((name for name in names if name.startswith("test")), val)
@@ -100,7 +100,7 @@ def dense_survey(root: Path, layout: Layout, channels: int = 3) -> DenseSurvey:
     Args:
         root: Folder of the data.
         layout: Where the files lie.
-        channels: That images are decoded to.
+        channels: Channels that images are decoded to.
     """
     data: DenseData
     if isinstance(layout, ObjectLayout):

@@ -17,24 +17,23 @@ from vittasks.data.dense.pictures import Pictures
 class DetectionFolder(DenseData):
     """Images with their objects, boxes and masks, in the layout of COCO or PASCAL VOC.
 
-    Images keep their size: detectors resize and normalise. Training batches hold wide images alone or tall ones alone. Crowds
-    are left out in training.
+    Images keep their size: detectors resize and normalise. A training batch holds only wide or only tall images. Crowds are left
+    out in training.
 
     Args:
         root: Folder of the data; ``~`` is the home folder.
         layout: Where images and objects lie: ``vittasks.CocoObjects`` or ``vittasks.PascalObjects``.
-        num_classes: Number of classes; None is that of the layout: 80 for COCO, 20 for PASCAL VOC.
+        num_classes: Number of classes; None means that of the layout: 80 for COCO, 20 for PASCAL VOC.
         channels: 1 for grey images, 3 for colour.
         image_side: Rows and columns of the image for which multiply-adds are counted.
         flip: Probability that a training image is mirrored.
         parts: Probability that a training image is resized to a shorter side of 400, 500 or 600 pixels and a rectangle of 384 to
             600 pixels a side is cropped from it, as in the recipes of Swin and DETR.
         distortion: Probability of each photometric distortion of a colour image in training.
-        without_objects: Training images without an object are kept by ``keep``; ``drop`` leaves them out, as the papers' recipes
-            do.
-        smallest_side: Training images with a shorter side are left out, 32 in the papers' recipes.
-        on_fault: ``refuse`` data with faults, or ``skip`` what is wrong.
-        check: What is looked at before a training: ``all`` images and masks, which is done once and remembered; the ``heads`` and
+        without_objects: ``keep`` training images without an object, or ``drop`` them, as in the papers' recipes.
+        smallest_side: Training images with a side shorter than this are left out; 32 in the papers' recipes.
+        on_fault: ``refuse`` data with faults, or ``skip`` the faulty entries.
+        check: What is checked before a training: ``all`` images and masks, which is done once and remembered; the ``heads`` and
             ends of the images; or the ``names`` alone.
         batch_size: Images in a training batch.
         eval_batch_size: Images in a batch of the evaluation.
@@ -50,7 +49,7 @@ class DetectionFolder(DenseData):
         right, bottom; labels (n,) from 0; iscrowd (n,), area (n,); with masks also masks (n, H, W).
 
     Raises:
-        ValueError: in ``check_data`` and ``setup``, a file is missing or there is a fault.
+        ValueError: In ``check_data`` and ``setup``, a file is missing or there is a fault.
 
     Source: mmdetection's recipes for COCO.
     """
@@ -108,5 +107,5 @@ class DetectionFolder(DenseData):
         )
 
     def sampler(self, data: Pictures) -> AspectSampler:
-        """Return the order of a training, in which a batch holds wide images alone or tall ones alone."""
+        """Return the order of a training, in which a batch holds only wide or only tall images."""
         return AspectSampler([int(one.width > one.height) for one in data.images], self.batch_size, self.seed)

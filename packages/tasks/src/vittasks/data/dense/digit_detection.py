@@ -73,5 +73,5 @@ class DigitDetection(DetectionFolder):
         check_batch(self.batch_size, self.recipe.training)
 
     def prepare_data(self) -> None:
-        """Write the scenes, unless they are there."""
+        """Write the scenes, unless they exist."""
         write_scenes(self.recipe, self.scenes)

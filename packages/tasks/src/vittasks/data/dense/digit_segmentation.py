@@ -15,7 +15,7 @@ DIGITS = tuple("0123456789")
 
 
 class DigitSegmentation(SegmentationFolder):
-    """Say of each pixel which digit it belongs to, or that it is background: 11 classes.
+    """Assign each pixel to a digit or to the background: 11 classes.
 
     Scenes are grey, 64 x 64 pixels, with 3 to 7 digits of 14 to 26 pixels that do not overlap, and noise. The digits are the
     1,797 images of 8 x 8 pixels that scikit-learn ships; those of validation and test are not seen in training. The scenes
@@ -83,5 +83,5 @@ class DigitSegmentation(SegmentationFolder):
         check_batch(self.batch_size, self.recipe.training)
 
     def prepare_data(self) -> None:
-        """Write the scenes, unless they are there."""
+        """Write the scenes, unless they exist."""
         write_scenes(self.recipe, self.scenes)

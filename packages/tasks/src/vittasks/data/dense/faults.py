@@ -1,4 +1,4 @@
-"""What is wrong with a data set on disk: every kind is named and counted, and refused or left out as the user chose."""
+"""The faults of a data set on disk: each kind is named and counted, and the faulty entries are refused or left out."""
 
 import sys
 from collections import defaultdict
@@ -8,23 +8,23 @@ from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
-from vittasks.data.damaged import in_threads, remembered
+from vittasks.data.damaged import cached, in_threads
 from vittasks.data.read_image import quick_reason_of_damage
 
 OnFault = Literal["refuse", "skip"]
 Check = Literal["all", "heads", "names"]
-"""What is looked at before a training: all pixels of all files, the head and the end of each image, or names alone."""
+"""What is checked before a training: all pixels of all files, the beginning and the end of each image, or only names."""
 
 UNREADABLE = "a file that cannot be read as an image"
 
 
 class Faults:
-    """Collects what is wrong with the entries of a data set.
+    """Collects the faults in the entries of a data set.
 
     Args:
         owner: Who reads the data, for messages.
         place: The folder or file.
-        on_fault: ``refuse`` the data, or ``skip`` what is wrong.
+        on_fault: ``refuse`` the data, or ``skip`` the faulty entries.
     """
 
     def __init__(self, owner: str, place: object, on_fault: OnFault) -> None:
@@ -32,7 +32,7 @@ class Faults:
         self.found: dict[str, list[str]] = defaultdict(list)
 
     def add(self, kind: str, entry: object) -> None:
-        """Note an entry of the data in which something is wrong."""
+        """Note a faulty entry of the data."""
         self.found[kind].append(str(entry))
 
     @property
@@ -44,7 +44,7 @@ class Faults:
         """Return the number of faults of each kind in words, empty without a fault."""
         return ", ".join(f"{len(entries)} x {kind}" for kind, entries in self.found.items())
 
-    def settle(self) -> None:
+    def refuse_or_report(self) -> None:
         """Refuse the data if there is a fault, or say on stderr what is left out.
 
         Raises:
@@ -60,14 +60,14 @@ class Faults:
         rank_zero_only(print)(f"{self.owner}: {self.place}: left out: {kinds}.", file=sys.stderr)
 
 
-def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str) -> list[int]:
-    """Return the numbers of the entries that are read without an error, and note the faults of the others.
+def readable_entries(count: int, look: Callable[[int], Any], faults: Faults, question: str) -> list[int]:
+    """Return the indices of the entries that can be read, and note the faults of the others.
 
     Args:
         count: How many entries there are.
-        look: Reads an entry; it raises a ValueError whose text is "kind: entry" if something is wrong with it.
-        faults: Collects what is wrong.
-        question: All that the answer depends on; an answer is remembered.
+        look: Reads an entry; it raises a ValueError with the text "kind: entry" if the entry has a fault.
+        faults: Collects the faults.
+        question: Everything that the result depends on; the result is cached.
     """
 
     def fault(number: str) -> str:
@@ -82,7 +82,7 @@ def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str)
         numbers = [str(number) for number in range(count)]
         return {number: text for number, text in zip(numbers, in_threads(fault, numbers), strict=True) if text}
 
-    found = remembered(question, find)
+    found = cached(question, find)
     for text in found.values():
         kind, _, entry = text.partition(": ")
         faults.add(kind, entry)
@@ -90,10 +90,10 @@ def sound(count: int, look: Callable[[int], Any], faults: Faults, question: str)
 
 
 def check_head(path: Path, channels: int) -> None:
-    """Look at the head and the end of an image file.
+    """Check the beginning and the end of an image file.
 
     Raises:
-        ValueError: The file is empty, cut off or no image.
+        ValueError: The file is empty, truncated or not an image.
     """
     if reason := quick_reason_of_damage(str(path), channels):
         raise ValueError(f"{UNREADABLE}: {path} ({reason})")
@@ -107,7 +107,7 @@ def refused_in_training(owner: str, error: ValueError) -> ValueError:
 
 
 def listed_once(entries: Sequence[str], kind: str, faults: Faults) -> list[str]:
-    """Return entries without repetitions, and note each that comes again as a fault."""
+    """Return the entries without repetitions, and note each repetition as a fault."""
     seen: dict[str, None] = {}
     for entry in entries:
         if entry in seen:

@@ -1,4 +1,4 @@
-"""Where the files of a dense data set lie and what they mean; each convention is a subclass."""
+"""Where the files of a dense data set are and what they mean; each convention is a subclass."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Layout:
     """Which files a data set has.
 
     Attributes:
-        num_classes: Number of classes, unless the data module is told another.
+        num_classes: Number of classes, unless the data module sets another.
         splits: Names of training, validation and test.
     """
 
@@ -50,7 +50,7 @@ class LabelLayout(Layout):
         """Return the images of a split with the sources of their labels.
 
         Raises:
-            ValueError: The split is not there.
+            ValueError: The split is missing.
         """
         raise TypeError(f"{type(self).__name__} does not define read(root, kind, faults).")
 
@@ -63,7 +63,7 @@ class LabelLayout(Layout):
         return read_classes(source, self.table(num_classes, ignored), num_classes)
 
     def table(self, num_classes: int, ignored: int) -> NDArray[np.int64]:
-        """Return the class of each number from 0 to 255 in a file of labels, or -1 if it stands for none."""
+        """Return the class of each number from 0 to 255 in a label file, or -1 for a number that is no class."""
         raise TypeError(f"{type(self).__name__} does not define table(num_classes, ignored).")
 
 
@@ -74,7 +74,7 @@ class PlacedObject:
     Args:
         box: Left, top, right and bottom in pixels.
         label: Its class.
-        crowd: Whether it stands for many: such objects are left out in training, and count neither way in evaluation.
+        crowd: Whether it stands for many objects; it is then left out in training and ignored in evaluation.
         area: Its size in pixels, by which COCO sorts objects into small, medium and large.
         mask: Its mask in one of COCO's forms; None if there is none.
     """
@@ -115,21 +115,21 @@ class ObjectLayout(Layout):
         """Return the images of a split with their objects.
 
         Raises:
-            ValueError: The split is not there, or is not in this format.
+            ValueError: The split is missing, or is not in this format.
         """
         raise TypeError(f"{type(self).__name__} does not define read(root, kind, faults).")
 
 
 def box_fault(box: Any, height: int, width: int) -> str:
-    """Return what is wrong with a box left, top, right, bottom in an image; empty if nothing is.
+    """Return the fault of a box (left, top, right, bottom) in an image; empty if it has none.
 
     A box may lie up to a pixel beyond the image, by rounding.
     """
     left, top, right, bottom = box
     if not np.isfinite(box).all():
-        return "a box that is no number"
+        return "a box whose coordinates are not numbers"
     if right <= left or bottom <= top:
-        return "a box of no area"
+        return "a box without area"
     if left < -1 or top < -1 or right > width + 1 or bottom > height + 1:
         return "a box outside its image"
     return ""

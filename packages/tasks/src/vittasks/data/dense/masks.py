@@ -1,4 +1,4 @@
-"""Masks as COCO writes them: polygons, and run-length codes down the columns, plain or compressed."""
+"""Masks in COCO's formats: polygons, and column-wise run-length codes, plain or compressed."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """Return the lengths of the runs of a mask, down the columns, the first of pixels outside the mask."""
+    """Return the run lengths of a mask, column by column, starting with pixels outside the mask."""
     flat = np.concatenate(([False], mask.T.ravel(), [not mask[-1, -1]]))
     ends = np.flatnonzero(flat[1:] != flat[:-1])
     return np.diff(ends, prepend=0).tolist()
@@ -32,21 +32,21 @@ def decode(segmentation: Any, h: int, w: int) -> NDArray[np.bool_]:
     if isinstance(counts, str):
         return _mask({"size": [h, w], "counts": counts})
     if not all(isinstance(one, int) and one >= 0 for one in counts):
-        raise ValueError("a run-length code whose counts are no whole numbers from 0")
+        raise ValueError("a run-length code whose counts are not whole numbers of at least 0")
     if sum(counts) != h * w:
         raise ValueError(f"a run-length code of {sum(counts)} pixels for an image of {h} x {w}")
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(w, h).T
 
 
 def _checked(polygons: Any) -> Any:
-    """Return polygons x1, y1, x2, y2, ... once they are such."""
+    """Return the polygons x1, y1, x2, y2, ... after checking them."""
     if not polygons:
         raise ValueError("a mask needs at least one polygon, got none")
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"a polygon has at least three points x, y, got {str(polygon)[:40]}")
         if not np.isfinite(np.asarray(polygon, dtype=np.float64)).all():
-            raise ValueError("a polygon whose points are no numbers")
+            raise ValueError("a polygon whose coordinates are not numbers")
     return polygons
 
 

@@ -14,11 +14,12 @@ Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class FittingCrop(v2.Transform):
-    """Crop a square at random, most of whose labelled pixels are not all of one class; smaller sides stay whole.
+    """Crop a random square in which no class has too large a share of the labelled pixels; shorter sides stay whole.
 
     Args:
         side: Rows and columns of the crop.
-        largest_share: A crop is drawn again if one class has more of its labelled pixels; after ten tries the last one stays.
+        largest_share: A crop is drawn again if one class has a larger share of its labelled pixels; after ten tries the last is
+            kept.
         ignored: The label of pixels without a class.
 
     Source: mmsegmentation's ``RandomCrop`` with ``cat_max_ratio``.
@@ -29,7 +30,7 @@ class FittingCrop(v2.Transform):
         self.side, self.largest_share, self.ignored = side, largest_share, ignored
 
     def forward(self, *inputs: Any) -> Any:
-        """Return image and label, cropped alike."""
+        """Return image and label with the same crop."""
         image, label = inputs
         for _ in range(10):
             place = _window(image.shape[-2:], (self.side, self.side))
@@ -53,7 +54,7 @@ class PadTo(v2.Transform):
         self.side, self.ignored = side, ignored
 
     def forward(self, *inputs: Any) -> Any:
-        """Return image and label, padded alike."""
+        """Return image and label with the same padding."""
         image, label = inputs
         h, w = image.shape[-2:]
         sides = [0, 0, max(self.side - w, 0), max(self.side - h, 0)]
@@ -75,7 +76,7 @@ class RandomSize(v2.Transform):
         self.shortest, self.longest, self.factors = shortest, longest, factors
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Return the size that is drawn."""
+        """Return the drawn size."""
         low, high = self.factors
         factor = low + (high - low) * float(torch.rand(()))
         return {"size": fitting_size(flat_inputs[0].shape[-2:], factor * self.shortest, factor * self.longest)}
@@ -86,7 +87,7 @@ class RandomSize(v2.Transform):
 
 
 class RandomPart(v2.Transform):
-    """Resize to a shorter side that is drawn from several, and crop a rectangle at random; objects outside it are left out.
+    """Resize to a shorter side drawn from several, and crop a random rectangle; objects outside it are left out.
 
     Args:
         short_sides: Lengths of the shorter side, in pixels.
@@ -104,11 +105,11 @@ class RandomPart(v2.Transform):
         self.whole_objects = v2.SanitizeBoundingBoxes(min_size=1, labels_getter=_of_objects)
 
     def forward(self, *inputs: Any) -> Any:
-        """Return image and objects, cropped alike."""
+        """Return image and objects with the same crop."""
         return self.whole_objects(*super().forward(*inputs))
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Return the size and the place that are drawn."""
+        """Return the drawn size and place."""
         short = self.short_sides[int(torch.randint(len(self.short_sides), ()))]
         size = fitting_size(flat_inputs[0].shape[-2:], short, self.longest)
         low, high = self.sides
@@ -123,8 +124,8 @@ class RandomPart(v2.Transform):
 class PhotometricDistortion(v2.Transform):
     """Change brightness, contrast, saturation and hue of a colour image from 0 to 1, each with a probability.
 
-    Brightness moves by up to 32 of 255; contrast and saturation are multiplied by .5 to 1.5, the former before or after the
-    colours, by a coin; the hue turns by up to a tenth of the circle.
+    Brightness moves by up to 32 of 255; contrast and saturation are multiplied by 0.5 to 1.5; a coin decides
+    whether the contrast is changed before or after the colours; the hue is rotated by up to a tenth of the circle.
 
     Args:
         probability: Probability of each of the four.
@@ -138,7 +139,7 @@ class PhotometricDistortion(v2.Transform):
         self.probability = probability
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Return what is drawn; None for a change that is not made."""
+        """Return the drawn parameters; None for a change that is not made."""
         ranges = {
             "brightness": (-32 / 255, 32 / 255),
             "contrast": (0.5, 1.5),
@@ -152,7 +153,7 @@ class PhotometricDistortion(v2.Transform):
         return {**drawn, "contrast_first": bool(torch.rand(()) < 0.5)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Return a changed image; labels, boxes and masks as they are."""
+        """Return the changed image; labels, boxes and masks are returned as they are."""
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         image = inpt.as_subclass(Tensor)
@@ -170,7 +171,7 @@ class PhotometricDistortion(v2.Transform):
 
 
 def saturated(image: Tensor, factor: float) -> Tensor:
-    """Return an image (3, H, W) whose saturation, as HSV has it, is multiplied by a factor and at most 1.
+    """Return an image (3, H, W) whose HSV saturation is multiplied by a factor and clipped to 1.
 
     Hue and value stay: each channel c becomes v - k (v - c), where v is the largest channel of its pixel.
     """
@@ -202,6 +203,6 @@ def _window(size: Sequence[int], sides: Sequence[int]) -> tuple[int, int, int, i
 
 
 def _of_objects(inputs: Any) -> tuple[Tensor, ...]:
-    """Return what else has an entry for each object."""
+    """Return the other fields that have an entry for each object."""
     target = inputs[1]
     return tuple(target[name] for name in ("labels", "iscrowd", "area"))

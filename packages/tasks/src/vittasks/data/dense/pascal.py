@@ -71,7 +71,7 @@ class PascalObjects(ObjectLayout):
     """Images ``root/JPEGImages/NAME.jpg`` with the objects of ``root/Annotations/NAME.xml``, boxes without masks.
 
     The names stand in ``root/ImageSets/Main/SPLIT.txt``. A difficult object is treated like a crowd: it is left
-    out in training, and counts neither way in evaluation.
+    out in training and ignored in evaluation.
 
     Args:
         splits: The lists of training, validation and test, without ``.txt``.
@@ -149,7 +149,7 @@ def _with_images(root: Path, names: list[str], faults: Faults) -> list[Path]:
     images = [root / "JPEGImages" / f"{name}.jpg" for name in names]
     for image in images:
         if not image.is_file():
-            faults.add("an image that is not there", image)
+            faults.add("an image file that is missing", image)
     return [image for image in images if image.is_file()]
 
 

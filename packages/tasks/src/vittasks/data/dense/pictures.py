@@ -1,4 +1,4 @@
-"""Images with their objects as tensors, transformed by a stream of their own."""
+"""Images with their objects as tensors; each is transformed with its own random stream."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,14 +19,14 @@ Target = dict[str, Tensor]
 
 
 class Pictures(Dataset[tuple[Tensor, Target]]):
-    """Images with their objects; item (epoch, index) is transformed by a stream of its own.
+    """Images with their objects; item (epoch, index) is transformed with its own random stream.
 
     Args:
         images: The images with their objects.
-        masks: Whether targets have masks, ``read``, or they are ``ignored``.
+        masks: ``read`` the masks into the targets, or leave them ``ignored``.
         channels: 1 for grey images, 3 for colour.
         transform: Changes image and objects together.
-        crowds: Crowds are left out in training, and ``kept`` in evaluation, where what they hold counts neither way.
+        crowds: Crowds are left out in training and ``kept`` in evaluation, where detections in them are ignored.
         seed: Seed of what the transform draws, with the epoch and the index.
         owner: Who reads the data, for messages.
 
@@ -71,12 +71,12 @@ class Pictures(Dataset[tuple[Tensor, Target]]):
         """Return an image and its objects as they are in the files.
 
         Raises:
-            ValueError: The image cannot be read or has another size than is said of it, or a mask does not fit it.
+            ValueError: The image cannot be read, its size differs from its entry, or a mask does not fit it.
         """
         entry = self.images[index]
         image, size = read_picture(entry.path, self.channels), (entry.height, entry.width)
         if tuple(image.shape[1:]) != size:
-            kind = "an image of another size than is said of it"
+            kind = "an image whose size differs from its entry"
             raise ValueError(f"{kind}: {entry.path} is {tuple(image.shape[1:])}, not {size}")
         objects = [one for one in entry.objects if self.crowds == "kept" or not one.crowd]
         limits = torch.tensor([entry.width, entry.height, entry.width, entry.height])
@@ -94,13 +94,13 @@ class Pictures(Dataset[tuple[Tensor, Target]]):
         return tv_tensors.Image(image), target
 
     def keep(self, indices: list[int]) -> None:
-        """Leave out all images but these."""
+        """Keep only these images."""
         self.images = [self.images[index] for index in indices]
 
     def check(self, index: int) -> None:
-        """Look at the head and the end of an image, and at its size.
+        """Check the beginning and the end of an image file, and its size.
 
         Raises:
-            ValueError: The file is cut off or no image.
+            ValueError: The file is truncated or not an image.
         """
         check_head(self.images[index].path, self.channels)

@@ -1,4 +1,4 @@
-"""The pixels of an image file as an array, and numbers in them as classes."""
+"""The pixels of an image file as an array, and label images as classes."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def read_pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
     """Return the pixels of an image, converted to a mode of Pillow if one is given.
 
     Raises:
-        ValueError: The file is missing, cut off or no image.
+        ValueError: The file is missing, truncated or not an image.
     """
     try:
         with Image.open(path) as image:
@@ -28,7 +28,7 @@ def read_picture(path: Path, channels: int) -> Tensor:
     """Return an image (channels, H, W) from 0 to 1, grey for one channel.
 
     Raises:
-        ValueError: The file is missing, cut off or no image.
+        ValueError: The file is missing, truncated or not an image.
     """
     pixels = read_pixels(path, "L" if channels == 1 else "RGB")
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1) / 255
@@ -39,11 +39,11 @@ def read_classes(path: Path, table: NDArray[np.int64], num_classes: int) -> Tens
 
     Args:
         path: A PNG, grey or with a palette.
-        table: For each number from 0 its class, or -1 if it stands for none.
+        table: For each number from 0 its class, or -1 for a number that is no class.
         num_classes: Number of classes, for a message.
 
     Raises:
-        ValueError: The file cannot be read, or a number stands for no class.
+        ValueError: The file cannot be read, or a number in it is no class.
     """
     values = read_pixels(path, None)
     if values.ndim != 2:

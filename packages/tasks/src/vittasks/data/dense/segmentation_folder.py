@@ -15,14 +15,14 @@ class SegmentationFolder(DenseData):
     """Images and the class of each of their pixels, in the layout of ADE20K, Cityscapes, PASCAL VOC or COCO.
 
     Training: resized, cropped, mirrored and distorted at random, drawn from (seed, epoch, index); smaller images are padded
-    below and to the right, the image with zeros behind the normalisation, the label with ``ignored``. Evaluation: resized as
-    in training without the random factor; the label stays at its original size, to which the network's answer is resized.
+    below and to the right, the image with zeros after the normalisation, the label with ``ignored``. Evaluation: resized as
+    in training without the random factor; the label keeps its original size, to which the network's output is resized.
 
     Args:
         root: Folder of the data; ``~`` is the home folder.
         layout: Where images and labels lie and what the labels' values mean: ``vittasks.ADE20KLabels``,
             ``vittasks.CityscapesLabels``, ``vittasks.PascalLabels`` or ``vittasks.CocoLabels``.
-        num_classes: Number of classes; None is that of the layout, such as 150 for ADE20K.
+        num_classes: Number of classes; None means that of the layout, such as 150 for ADE20K.
         channels: 1 for grey images, 3 for colour.
         ignored: The label of pixels without a class.
         crop: Rows and columns of a training image.
@@ -34,11 +34,11 @@ class SegmentationFolder(DenseData):
         distortion: Probability of each photometric distortion of a colour image in training.
         mean: Mean of each channel, subtracted.
         std: Standard deviation of each channel, divided by.
-        on_fault: ``refuse`` data with faults, or ``skip`` what is wrong.
-        check: What is looked at before a training: ``all`` pixels of all files, which is done once and remembered; the ``heads``
+        on_fault: ``refuse`` data with faults, or ``skip`` the faulty entries.
+        check: What is checked before a training: ``all`` pixels of all files, which is done once and remembered; the ``heads``
             and ends of the images; or the ``names`` alone.
         batch_size: Images in a training batch.
-        eval_batch_size: Images in a batch of the evaluation, 1 if their sizes differ.
+        eval_batch_size: Images in a batch of the evaluation; 1 if their sizes differ.
         workers: Processes that read and augment.
         seed: Seed of the training's order and augmentation.
 
@@ -50,7 +50,7 @@ class SegmentationFolder(DenseData):
         batches are (b, channels, H, W) float32 and (b, H, W) int64.
 
     Raises:
-        ValueError: in ``check_data`` and ``setup``, a folder is missing or there is a fault.
+        ValueError: In ``check_data`` and ``setup``, a folder is missing or there is a fault.
 
     Source: training and test images as in mmsegmentation's recipe for ADE20K.
     """

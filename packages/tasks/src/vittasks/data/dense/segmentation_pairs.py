@@ -1,4 +1,4 @@
-"""Images with the label of every pixel as tensors, transformed by a stream of their own."""
+"""Images with the label of every pixel as tensors; each pair is transformed with its own random stream."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ class SegmentationPairs(Dataset[tuple[Tensor, Tensor]]):
         """Return image and label as they are in the files.
 
         Raises:
-            ValueError: A file cannot be read, or the two do not fit together or to the classes.
+            ValueError: A file cannot be read, or image, label and classes do not fit each other.
         """
         path, source = self.pairs[index]
         image, label = read_picture(path, self.channels), self.layout.label(source, self.num_classes, self.ignored)
@@ -75,13 +75,13 @@ class SegmentationPairs(Dataset[tuple[Tensor, Tensor]]):
         return image, label
 
     def keep(self, indices: list[int]) -> None:
-        """Leave out all pairs but these."""
+        """Keep only these pairs."""
         self.pairs = [self.pairs[index] for index in indices]
 
     def check(self, index: int) -> None:
-        """Look at the heads and the ends of the files of images.
+        """Check the beginning and the end of an image file.
 
         Raises:
-            ValueError: A file is cut off or no image.
+            ValueError: A file is truncated or not an image.
         """
         check_head(self.pairs[index][0], self.channels)

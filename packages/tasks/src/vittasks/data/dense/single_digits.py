@@ -1,4 +1,4 @@
-"""Single handwritten digits to classify, drawn as the scenes of dense tasks are: for backbones that start as classifiers."""
+"""Classification of single handwritten digits, drawn like the scenes of dense tasks, as pretraining of their backbones."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -14,7 +14,7 @@ from vittasks.data.epoch_loader import EpochLoader, check_batch, eval_loader, tr
 from vittasks.data.sampling import EpochSampler, epoch_and_index
 
 SINGLE = SceneRecipe(side=32, digits=(1, 1), digit_side=(16, 28), training=8000, validation=250, test=1000)
-"""Scenes of 32 x 32 pixels with one digit, which is as large as in the scenes of 64 x 64 pixels."""
+"""Scenes of 32 x 32 pixels with one digit of the size that it has in scenes of 64 x 64 pixels."""
 
 
 class DrawnDigits(Dataset[tuple[Tensor, int]]):
@@ -35,9 +35,9 @@ class DrawnDigits(Dataset[tuple[Tensor, int]]):
 
 
 class SingleDigits(LightningDataModule):
-    """Name the one digit of a small scene: 10 classes, drawn with the sizes, the noise and the digits of ``DigitSegmentation``.
+    """Classify the one digit of a small scene: 10 classes, with the sizes, the noise and the digits of ``DigitSegmentation``.
 
-    A backbone that learned these finds nothing new in a scene but that there are several digits.
+    For a backbone that was trained on them, a scene is new only in that it has several digits.
 
     Args:
         recipe: How scenes are put together, and how many there are; each has one digit.
@@ -54,7 +54,7 @@ class SingleDigits(LightningDataModule):
         batches are (b, 1, side, side) float32 and (b,) int64.
 
     Raises:
-        ValueError: A scene may have several digits.
+        ValueError: The recipe allows several digits in a scene.
     """
 
     num_classes = 10
@@ -73,7 +73,7 @@ class SingleDigits(LightningDataModule):
         return sha256(f"single {scenes_hash(self.recipe)}".encode()).hexdigest()
 
     def check_data(self) -> None:
-        """Check that an epoch holds a batch, before anything is trained.
+        """Check that an epoch holds at least one batch, before anything is trained.
 
         Raises:
             ValueError: It does not.

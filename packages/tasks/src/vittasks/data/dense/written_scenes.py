@@ -20,10 +20,10 @@ from vittasks.data.digit_composites import Split, load_sources, split_sources
 from vittasks.data.sampling import sample_generator
 
 INK = 0.3
-"""A pixel belongs to a digit where its ink is above this share of full ink."""
+"""A pixel belongs to a digit if its ink is above this fraction of full ink."""
 
 FAINT = 0.05
-"""Ink of two digits may meet where the fainter one has no more than this share of full ink."""
+"""Two digits may overlap where the fainter one has at most this fraction of full ink."""
 
 TRIES = 100
 """Places that are tried for a digit before it is left out."""
@@ -38,7 +38,7 @@ class SceneRecipe:
 
     Args:
         side: Rows and columns of a scene.
-        digits: Fewest and most digits; those that find no place are left out.
+        digits: Smallest and largest number of digits; those that find no free place are left out.
         digit_side: Smallest and largest side of a digit's square.
         noise: Standard deviation of the noise on every pixel, where full ink is 1.
         training: Scenes for training.
@@ -47,7 +47,7 @@ class SceneRecipe:
         seed: Seed of all that is drawn.
 
     Raises:
-        ValueError: A digit does not fit into a scene, or a range does not rise.
+        ValueError: A digit does not fit into a scene, or a range is not increasing.
     """
 
     side: int = 64
@@ -83,7 +83,7 @@ class Scene:
 
 
 def draw_scene(recipe: SceneRecipe, folder: str, index: int) -> Scene:
-    """Draw scene number ``index`` of a folder, from a stream of its own."""
+    """Draw scene number ``index`` of a folder, from its own random stream."""
     images, classes = load_sources()
     sources = split_sources(SPLITS[folder])
     draw = sample_generator(recipe.seed, list(SPLITS).index(folder), index)
@@ -108,7 +108,7 @@ def draw_scene(recipe: SceneRecipe, folder: str, index: int) -> Scene:
 
 
 def _free_place(draw: np.random.Generator, ink: NDArray[np.float32], digit: NDArray[np.float32]) -> Any:
-    """Return a window in which no pixel of the digit falls on ink; None if none of many tries is free."""
+    """Return a window in which no pixel of the digit overlaps ink; None if no free one is found after many tries."""
     side = len(digit)
     for _ in range(TRIES):
         y, x = (int(one) for one in draw.integers(0, len(ink) - side + 1, 2))
@@ -119,7 +119,7 @@ def _free_place(draw: np.random.Generator, ink: NDArray[np.float32], digit: NDAr
 
 
 def write_scenes(recipe: SceneRecipe, root: Path) -> Path:
-    """Write all scenes, unless they are there, and return their folder, which is named by what defines them.
+    """Write all scenes, unless they exist, and return their folder, which is named by a hash of what defines them.
 
     It holds ``images/SPLIT/000000.png``; ``annotations/SPLIT/000000.png`` with 1 for the background and 2 to 11 for the
     digits, as ADE20K has 0 for no class; and ``instances_SPLIT.json`` in the format of COCO, with categories 1 to 10. SPLIT

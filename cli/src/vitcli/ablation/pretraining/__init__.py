@@ -1,1 +1,0 @@
-"""Classifiers that backbones start from: planned like the arms of an ablation, and trained before the first trial."""

@@ -2,7 +2,7 @@
 
 A page says more than a docstring, so text that a person wrote on it is kept. Missing parts are drafted: a section for an op or a
 launcher from its docstring, a row of a table from a first sentence. The pictures, docs/models.md, docs/api and what stands
-between two marks (the columns of report.csv, the presets and the questions of a paper) are made anew.
+between two marks (the columns of report.csv, the presets and the questions of a paper, the tables of answers) are made anew.
 """
 
 import contextlib
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 OPS, CLUSTERS, MODELS = (ROOT / "docs" / f"{name}.md" for name in ("ops", "clusters", "models"))
 CORE, TASKS, CLI = (ROOT / folder / "README.md" for folder in ("packages/core", "packages/tasks", "cli"))
 RESULTS, PAPERS, API = ROOT / "docs" / "results.md", ROOT / "docs" / "papers", ROOT / "docs" / "api"
+ANSWERS = ROOT / "docs" / "answers.md"
 
 
 def write_pages() -> None:
@@ -66,11 +67,20 @@ def new_texts() -> dict[Path, str]:
             row = f"| `vitcli {name} {in_a_cell(command.usage)}` | {in_a_cell(command.help)} |"
             texts[CLI] = after_last(texts[CLI], r"^\| .+ \|$", row)
     texts[RESULTS] = between(RESULTS.read_text(), "columns of report.csv", column_table())
+    texts[ANSWERS] = answers_page(ANSWERS.read_text())
     for path in sorted(PAPERS.glob("*.md")):
         texts[path] = paper_page(path.read_text())
     return texts | {
         API / f"{package.__name__}.md": api_page(package) for package in (vitcore, vitmodels, vittasks, vitcli)
     }
+
+
+def answers_page(page: str) -> str:
+    """Return the page of answers with the table of each kept answer that it quotes."""
+    for path in sorted((ROOT / "ablations" / "answers").glob("*.md")):
+        rows = [line for line in path.read_text().splitlines() if line.startswith("|")]
+        page = between(page, f"answer of {path.stem}", "\n".join(rows) + "\n")
+    return page
 
 
 def between(page: str, name: str, text: str) -> str:

@@ -32,12 +32,13 @@ WHOLE = {
 }
 
 
-def task(model, records, parts, **arguments):
+def task(model, records, parts, pretrained=None, **arguments):
     args = HeadRecord(records[1])["args"]
     pyramid = timm.create_model(model, num_classes=0, **arguments)
     if isinstance(parts, dict):
-        return Segmentation(pyramid, args["classes"], **parts)
-    return Detection(pyramid, args["classes"], functools.partial(parts, channels=args["fpn_channels"]))
+        return Segmentation(pyramid, args["classes"], **parts, pretrained=pretrained)
+    detector = functools.partial(parts, channels=args["fpn_channels"])
+    return Detection(pyramid, args["classes"], detector, pretrained=pretrained)
 
 
 def save(path, records):
@@ -62,6 +63,24 @@ def test_a_whole_network_loads_and_no_weight_stays_as_it_was(name, tmp_path):
             weight.fill_(7)
     load_public_checkpoint(whole, tmp_path / "public.pth")
     assert not [name for name, weight in whole.named_parameters() if (weight == 7).all()]
+
+
+@pytest.mark.parametrize("name", ["semantic_fpn", pytest.param("retinanet", marks=pytest.mark.slow)])
+def test_a_task_starts_from_a_public_checkpoint_of_the_whole_network(name, tmp_path):
+    model, records, parts = WHOLE[name]
+    save(tmp_path / "public.pth", records)
+    state = task(model, records, parts, str(tmp_path / "public.pth")).state_dict()
+    with torch.device("meta"):
+        loaded = task(model, records, parts)
+    loaded.to_empty(device="cpu")
+    load_public_checkpoint(loaded, tmp_path / "public.pth")
+    weights = [key for key, _ in loaded.named_parameters()]
+    assert all(torch.equal(state[key], loaded.state_dict()[key]) for key in weights)
+    with (
+        torch.device("meta"),
+        pytest.raises(MisfitError, match="holds a network on pvt_tiny, but this one is on pvt_small"),
+    ):
+        task("pvt_small", records, parts, str(tmp_path / "public.pth"))
 
 
 @pytest.mark.slow

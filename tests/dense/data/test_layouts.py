@@ -131,6 +131,13 @@ def drawn(name, size, value, mode="L"):
     return lambda root: Image.new(mode, size, value).save(root / name)
 
 
+def turned(name):
+    """Let EXIF say that the camera was held upright: the image is shown turned by 90 degrees."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return lambda root: Image.open(root / name).save(root / name, exif=exif)
+
+
 # What is spoilt, the fault that it is called, and how many images are left of two.
 FAULTS = {
     "ade20k": [
@@ -141,6 +148,8 @@ FAULTS = {
         (drawn("annotations/training/a.png", (20, 12), 9), "a label that stands for no class", 1),
         (drawn("annotations/training/a.png", (20, 12), 300, "I;16"), "a label that stands for no class", 1),
         (drawn("annotations/training/a.png", (20, 12), 0, "RGB"), "labels that are colours instead of numbers", 1),
+        (drawn("images/training/a.png", (20, 12), 0), "images that share one file of labels", 1),
+        (turned("images/training/a.jpg"), "labels of another size than the image", 1),
     ],
     "cityscapes": [
         (removed("gtFine/train/bern/a_gtFine_labelIds.png"), "an image without labels", 1),
@@ -166,6 +175,15 @@ OBJECT_FAULTS = {
         (of_object(bbox=[2, 3, 26, 6]), "a box outside its image", 2),
         (of_object(bbox=[2, 3, float("nan"), 6]), "a box whose coordinates are not numbers", 2),
         (of_object(bbox=[2, 3, 4]), "a box that is not a list of four numbers", 2),
+        (of_object(bbox=["2", "3", "6", "6"]), "a box that is not a list of four numbers", 2),
+        (of_object(bbox=[2, 3, 10**400, 6]), "a box whose coordinates are not numbers", 2),
+        (of_object(area="36"), "an object whose area is not a number of at least 0", 2),
+        (of_object(area=None), "an object whose area is not a number of at least 0", 2),
+        (of_object(iscrowd="0"), "an object whose iscrowd is neither 0 nor 1", 2),
+        (of_object(category_id=1.0), "an object whose category_id is not a whole number", 2),
+        (of_image(id=1.0), "an image whose id is not a whole number or text", 1),
+        (of_image(file_name="b.jpg"), "an image that is listed under two numbers", 1),
+        (turned("train2017/a.jpg"), "an image whose size differs from its entry", 1),
         (of_object(category_id=99), "an unknown category", 2),
         (of_object(image_id=8), "objects of an image that is not listed", 2),
         (of_object(segmentation={"size": [12, 20], "counts": [3]}), "a mask that cannot be read", 1),
@@ -221,6 +239,40 @@ def test_a_fault_of_objects_is_named_and_counted_and_refused_or_left_out(tmp_pat
     assert_fault(lambda on_fault: objects(tmp_path, layout, classes, on_fault=on_fault), kind, left, capsys)
 
 
+@pytest.mark.parametrize("form", ["palette", "16 bits"])
+def test_labels_are_the_numbers_of_a_palette_and_of_16_bits(tmp_path, form):
+    write_ade20k(tmp_path)
+    path = tmp_path / "annotations/validation/c.png"
+    expected = labels(tmp_path, ADE20KLabels(), num_classes=3).split("val").read(0)[1]
+    with Image.open(path) as image:
+        numbers = np.array(image)
+    changed = Image.fromarray(numbers if form == "palette" else numbers.astype(np.uint16))
+    if form == "palette":
+        changed.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200, 9, 9, 9])
+    changed.save(path)
+    with Image.open(path) as image:
+        assert image.mode == {"palette": "P", "16 bits": "I;16"}[form]
+    assert torch.equal(labels(tmp_path, ADE20KLabels(), num_classes=3).split("val").read(0)[1], expected)
+
+
+def test_an_image_is_turned_as_exif_says_and_keeps_its_16_bits(tmp_path):
+    write_coco(tmp_path)
+    turned("val2017/c.jpg")(tmp_path)
+    edit(
+        tmp_path / "annotations/instances_val2017.json",
+        lambda one: one.update(annotations=[], images=[{**one["images"][0], "height": 20, "width": 12}]),
+    )
+    with Image.open(tmp_path / "val2017/c.jpg") as stored:
+        raw = torch.from_numpy(np.array(stored)).permute(2, 0, 1) / 255
+    image, _ = objects(tmp_path, CocoObjects(), 2).split("val").read(0)
+    assert torch.equal(image, raw.rot90(-1, (1, 2)))
+    pixels = np.arange(240, dtype=np.uint16).reshape(20, 12) * 200
+    Image.fromarray(pixels).save(tmp_path / "val2017/c.png")
+    edit(tmp_path / "annotations/instances_val2017.json", lambda one: one["images"][0].update(file_name="c.png"))
+    grey, _ = objects(tmp_path, CocoObjects(), 2, channels=1).split("val").read(0)
+    assert torch.equal((grey[0] * 65535).round(), torch.from_numpy(pixels.astype(np.float32)))
+
+
 @pytest.mark.parametrize("check", ["heads", "names"])
 def test_what_was_not_looked_at_is_named_when_it_is_read(tmp_path, check):
     write_coco(tmp_path)
@@ -251,7 +303,10 @@ def test_boxes_alone_need_no_masks(tmp_path):
     [
         ("[]", "is not a COCO file of objects: it has no list images, annotations, categories"),
         ("{", "cannot be read as JSON"),
-        ('{"images": [], "annotations": [], "categories": [{"id": "x"}]}', "a category has no id"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": "x"}]}',
+            "it has a category whose id is not a whole number",
+        ),
         ('{"images": [], "annotations": [], "categories": []}', "0 classes|holds no image"),
     ],
 )

@@ -143,6 +143,25 @@ def test_a_rule_is_the_recipe_s_unless_it_is_stated():
     assert ours("RetinaNet", "torchvision", kept_boxes="mmdet").detections_per_img == 100
 
 
+@pytest.mark.parametrize(("recipe", "trained"), [("mmdet", 6), ("torchvision", 12)])
+def test_as_many_regions_are_read_as_is_asked_for_and_pooled_to_the_sizes_asked_for(recipe, trained):
+    sizes = {"channels": 8, "box_pool": 3, "box_channels": 16, "mask_pool": 5, "mask_convolutions": 1}
+    detector = MaskRCNN(Pooled(), 3, recipe=recipe, proposals=6, sampled_boxes=4, **sizes, **PLAIN)
+    assert (detector.train().rpn.post_nms_top_n(), detector.eval().rpn.post_nms_top_n()) == (trained, 6)
+    read = {"box_head": [], "mask_head": []}
+    for name, shapes in read.items():
+        detector.roi_heads.get_submodule(name).register_forward_hook(
+            lambda head, given, result, shapes=shapes: shapes.append(tuple(given[0].shape))
+        )
+    images, targets = batch()
+    detector.train().float()([image.float() for image in images], targets)
+    detector.eval().counted_pass(torch.rand(1, 1, 64, 64))
+    (trained_boxes, *pooled), counted = read["box_head"]
+    assert 0 < trained_boxes <= 2 * 4
+    assert (pooled, counted) == ([8, 3, 3], (6, 8, 3, 3))
+    assert [shape[1:] for shape in read["mask_head"]] == [(8, 5, 5)] * 2
+
+
 def test_the_mask_of_a_box_is_the_crop_of_the_object_s_mask_as_0_or_1():
     masks = torch.zeros(2, 8, 8, dtype=torch.uint8)
     masks[1, 2:4, 2:5] = 1

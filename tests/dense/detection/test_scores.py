@@ -136,3 +136,25 @@ def test_scores_are_those_of_pycocotools_on_the_same_files(request):
     assert {name: float(value) for name, value in logged.items() if name in expected} == pytest.approx(
         expected, abs=1e-6
     )
+
+
+def test_detections_that_lie_in_a_crowd_or_a_difficult_object_count_neither_way_however_small_and_many():
+    found = {
+        "boxes": torch.tensor([[5.0, 5, 10, 10], [0, 0, 20, 20], [1, 1, 20, 20], [30, 30, 50, 50]]),
+        "scores": torch.tensor([0.9, 0.8, 0.7, 0.6]),
+        "labels": torch.ones(4, dtype=torch.long),
+        "masks": torch.zeros(4, 1, SIDE, SIDE),
+    }
+    boxes = torch.tensor([[0.0, 0, 20, 20], [30, 30, 50, 50]])
+    scores = []
+    for crowd in ([1, 0], [0, 0]):
+        task = Detection(nn.Identity(), 1, lambda pyramid, classes: Recorded([found]))
+        logged = {}
+        task.log_dict = lambda values, logged=logged, **_: logged.update(values)
+        truth = {"boxes": boxes, "labels": torch.zeros(2, dtype=torch.long), "iscrowd": torch.tensor(crowd)}
+        masks = torch.zeros(2, SIDE, SIDE, dtype=torch.uint8)
+        task.validation_step(([torch.zeros(1, SIDE, SIDE)], [truth | {"masks": masks}]), 1)
+        task.on_validation_epoch_end()
+        scores.append(float(logged["val/mAP50"]))
+    assert scores[0] == 1
+    assert scores[1] < 0.7  # the small box, and all but one of the others, are false

@@ -97,8 +97,9 @@ def _refuse_other_start(config: Mapping[str, Any], place: str) -> None:
         raise ConfigError(
             f"{place}: pretraining is set, but {backbone['class_path']} cannot start from a file; choose a model of vitmodels."
         )
-    if (path := backbone.get("init_args", {}).get(FILE)) is not None:
-        raise ConfigError(
-            f"{place}: model.backbone.{FILE} is {path!r}, and pretraining is set too; a backbone starts from one of them, so set "
-            "the other to null."
-        )
+    for owner, part in (("model", model), ("model.backbone", backbone)):
+        if (path := part.get("init_args", {}).get(FILE)) is not None:
+            raise ConfigError(
+                f"{place}: {owner}.{FILE} is {path!r}, and pretraining is set too; a backbone starts from one of them, so set "
+                "the other to null."
+            )

@@ -12,14 +12,17 @@ from vitmodels.skeletons.weights_file import locate
 
 
 def weight_keys(config: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return dotted key -> file of every entry that names the weights that a model of vitmodels starts from; None for no file."""
+    """Return dotted key -> file of every entry that names the weights that a model of vitmodels or a task starts from.
+
+    A file is None where there is none.
+    """
     every = {".".join(names): value for names, value in walk(config)}
     return {key: value for key, value in every.items() if _names_weights(key, every)}
 
 
 def _names_weights(key: str, values: Mapping[str, Any]) -> bool:
     owner, _, name = key.rpartition(".")
-    return name == "pretrained" and str(values.get(f"{owner}.class_path", "")).startswith("vitmodels.")
+    return name == "pretrained" and str(values.get(f"{owner}.class_path", "")).startswith(("vitmodels.", "vittasks."))
 
 
 def starting_weights(config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
 from vittasks.dense.drawing import PICTURES, by_class, class_names, detection_picture, show
+from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
 from vittasks.freezing import Freezing
@@ -41,6 +42,8 @@ class Detection(SupervisedTask):
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
+        pretrained: A public checkpoint of the whole network that the weights start from, see
+            ``vittasks.load_public_checkpoint``; None for none.
 
     Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and
     ``val/mask_mAP50``, and the same under ``test/``, with ``test/AP/CLASS`` and ``test/mask_AP/CLASS`` for each class that
@@ -61,6 +64,7 @@ class Detection(SupervisedTask):
         global_batch: int | None = None,
         activations: Literal["keep", "recompute"] = "keep",
         compile: CompileMode | None = None,
+        pretrained: str | None = None,
     ) -> None:
         super().__init__(num_classes, optimizer, schedule, groups, freezing, global_batch, activations, compile)
         self.network = detector(backbone, num_classes)
@@ -72,6 +76,8 @@ class Detection(SupervisedTask):
             how: Any = {"iou_thresholds": OVERLAPS, "rec_thresholds": RECALLS, "backend": "faster_coco_eval"}
             self.val_scores = MeanAveragePrecision(iou_type=kinds, **how)
             self.test_scores = MeanAveragePrecision(iou_type=kinds, **how, class_metrics=True)
+        if pretrained is not None:
+            load_public_checkpoint(self, pretrained)
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[Target]:
         """Return boxes, scores and labels of images (c, H, W), and masks (1, H, W) from 0 to 1 with Mask R-CNN."""

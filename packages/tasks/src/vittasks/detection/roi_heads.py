@@ -107,20 +107,26 @@ class AbsoluteErrorProposals(RegionProposalNetwork):
 class RegionHeads(RoIHeads):
     """torchvision's heads of boxes and masks, with a choice of their losses.
 
-    512 boxes of an image are drawn in training, a quarter of them on objects, which they overlap by .5. Detections are the 100 of
-    the highest score, at least .05, that overlap no better one of their class by more than .5.
+    A quarter of the boxes that are drawn in training are on objects, which they overlap by .5. Detections are the 100 of the
+    highest score, at least .05, that overlap no better one of their class by more than .5.
 
     Args:
         boxes: Pool, head and predictor of the boxes.
         masks: Pool, head and predictor of the masks.
+        sampled_boxes: Boxes of an image that are drawn in training.
         box_loss: See ``MaskRCNNRules``.
         mask_targets: See ``MaskRCNNRules``.
     """
 
     def __init__(
-        self, boxes: Sequence[nn.Module], masks: Sequence[nn.Module], box_loss: Rule, mask_targets: Rule
+        self,
+        boxes: Sequence[nn.Module],
+        masks: Sequence[nn.Module],
+        sampled_boxes: int,
+        box_loss: Rule,
+        mask_targets: Rule,
     ) -> None:
-        super().__init__(*boxes, 0.5, 0.5, 512, 0.25, None, 0.05, 0.5, 100, *masks)
+        super().__init__(*boxes, 0.5, 0.5, sampled_boxes, 0.25, None, 0.05, 0.5, 100, *masks)
         self.box_loss: Rule = box_loss
         self.mask_targets: Rule = mask_targets
 

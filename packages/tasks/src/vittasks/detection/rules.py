@@ -44,7 +44,8 @@ class MaskRCNNRules:
         matching: Whose an anchor is that overlaps an object best, though by less than the threshold. ``mmdet``: that object's,
             and of several the later one's, if they overlap by .3; ``torchvision``: the object's that it overlaps most.
         anchors: ``mmdet``: exact sides, a level's stride apart; ``torchvision``: sides and corners in whole pixels.
-        proposals: Most boxes of an image that the second part is trained with. ``mmdet``: 1000; ``torchvision``: 2000.
+        proposals: Most boxes of an image that the second part is trained with. ``mmdet``: as many as it reads in evaluation,
+            1000; ``torchvision``: twice as many.
         box_loss: The error of boxes, in both parts. ``mmdet``: absolute; ``torchvision``: squared below 1/9.
         pooling: How boxes and masks are pooled. ``mmdet``: see ``AlignedPool``; ``torchvision``: with two samples a side, half a
             pixel off.

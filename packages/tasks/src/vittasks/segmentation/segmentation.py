@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from vitcore import NormFactory
 from vittasks.dense.backbone import DenseBackbone
 from vittasks.dense.drawing import PICTURES, by_class, segmentation_picture, show
+from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.freezing import Freezing
 from vittasks.optim import OptimizerFactory, ParameterGroups
 from vittasks.schedule import ScheduleFactory, WarmupCosine
@@ -53,6 +54,8 @@ class Segmentation(SupervisedTask):
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
+        pretrained: A public checkpoint of the whole network that the weights start from, see
+            ``vittasks.load_public_checkpoint``; None for none.
 
     Logs ``train/loss``; ``val/loss``, ``val/mIoU``, ``val/mAcc``, ``val/aAcc`` and the same under ``test/``, with
     ``test/IoU/CLASS`` for each class that occurs. Scores are fractions, from one confusion matrix over all pixels of the set.
@@ -81,6 +84,7 @@ class Segmentation(SupervisedTask):
         global_batch: int | None = None,
         activations: Literal["keep", "recompute"] = "keep",
         compile: CompileMode | None = None,
+        pretrained: str | None = None,
     ) -> None:
         super().__init__(num_classes, optimizer, schedule, groups, freezing, global_batch, activations, compile)
         self.backbone = DenseBackbone(backbone, norm=map_norm)
@@ -93,6 +97,8 @@ class Segmentation(SupervisedTask):
         self.val_scores = pixel_scores(num_classes, ignored, "val/")
         self.test_scores = pixel_scores(num_classes, ignored, "test/")
         self.test_classes = ClassIoU(num_classes, ignored)
+        if pretrained is not None:
+            load_public_checkpoint(self, pretrained)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (b, num_classes, H, W) of an image (b, c, H, W)."""

@@ -8,6 +8,7 @@ import pytest
 from lightning.pytorch import Callback
 from PIL import Image
 
+from tests.cli.ablation.pretraining.test_classifiers import RECIPE
 from tests.cli.own_task import Blobs
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
 from vitcli.ablation.planning.checks import rehearsal
@@ -19,6 +20,7 @@ from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
 from vitcli.main import main
 from vitcli.records.json_files import write_json
+from vittasks import Classification
 
 pytestmark = LIGHTNING
 
@@ -50,6 +52,13 @@ class Fails(Callback):
 
     def on_train_start(self, trainer, module):
         raise KeyError("x")
+
+
+class Unscored(Classification):
+    """A pretraining that scores itself in another way."""
+
+    def test_step(self, batch, batch_index):
+        self.log("test/score", batch[0].mean())
 
 
 class NoTest(Blobs):
@@ -111,6 +120,17 @@ def test_a_metric_that_a_test_does_not_log_is_refused_whatever_callbacks_there_a
     assert refused(tmp_path, words).startswith(
         "arms.yaml, arm plain: ablation.metric.name is 'test/further', which a test of this arm does not log; valid names"
     )
+
+
+def test_a_pretraining_that_does_not_log_what_it_is_scored_by_is_refused_as_such(tmp_path):
+    recipe = {**RECIPE, "model": f"{__name__}.Unscored"}
+    plan = plan_of(tmp_path, ("--ablation.only", "plain"), {"pretraining": recipe})
+    with pytest.raises(ConfigError) as caught:
+        rehearse(plan.classifiers, plan.classifiers.spec.chosen, str)
+    assert "arm plain, its pretraining: a pretraining is scored by test/acc1, which a test of its task" in str(
+        caught.value
+    )
+    assert "Unscored does not log; did you mean test/score?" in str(caught.value)
 
 
 def test_a_data_module_without_a_test_split_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from vitcli.ablation.planning.make_plan import on_this_machine
 from vitcli.ablation.planning.plan import Plan, PlannedArm
+from vitcli.ablation.pretraining.classifiers import FOLDER
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.cost import build_anywhere, error_text
@@ -64,10 +65,12 @@ def rehearse(plan: Plan, arms: Iterable[str], tell: Callable[[str], None]) -> No
         logged = _rehearse(arm, _fewer_images(config, arm.macs), config, shared)
         metric = plan.spec.metric.name
         if metric not in logged:
-            raise ConfigError(
-                f"{arm.place}: ablation.metric.name is {metric!r}, which a test of this arm does not log"
-                f"{nearest(metric, logged)}"
+            asked = (
+                f"a pretraining is scored by {metric}, which a test of its task {arm.config['model']['class_path']} does not log"
+                if plan.name == FOLDER
+                else f"ablation.metric.name is {metric!r}, which a test of this arm does not log"
             )
+            raise ConfigError(f"{arm.place}: {asked}{nearest(metric, logged)}")
 
 
 def _rehearse(

@@ -1,5 +1,6 @@
 """ADE20K's folders: an image and a PNG of labels of the same name."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -87,9 +88,12 @@ def complete_pairs(pairs: list[Pair], labels: set[Path], layout: str, faults: Fa
     """
     if not pairs:
         raise ValueError(f"{faults.owner}: no image in {faults.place}; {layout}.")
+    times = Counter(label for _, label in pairs)
     for image, label in pairs:
         if label not in labels:
             faults.add("an image without labels", image)
-    for label in sorted(labels - {label for _, label in pairs}):
+        elif times[label] > 1:
+            faults.add("images that share one file of labels", image)
+    for label in sorted(labels - times.keys()):
         faults.add("labels without an image", label)
-    return [(image, label) for image, label in pairs if label in labels]
+    return [(image, label) for image, label in pairs if label in labels and times[label] == 1]

@@ -1,6 +1,8 @@
 """COCO's JSON files, without pycocotools: objects with boxes and masks, and the labels of pixels painted from them."""
 
 import json
+import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +28,16 @@ from vittasks.data.dense.layouts import (
 from vittasks.data.dense.masks import decode
 
 SECTIONS = ("images", "annotations", "categories")
-OF_IMAGE = {"id": (int, str), "file_name": (str,), "height": (int,), "width": (int,)}
-OF_OBJECT = {"image_id": (int, str), "category_id": (int,), "bbox": (list,)}
-"""The keys and types that the entry of an image and of an object must have."""
+KINDS_OF_VALUE: dict[str, tuple[type, ...]] = {
+    "whole number": (int,),
+    "text": (str,),
+    "whole number or text": (int, str),
+    "list": (list,),
+}
+OF_IMAGE = {"id": "whole number or text", "file_name": "text", "height": "whole number", "width": "whole number"}
+OF_OBJECT = {"image_id": "whole number or text", "category_id": "whole number", "bbox": "list"}
+OF_CATEGORY = {"id": "whole number", "name": "text"}
+"""The keys and kinds of values that the entry of an image, of an object and of a category must have."""
 
 ANNOTATIONS = (
     "annotations/instances_train2017.json",
@@ -148,24 +157,27 @@ def read_coco(path: Path, folder: Path, faults: Faults, masks: Masks) -> ObjectF
     classes = {number: place for place, number in enumerate(names)}
     objects = defaultdict(list)
     for one in content["annotations"]:
-        if missing := _missing(one, OF_OBJECT):
-            faults.add(f"an object without {missing}", f"annotation {_id(one)} of {path}")
+        if fault := _unlike(one, OF_OBJECT):
+            faults.add(f"an object {fault}", f"annotation {_id(one)} of {path}")
         else:
             objects[one["image_id"]].append(one)
     entries = []
     for entry in content["images"]:
-        if missing := _missing(entry, OF_IMAGE):
-            faults.add(f"an image without {missing}", f"image {_id(entry)} of {path}")
+        if fault := _unlike(entry, OF_IMAGE):
+            faults.add(f"an image {fault}", f"image {_id(entry)} of {path}")
         else:
             entries.append(entry)
     times = Counter(entry["id"] for entry in entries)
-    images = []
+    files, images = set[str](), []
     for entry in entries:
         if times[entry["id"]] > 1:
             faults.add("an image number that occurs twice", f"{entry['id']}, {entry['file_name']}")
-        elif not (folder / entry["file_name"]).is_file():
+        elif not os.path.isfile(folder / entry["file_name"]):
             faults.add("an image file that is missing", folder / entry["file_name"])
+        elif entry["file_name"] in files:
+            faults.add("an image that is listed under two numbers", f"{entry['id']}, {entry['file_name']}")
         else:
+            files.add(entry["file_name"])
             found = [_object(one, entry, classes, masks, faults) for one in objects[entry["id"]]]
             kept = [one for one in found if one is not None]
             images.append(PictureOfObjects(folder / entry["file_name"], entry["height"], entry["width"], kept))
@@ -192,19 +204,24 @@ def _names(categories: list[Any], path: Path, faults: Faults) -> dict[int, str]:
     """Return number -> name of the categories, in the order of the numbers."""
     names: dict[int, str] = {}
     for one in categories:
-        if missing := _missing(one, {"id": (int,), "name": (str,)}):
-            raise ValueError(f"{faults.owner}: {path} is not a COCO file of objects: a category has no {missing}.")
+        if fault := _unlike(one, OF_CATEGORY):
+            raise ValueError(f"{faults.owner}: {path} is not a COCO file of objects: it has a category {fault}.")
         if one["id"] in names:
             faults.add("a category number that occurs twice", f"{one['id']}, {one['name']}")
         names.setdefault(one["id"], one["name"])
     return dict(sorted(names.items()))
 
 
-def _missing(entry: Any, wanted: Mapping[str, tuple[type, ...]]) -> str:
-    """Return the first key that is missing from an entry or has a value of the wrong type; empty if all are right."""
+def _unlike(entry: Any, wanted: Mapping[str, str]) -> str:
+    """Return the first fault of an entry, "without KEY" or "whose KEY is not a KIND"; empty if all are right."""
     if not isinstance(entry, dict):
-        return "keys"
-    return next((key for key, types in wanted.items() if not isinstance(entry.get(key), types)), "")
+        return "that is not a JSON object"
+    for key, kind in wanted.items():
+        if key not in entry:
+            return f"without {key}"
+        if isinstance(entry[key], bool) or not isinstance(entry[key], KINDS_OF_VALUE[kind]):
+            return f"whose {key} is not a {kind}"
+    return ""
 
 
 def _id(entry: Any) -> Any:
@@ -215,14 +232,19 @@ def _object(
     one: dict[str, Any], image: dict[str, Any], classes: dict[int, int], masks: Masks, faults: Faults
 ) -> PlacedObject | None:
     name = f"annotation {one.get('id')} of {image['file_name']}"
-    numbers = one["bbox"]
-    if len(numbers) != 4 or not all(isinstance(number, int | float) for number in numbers):
+    numbers = [_number(number) for number in one["bbox"]]
+    if len(numbers) != 4 or None in numbers:
         fault = "a box that is not a list of four numbers"
     else:
         x, y, w, h = numbers
+        area = _number(one.get("area", w * h))
         fault = box_fault((x, y, x + w, y + h), image["height"], image["width"])
     if one["category_id"] not in classes:
         fault = "an unknown category"
+    elif not fault and (area is None or not 0 <= area < math.inf):
+        fault = "an object whose area is not a number of at least 0"
+    elif not fault and one.get("iscrowd", 0) not in (0, 1):
+        fault = "an object whose iscrowd is neither 0 nor 1"
     elif not fault and masks == "read" and not isinstance(one.get("segmentation"), list | dict):
         fault = "an object without a mask"
     if fault:
@@ -232,6 +254,16 @@ def _object(
         (x, y, x + w, y + h),
         classes[one["category_id"]],
         bool(one.get("iscrowd", 0)),
-        float(one.get("area", w * h)),
+        area,
         one["segmentation"] if masks == "read" else None,
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number as such, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

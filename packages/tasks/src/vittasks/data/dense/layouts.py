@@ -1,5 +1,6 @@
 """Where the files of a dense data set are and what they mean; each convention is a subclass."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -126,7 +127,7 @@ def box_fault(box: Any, height: int, width: int) -> str:
     A box may lie up to a pixel beyond the image, by rounding.
     """
     left, top, right, bottom = box
-    if not np.isfinite(box).all():
+    if not all(abs(one) < math.inf for one in box):
         return "a box whose coordinates are not numbers"
     if right <= left or bottom <= top:
         return "a box without area"

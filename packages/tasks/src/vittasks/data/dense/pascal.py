@@ -70,8 +70,9 @@ class PascalLabels(LabelLayout):
 class PascalObjects(ObjectLayout):
     """Images ``root/JPEGImages/NAME.jpg`` with the objects of ``root/Annotations/NAME.xml``, boxes without masks.
 
-    The names stand in ``root/ImageSets/Main/SPLIT.txt``. A difficult object is treated like a crowd: it is left
-    out in training and ignored in evaluation.
+    The names stand in ``root/ImageSets/Main/SPLIT.txt``. A difficult object is treated like a crowd of COCO: it is left out in
+    training, and detections on it are ignored in evaluation. A detection is on it by the share of the detection that lies in
+    it, where PASCAL's own metric takes the intersection over the union.
 
     Args:
         splits: The lists of training, validation and test, without ``.txt``.

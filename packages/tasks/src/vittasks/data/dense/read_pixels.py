@@ -1,36 +1,33 @@
-"""The pixels of an image file as an array, and label images as classes."""
+"""The pixels of an image file as a tensor, and label images as classes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from vittasks.data.dense.faults import UNREADABLE
+from vittasks.data.read_image import read_image, why
 
 
-def read_pixels(path: Path, mode: str | None) -> NDArray[np.uint8]:
-    """Return the pixels of an image, converted to a mode of Pillow if one is given.
+def read_picture(path: Path, channels: int) -> Tensor:
+    """Return an image (channels, H, W) from 0 to 1, grey for one channel, as it is read for a classifier.
+
+    The rotation in EXIF is applied, as the programs do in which images are annotated.
 
     Raises:
         ValueError: The file is missing, truncated or not an image.
     """
     try:
-        with Image.open(path) as image:
-            return np.array(image if mode is None else image.convert(mode))
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{UNREADABLE}: {path} ({' '.join(str(error).split())})") from error
-
-
-def read_picture(path: Path, channels: int) -> Tensor:
-    """Return an image (channels, H, W) from 0 to 1, grey for one channel.
-
-    Raises:
-        ValueError: The file is missing, truncated or not an image.
-    """
-    pixels = read_pixels(path, "L" if channels == 1 else "RGB")
+        picture = read_image(str(path), channels)
+    except Exception as error:  # decoders raise many kinds for damaged files
+        raise ValueError(f"{UNREADABLE}: {path} ({why(error)})") from error
+    if isinstance(picture, Tensor):
+        return picture
+    pixels = np.array(picture)
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], channels).permute(2, 0, 1) / 255
 
 
@@ -45,7 +42,11 @@ def read_classes(path: Path, table: NDArray[np.int64], num_classes: int) -> Tens
     Raises:
         ValueError: The file cannot be read, or a number in it is no class.
     """
-    values = read_pixels(path, None)
+    try:
+        with Image.open(path) as image:
+            values: NDArray[Any] = np.array(image)
+    except Exception as error:  # decoders raise many kinds for damaged files
+        raise ValueError(f"{UNREADABLE}: {path} ({why(error)})") from error
     if values.ndim != 2:
         raise ValueError(f"labels that are colours instead of numbers: {path} has {values.shape[-1]} channels")
     unknown = (values >= len(table)) | (values < 0)

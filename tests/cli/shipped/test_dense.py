@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from tests.cli.shipped.test_ablations import DENSE, FOLDER, small
+from tests.cli.shipped.test_identities import words_of
 from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.ablation.planning.draft import resolve_arms
 from vitcli.config.command_line import parse_arguments
-from vitcli.config.lightning_cli import VitCLI
+from vitcli.config.lightning_cli import VitCLI, base_config, resolve
 from vitcli.config.yaml_files import read_yaml
 
 pytestmark = LIGHTNING
@@ -58,6 +59,39 @@ def test_an_arm_builds_and_takes_a_training_step_that_reaches_every_parameter(na
     after = task.training_step(batch, 0)
     assert torch.isfinite(after)
     assert after != before
+
+
+PAPERS = {
+    path.stem: f"{folder}/{path.stem}" for folder in ("ade20k", "coco") for path in (FOLDER / folder).glob("*.yaml")
+}
+
+
+def test_every_question_has_its_paper_s_size():
+    assert sorted(PAPERS) == sorted(DENSE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_paper_s_size_asks_the_same_question_with_the_network_and_the_training_of_a_recipe(name):
+    words = words_of(PAPERS[name])
+    paper, digits = resolve_arms(parse_arguments(words)), drafted(name)
+    assert (list(paper.configs), paper.spec.baseline) == (list(digits.configs), digits.spec.baseline)
+    assert paper.directory != digits.directory
+    assert words[2] == "--config"
+    recipe = resolve({**base_config(parse_arguments(words[2:4])), "trainer": {"accelerator": "cpu"}}, name)
+    network = "detector" if "detector" in recipe["model"]["init_args"] else "head"
+    for config in paper.configs.values():
+        backbone = config["model"]["init_args"]["backbone"]
+        assert (backbone["init_args"]["in_chans"], backbone["init_args"]["img_size"]) == (3, 224)
+        ours, theirs = (one["model"]["init_args"] for one in (config, recipe))
+        same = [key for key in theirs if key not in ("backbone", "optimizer", "map_norm", network)]
+        assert {key: ours[key] for key in same} == {key: theirs[key] for key in same}
+        assert _but_for_the_norm(ours[network]) == _but_for_the_norm(theirs[network])
+        assert config["data"]["class_path"] == recipe["data"]["class_path"]
+
+
+def _but_for_the_norm(part):
+    return {**part, "init_args": {**part["init_args"], "map_norm": None}}
 
 
 def objects():

@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import Callback
 from PIL import Image
 
-from tests.cli.ablation.pretraining.test_classifiers import RECIPE
+from tests.cli.ablation.planning.test_classifiers import RECIPE
 from tests.cli.own_task import Blobs
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
 from vitcli.ablation.planning.checks import rehearsal

@@ -13,9 +13,9 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from vitcli.ablation.planning.classifiers import FOLDER
 from vitcli.ablation.planning.make_plan import on_this_machine
 from vitcli.ablation.planning.plan import Plan, PlannedArm
-from vitcli.ablation.pretraining.classifiers import FOLDER
 from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.lightning_cli import VitCLI
 from vitcli.measure.cost import build_anywhere, error_text

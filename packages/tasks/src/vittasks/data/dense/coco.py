@@ -233,7 +233,7 @@ def _object(
 ) -> PlacedObject | None:
     name = f"annotation {one.get('id')} of {image['file_name']}"
     numbers = [_number(number) for number in one["bbox"]]
-    if len(numbers) != 4 or None in numbers:
+    if len(numbers) != 4:
         fault = "a box that is not a list of four numbers"
     else:
         x, y, w, h = numbers
@@ -241,7 +241,7 @@ def _object(
         fault = box_fault((x, y, x + w, y + h), image["height"], image["width"])
     if one["category_id"] not in classes:
         fault = "an unknown category"
-    elif not fault and (area is None or not 0 <= area < math.inf):
+    elif not fault and not 0 <= area < math.inf:
         fault = "an object whose area is not a number of at least 0"
     elif not fault and one.get("iscrowd", 0) not in (0, 1):
         fault = "an object whose iscrowd is neither 0 nor 1"
@@ -259,10 +259,10 @@ def _object(
     )
 
 
-def _number(value: Any) -> float | None:
-    """Return a number as such, None for anything else."""
+def _number(value: Any) -> float:
+    """Return a number, NaN for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+        return math.nan
     try:
         return float(value)
     except OverflowError:

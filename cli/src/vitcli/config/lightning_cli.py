@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from vitcli.config.command_line import Arguments
+from vitcli.config.command_line import NEEDED, Arguments, missing
 from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
@@ -99,9 +99,9 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     Raises:
         ConfigError: A value is missing or out of range, or a file does not exist.
     """
-    for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
+    for name in NEEDED:
         if config.get(name) is None:
-            raise ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {kind}.")
+            raise missing(name, place)
     refuse_long_path(place, "runs", config.get("runs") or "")
     threads = config.get("threads")
     if threads is not None and threads < 1:

@@ -80,7 +80,7 @@ def canvas_of(
             axes.spines[["top", "right"]].set_visible(False)
         yield all_axes
         for axes in all_axes:
-            axes.set_xlabel(textwrap.fill(axes.get_xlabel(), BELOW))
+            axes.set_xlabel("\n".join(textwrap.fill(line, BELOW) for line in axes.get_xlabel().split("\n")))
             for label in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
                 label.set_fontsize(FONT)
         _save(figure, stem)

@@ -61,7 +61,7 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="0.92")
         better = "right" if summary.metric.direction == "max" else "left"
-        axes.set_xlabel(f"difference in {metric} from {summary.baseline} (better is to the {better})")
+        axes.set_xlabel(f"difference in {metric} from {summary.baseline}\n(better is to the {better})")
     return _caption(summary, [one for _, one in found])
 
 

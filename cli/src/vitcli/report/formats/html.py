@@ -202,8 +202,8 @@ pre { overflow-x: auto; background: var(--head); padding: .6rem; }
   tbody tr { display: block; order: var(--o, 0); border-bottom: 2px solid var(--line); padding: .4rem 0; }
   tbody th, tbody td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem .6rem;
     max-width: none; }
-  tbody .number { white-space: normal; }
-  tbody td::before { content: attr(data-label); color: var(--soft); flex: 0 1 45%; text-align: left; }
+  tbody td::before { content: attr(data-label); color: var(--soft); flex: 0 1 auto; text-align: left;
+    white-space: normal; }
   tbody td:empty { display: none; }
   tbody td > code { text-align: right; }
 }

@@ -134,6 +134,7 @@ def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
         ("trainer.callbacks", "torch.nn.GELU", "makes no lightning.Callback"),
         ("trainer.callbacks", "3", "is 3; expected the import path of a class of lightning.Callback."),
         ("trainer.callbacks+", "EarlyStoping", "did you mean lightning.pytorch.callbacks.EarlyStopping?"),
+        ("trainer.logger", "CsvLogger", "cannot be imported; did you mean lightning.pytorch.loggers.CSVLogger?"),
         (
             "trainer.callbacks+",
             "{class_path: lightning.pytorch.callbacks.EarlyStopping, monitr: x}",

@@ -18,6 +18,10 @@ from vitcli.config.pretraining import PRETRAINING, complete_pretraining
 from vitcli.config.schema import schema
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+# Lightning recommends its company's packages in every run.
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+    lambda record: "Tip: For" not in record.getMessage()
+)
 
 STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
 """Arguments that name weights to start from, and the packages that use the name; () for every package."""

@@ -68,7 +68,11 @@ def layout(charts: Sequence[tuple[Ablation, Charts]]) -> "Summary":
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
     from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-    groups = [_group(ablation, tag, found[tag], len(charts) > 1) for ablation, found in charts for tag in found]
+    groups = [
+        _group(ablation, tag, found[tag], f"{ablation.name}: {tag}" if len(charts) > 1 else tag)
+        for ablation, found in charts
+        for tag in found
+    ]
     for group in groups[1:]:
         group.closed = True
     content = TensorProto(dtype="DT_STRING", string_val=[layout_pb2.Layout(category=groups).SerializeToString()])
@@ -76,7 +80,7 @@ def layout(charts: Sequence[tuple[Ablation, Charts]]) -> "Summary":
     return Summary(value=[Summary.Value(tag=metadata.CONFIG_SUMMARY_TAG, metadata=described, tensor=content)])
 
 
-def _group(ablation: Ablation, tag: str, charts: Iterable[tuple[str, ...]], named: bool) -> "Category":  # noqa: FBT001
+def _group(ablation: Ablation, tag: str, charts: Iterable[tuple[str, ...]], title: str) -> "Category":
     from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, MarginChartContent
 
     found = []
@@ -85,4 +89,4 @@ def _group(ablation: Ablation, tag: str, charts: Iterable[tuple[str, ...]], name
         series = MarginChartContent.Series(value=value, lower=lower, upper=upper)
         found.append(Chart(title=" and ".join(arms), margin=MarginChartContent(series=[series])))
     # TensorBoard shows the last chart first.
-    return Category(title=f"{f'{ablation.name}: ' if named else ''}{tag}, {BANDS}", chart=found[::-1])
+    return Category(title=f"{title}, {BANDS}", chart=found[::-1])

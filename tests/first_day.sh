@@ -120,8 +120,9 @@ assert SHOWN.keys() == VIEWS.keys()
 with subprocess.Popen(["vitcli", "dashboard", "runs/day", "--port", "0"], stdout=subprocess.PIPE, text=True) as board:
     try:
         address = re.search(r"http://\S+", board.stdout.readline())[0]
-        for view, where in {"": "", **VIEWS}.items():
-            with Chromium() as browser:
+        with Chromium() as browser:
+            for view, where in {"": "", **VIEWS}.items():
+                browser.open("about:blank")  # addresses that differ behind # alone would not be loaded
                 browser.open(address + where)
                 browser.wait_for(SHOWN.get(view, "mean/roll"))
                 print(f"  {view or 'the bare address'}: seen")

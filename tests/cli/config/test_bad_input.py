@@ -212,7 +212,7 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refus
     [
         ("", "model is missing; name its class, for example model: vittasks.Classification."),
         ("model: [", "this is not valid YAML (while parsing a flow node"),
-        ("- a\n- b", "expected keys and values, got list."),
+        ("- a\n- b", "the file holds a list; expected keys and values"),
         (
             "data: vittasks.DigitScenes\nmodel: {backbone: x}\ndata: vittasks.DigitScenes",
             "line 3: 'data' is given twice, first in line 1",

@@ -215,7 +215,7 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        what = {str: f"the text {content!r}", list: "a list"}.get(type(content), f"the value {content!r}")
+        what = "a list" if isinstance(content, list) else f"the value {content!r}"
         raise ConfigError(
             f"{path}: the file holds {what}; expected keys and values, such as trainer: {{max_epochs: 3}}."
         )

@@ -34,9 +34,9 @@ def for_a_look(trainer: dict[str, Any], folder: str) -> dict[str, Any]:
     given = trainer.get("logger")
     loggers = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
     kept = [found for one in loggers if (found := _without_trace(one, folder)) is not None]
-    return (
-        trainer if kept == loggers else {**trainer, "logger": kept if isinstance(given, list) else (kept or [None])[0]}
-    )
+    if isinstance(given, dict):
+        return {**trainer, "logger": kept[0] if kept else None}
+    return {**trainer, "logger": kept} if loggers else trainer
 
 
 def _without_trace(logger: dict[str, Any], folder: str) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ REPORTS = {"report": (WIDE, 1900), "report_phone": (PHONE, 1700)}
 
 TABS = {
     "dashboard_means": ("means over the seeds", "Tags matching filter"),
-    "dashboard_intervals": ("... with intervals", "Mean over seeds with 95 % t-interval"),
+    "dashboard_intervals": ("... with intervals", "mean over the seeds with its 95 % t-interval"),
     "dashboard_hparams": ("one row per arm", "Trial ID"),
     "dashboard_figures": ("the figures", "figures/"),
 }

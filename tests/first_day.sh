@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The first day of somebody who has just found this project, from an empty folder outside of the clone: wheels are built and installed, every
-# command is asked for help, and what the README and docs/data.md show is done as it stands there, on JPEGs, with loggers and early stopping.
-# Everything but this project's four packages comes from the environment of the clone, so that nothing is downloaded.
+# command is asked for help, and what the README and docs/data.md show is done as it stands there, on JPEGs, with loggers and early stopping,
+# up to the dashboard in a browser. Everything but this project's four packages and W&B comes from the environment of the clone. What a
+# machine lacks (a network for W&B, chromium) is left out with a line that says so; with EVERYTHING=1, as in .ci/run, it is an error.
 set -euo pipefail
 clone=$(cd "$(dirname "$0")/.." && pwd)
 made=${PYTHON:-$clone/.venv/bin/python}
@@ -12,6 +13,7 @@ cd "$day"
 unset PYTHONPATH
 export OMP_NUM_THREADS=1 WANDB_MODE=offline WANDB_SILENT=true
 
+left_out() { echo "Left out: $1"; [ -z "${EVERYTHING:-}" ] || exit 1; }
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 step "four wheels, built and installed"
@@ -63,8 +65,11 @@ vitcli data check photos
 
 step "an ablation of the op on these photographs, with a user's loggers and early stopping"
 wandb=""
-if python -c 'import wandb' 2>/dev/null; then wandb=", {class_path: lightning.pytorch.loggers.WandbLogger, project: first_day, offline: true}"; fi
-echo "Loggers: CSV${wandb:+ and Weights & Biases, offline}."
+if "$uv" pip install --quiet --constraint "$clone/constraints.txt" --python ../venv/bin/python wandb; then
+  wandb=", {class_path: WandbLogger, project: first_day, offline: true}"
+else
+  left_out "the logger of Weights & Biases, which could not be installed."
+fi
 cat >day.yaml <<END
 # Question  Does it matter whom a token sees?
 ablation:
@@ -80,18 +85,53 @@ trainer:
   accelerator: cpu
   max_epochs: 4
   log_every_n_steps: 1
-  logger: [{class_path: lightning.pytorch.loggers.CSVLogger, save_dir: logs}$wandb]
+  logger: [{class_path: CSVLogger, save_dir: logs}$wandb]
   callbacks:
-    - {class_path: lightning.pytorch.callbacks.EarlyStopping, monitor: val/loss, min_delta: 100, patience: 1}
+    - {class_path: EarlyStopping, monitor: val/loss, min_delta: 100, patience: 1}
 END
 PYTHONPATH=. vitcli fit --config day.yaml
 test -n "$(find logs -name metrics.csv)"
-[ -z "$wandb" ] || test -n "$(find . -name '*.wandb')"
+[ -z "$wandb" ] || test "$(find . -name '*.wandb' | wc -l)" = 4
 
 step "the report, written again"
 vitcli report runs/day >/dev/null
 for kind in html md tex csv; do test -s "runs/day/report.$kind"; done
 grep -q 'EarlyStopping\|fewer epochs\|ended early\|unequal' runs/day/report.md
+
+step "the dashboard, in a browser"
+if command -v chromium >/dev/null; then
+  cp "$clone/tests/cli/chromium.py" .
+  python - <<'END'
+import re
+import subprocess
+
+from chromium import Chromium
+
+from vitcli.commands.dashboard import VIEWS
+
+SHOWN = {
+    "means over the seeds": "mean/attention",
+    "... with intervals": "roll and attention",
+    "one row per arm": "(verdict)",
+    "the figures": "figures/arms",
+    "the report": "Does it matter whom a token sees?",
+}
+assert SHOWN.keys() == VIEWS.keys()
+with subprocess.Popen(["vitcli", "dashboard", "runs/day", "--port", "0"], stdout=subprocess.PIPE, text=True) as board:
+    try:
+        address = re.search(r"http://\S+", board.stdout.readline())[0]
+        with Chromium() as browser:
+            for view, where in {"": "", **VIEWS}.items():
+                browser.open("about:blank")  # addresses that differ behind # alone would not be loaded
+                browser.open(address + where)
+                browser.wait_for(SHOWN.get(view, "mean/roll"))
+                print(f"  {view or 'the bare address'}: seen")
+    finally:
+        board.terminate()
+END
+else
+  left_out "the dashboard in a browser, since chromium is not installed."
+fi
 
 step "results in pandas"
 python - <<'END'

@@ -18,6 +18,7 @@ Every key of the configuration can be set on the command line by its dotted path
 --runs DIR is where results go. vitcli fit --config FILE --print_config prints every value that would be used.
 """
 
+OPTIONS = ("--help", "--version")
 BAD_INPUT = 2
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
@@ -41,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         if name not in COMMANDS:
-            raise ConfigError(f"command line: there is no command {name!r}{nearest(name, COMMANDS)}")
+            kind, known = ("option", OPTIONS) if name.startswith("-") else ("command", COMMANDS)
+            raise ConfigError(f"command line: there is no {kind} {name!r}{nearest(name, known)}")
         function = "help:main" if key else COMMANDS[name].function
         code: int = pkgutil.resolve_name(f"vitcli.commands.{function}")(rest)
         if sys.stdout is not None:

@@ -34,7 +34,7 @@ CONFIGURATION = (
     ),
     (
         "--help KEY",
-        "say what can stand at a key, for example --help trainer or --help model.backbone.every.feed_forward",
+        "say what can stand at a key: --help trainer, or after --config FILE --help model.backbone.every.feed_forward",
     ),
     ("--print_config", "print every value that would be used, and end"),
     ("--runs DIR", "directory of the results (default: runs)"),

@@ -38,6 +38,9 @@ def folder(tmp_path: Path) -> Path:
         f"# Questions\n\n{BEGIN}\n{END}\n\nOrders.\n\n{BEGIN_ORDERS}\n{END_ORDERS}\n\nMore.\n"
     )
     directory = make_arms(tmp_path / "runs" / "tiny", ("plain", "gelu"), 3, epochs=1)
+    record = json.loads((directory / "ablation.json").read_text())
+    record["arms"]["gelu"]["label"] = "with GELU"
+    (directory / "ablation.json").write_text(json.dumps(record))
     values = {"plain": (0.80, 0.81, 0.82), "gelu": (0.90, 0.92, 0.93)}
     made = {
         "finished_at": "2026-11-30T08:00:00+00:00",
@@ -71,6 +74,8 @@ def test_a_kept_answer_holds_all_trials_and_stands_in_the_table(folder, capsys):
     assert (folder / "README.md").read_text().endswith(f"{END_ORDERS}\n\nMore.\n")
     page = (folder / "answers" / "tiny.md").read_text()
     assert "gelu is better than plain by 0.10" in page
+    assert "P(better) is the share of the shared seeds in which the arm beats the baseline" in page
+    assert "**Arms.** gelu: with GELU." in page
     assert str(folder.parent) not in page + (folder / "answers" / "tiny.json").read_text()
     assert {path.suffix for path in (folder / "answers").glob("tiny_*")} == {".png"}
     capsys.readouterr()

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.ablation_directory import make_ablation, make_finished_ablation, write_trial
-from vitcli.commands.dashboard import main, refresh
+from vitcli.commands.dashboard import refresh
+from vitcli.main import main
 
 # A shell that starts the tests in the background makes their children ignore Ctrl-C; the first line undoes that.
 SCRIPT = """import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)
-from vitcli.commands.dashboard import main; sys.exit(main(sys.argv[1:]))"""
+from vitcli.main import main; sys.exit(main(["dashboard", *sys.argv[1:]]))"""
 COMMAND = [sys.executable, "-c", SCRIPT]
 
 
@@ -74,7 +75,7 @@ def test_without_a_port_the_next_free_one_is_taken(tmp_path):
 @pytest.mark.parametrize("name", ["empty", "missing"])
 def test_a_directory_without_runs_is_one_sentence_and_exit_code_2(tmp_path, capsys, name):
     (tmp_path / "empty").mkdir()
-    assert main([str(tmp_path / name)]) == 2
+    assert main(["dashboard", str(tmp_path / name)]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert f"{tmp_path / name}: neither an ablation (ablation.json) nor a run" in said
@@ -82,7 +83,7 @@ def test_a_directory_without_runs_is_one_sentence_and_exit_code_2(tmp_path, caps
 
 def test_an_ablation_that_cannot_be_read_is_one_sentence_and_exit_code_2(tmp_path, capsys):
     (tmp_path / "ablation.json").write_text("{")
-    assert main([str(tmp_path)]) == 2
+    assert main(["dashboard", str(tmp_path)]) == 2
     assert f"{tmp_path / 'ablation.json'}: not readable as JSON" in capsys.readouterr().err
 
 

@@ -80,6 +80,7 @@ def test_sizes_are_those_published_or_a_remark_says_why_not(capsys):
     ("words", "message"),
     [
         (["list", "pvt_tniy"], "no model is called 'pvt_tniy'; did you mean pvt_tiny?"),
+        (["list", "slide"], "no model is called 'slide'; did you mean 'slide*', "),
         (["list", "--format", "csv"], "--format is 'csv'; expected table, markdown, json."),
         (["list", "a", "b"], "list takes one pattern and a format"),
         (["convert", "pvt_tiny"], "convert needs a model, a file and a target"),

@@ -39,7 +39,14 @@ def test_every_command_helps_with_its_own_options_and_an_example(command, capsys
         ("trainer", ["max_epochs: int or null", "Stop training once this number of epochs is reached"]),
         ("ablation.seeds", ["baseline: int = 5", "It takes part in every comparison"]),
         ("data", ["value  vittasks.DigitScenes", "clutter: int = 6", "Pieces of other digits in a composite."]),
-        ("model.backbone.every.feed_forward", ["What mixes channels.", "drop_path_scale: float"]),
+        (
+            "model.backbone.every.feed_forward",
+            ["What mixes channels.", "drop_path_scale: float", "Here: vitcore.LocalityFeedForward("],
+        ),
+        ("trainer.logger", ["or bool or null", "Parts that fit:", "lightning.pytorch.loggers.WandbLogger"]),
+        ("ablation.arms", ["mapping of str to mapping of str to anything", "value  {eca: {"]),
+        ("ablation.arms.h_swish", ["activation: torch.nn.Hardswish"]),
+        ("ckpt_path", ["Checkpoint from which a single run continues"]),
         (
             "model.backbone.every.feed_forward.op",
             ["value  vitcore.LocalityFeedForward", "kernel_size: int = 3", "Parts that fit:", "vitcore.Mlp"],
@@ -58,6 +65,13 @@ def test_help_says_what_can_stand_at_a_key(key, says, capsys):
 def test_help_about_a_key_that_does_not_exist_names_the_nearest(capsys):
     assert main(["fit", "--config", "ablations/localvit_act.yaml", "--help", "model.bakbone"]) == 2
     assert "model.bakbone does not exist; did you mean backbone?" in capsys.readouterr().err
+
+
+def test_help_about_a_class_that_no_file_names_asks_for_the_file(capsys):
+    assert main(["fit", "--help", "model.backbone.depth"]) == 2
+    said = capsys.readouterr().err
+    assert "model has no class yet, so that nothing is known about model.backbone.depth; name a file" in said
+    assert said.count("\n") == 1
 
 
 def test_the_installed_command_helps_within_a_second():

@@ -134,6 +134,7 @@ def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
         ("trainer.callbacks", "torch.nn.GELU", "makes no lightning.Callback"),
         ("trainer.callbacks", "3", "is 3; expected the import path of a class of lightning.Callback."),
         ("trainer.callbacks+", "EarlyStoping", "did you mean lightning.pytorch.callbacks.EarlyStopping?"),
+        ("trainer.logger", "CsvLogger", "cannot be imported; did you mean lightning.pytorch.loggers.CSVLogger?"),
         (
             "trainer.callbacks+",
             "{class_path: lightning.pytorch.callbacks.EarlyStopping, monitr: x}",
@@ -211,7 +212,7 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refus
     [
         ("", "model is missing; name its class, for example model: vittasks.Classification."),
         ("model: [", "this is not valid YAML (while parsing a flow node"),
-        ("- a\n- b", "expected keys and values, got list."),
+        ("- a\n- b", "the file holds a list; expected keys and values"),
         (
             "data: vittasks.DigitScenes\nmodel: {backbone: x}\ndata: vittasks.DigitScenes",
             "line 3: 'data' is given twice, first in line 1",

@@ -61,6 +61,13 @@ def test_every_figure_is_there_as_svg_and_as_png_of_at_least_1000_pixels(runs):
         assert ElementTree.parse(runs / f"{name}.svg").getroot().tag.endswith("svg")
 
 
+def test_a_phone_and_a_thumbnail_of_tensorboard_show_letters_that_can_be_read(runs):
+    write_speed(runs)
+    for name in draw(runs):
+        points = float(ElementTree.parse(runs / f"{name}.svg").getroot().get("width").removesuffix("pt"))
+        assert 10 * 350 / points > 8.5  # pixels of a letter of ten points in a picture of 350 pixels
+
+
 def test_the_same_numbers_give_the_same_bytes(runs):
     draw(runs)
     before = {path.name: path.read_bytes() for path in runs.iterdir() if path.suffix in (".svg", ".png")}
@@ -141,9 +148,8 @@ def test_the_figure_of_differences_names_every_arm_but_the_baseline_with_its_ver
     for arm in ("h_swish (n = 4)", "h_swish_eca (n = 5)", "h_swish_se4 (n = 5)", "no_depthwise (n = 4)"):
         assert arm in text
     assert "relu6 (n" not in text
-    assert [line.split("  ")[1] for line in text.splitlines() if " ± " in line] == [
-        "open", "open", "better", "open",
-    ]  # fmt: skip
+    lines = text.splitlines()
+    assert [lines[at + 1] for at, line in enumerate(lines) if " ± " in line] == ["open", "open", "better", "open"]
 
 
 def test_the_figure_of_differences_says_what_its_dots_and_its_band_are(runs):

@@ -170,21 +170,39 @@ def test_the_mean_runs_average_the_trials_curves_and_carry_the_interval(runs):
     mean = board.curve("mean/relu6", "val/acc1")
     assert mean.keys() == seeds[0].keys()
     assert mean[479] == pytest.approx(fmean(seed[479] for seed in seeds), rel=1e-6)
-    lower, upper = (board.curve("mean/relu6", f"interval/val/acc1/{end}") for end in ("lower", "upper"))
+    chart = "interval/localvit_act/h_swish and relu6/val/acc1"
+    lower, upper = (board.curve("mean/relu6", f"{chart}/{end}") for end in ("lower", "upper"))
     assert lower[479] < mean[479] < upper[479]
     assert (lower[479] + upper[479]) / 2 == pytest.approx(mean[479], rel=1e-6)
 
 
-def test_the_layout_draws_a_band_for_tags_that_exist(runs):
+def test_each_chart_with_intervals_has_an_arm_beside_the_baseline_and_nothing_else(runs):
     write_view(runs)
     board = Board(runs)
     event = board.data.Tensors(".", metadata.CONFIG_SUMMARY_TAG)[0]
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
-    charts = layout.category[0].chart
-    assert {chart.title for chart in charts} == {"val/acc1", "val/loss", "train/loss"}
-    for chart in charts:
-        series = chart.margin.series[0]
-        assert {series.value, series.lower, series.upper} <= set(board.data.Runs()["mean/relu6"]["tensors"])
+    assert [group.title.split(",")[0] for group in layout.category] == ["val/acc1", "val/loss", "train/loss"]
+    assert [group.closed for group in layout.category] == [False, True, True]
+    tags = {run: set(found["tensors"]) for run, found in board.data.Runs().items()}
+    for group in layout.category:
+        # The tab shows them from the last to the first: the order of the file.
+        arms = [chart.title.removesuffix(" and relu6") for chart in reversed(group.chart)]
+        assert arms == ["h_swish", "h_swish_eca", "h_swish_se4", "no_depthwise"]
+        for arm, chart in zip(reversed(arms), group.chart, strict=True):
+            (series,) = chart.margin.series
+            drawn = {series.value, series.lower, series.upper}
+            assert {run for run, found in tags.items() if found & drawn} == {"mean/relu6", f"mean/{arm}"}
+            assert drawn <= tags["mean/relu6"] & tags[f"mean/{arm}"]
+
+
+def test_the_charts_of_two_ablations_do_not_mix_their_arms(tmp_path):
+    directories = [make_finished_ablation(tmp_path / name, seeds=(0, 1)) for name in ("first", "second")]
+    write_collection_view(tmp_path, [load(directory) for directory in directories])
+    board = Board(tmp_path)
+    runs = {run: {tag.split("/")[1] for tag in found["tensors"] if tag.startswith("interval/")}
+            for run, found in board.data.Runs().items()}  # fmt: skip
+    assert runs["first/mean/relu6"] == {"first"}
+    assert runs["second/mean/relu6"] == {"second"}
 
 
 def test_arms_of_the_same_name_in_two_ablations_are_not_averaged_together(tmp_path):

@@ -1,13 +1,23 @@
 """The user's own loggers get the name of the experiment, the arm and the seed."""
 
 import csv
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.loggers import CSVLogger
 
-from tests.cli.tiny_ablation import ABLATION, PLAIN, TRAINER, write
+from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
+from vitcli.config.command_line import parse_run
+from vitcli.config.errors import ConfigError
+from vitcli.config.lightning_cli import base_config, resolve
 from vitcli.main import main
-from vitcli.training.loggers import with_names
+from vitcli.measure.cost import checked_cost
+from vitcli.training.loggers import for_a_look, with_names
+
+pytestmark = LIGHTNING
 
 TRIAL = ("localvit_act", "h_swish", "seed3")
 RUN = ("localvit", "fit0")
@@ -48,6 +58,46 @@ def test_files_lie_in_the_trials_directory_or_below_the_given_one_by_arm_and_see
     assert own["version"] in ("csv_logger", "tensorboard_logger")
 
 
+@pytest.mark.parametrize(
+    ("kind", "uri", "kept"),
+    [
+        ("MLFlowLogger", None, "file:/scratch"),
+        ("MLFlowLogger", "file:./mlruns", "file:/scratch"),
+        ("MLFlowLogger", "file:///data/mlruns", "file:/scratch"),
+        ("MLFlowLogger", "https://mlflow.example.org", "https://mlflow.example.org"),
+        ("MLFlowLogger", "sqlite:///mlflow.db", None),
+        ("CometLogger", None, None),
+    ],
+)
+def test_a_plan_builds_no_logger_that_leaves_a_trace(kind, uri, kept, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    csv_logger = {"class_path": f"{LOGGERS}.CSVLogger", "init_args": {"save_dir": "."}}
+    logger = {"class_path": f"{LOGGERS}.{kind}", "init_args": {"tracking_uri": uri}}
+    seen = for_a_look({"logger": [csv_logger, logger]}, "/scratch")["logger"]
+    assert seen[0] == csv_logger
+    assert [one["init_args"]["tracking_uri"] for one in seen[1:]] == ([] if kept is None else [kept])
+    assert for_a_look({"logger": logger}, "/scratch")["logger"] == (seen[1] if kept else None)
+
+
+class Refusing(CSVLogger):
+    def __init__(self, save_dir: str = "."):
+        raise RuntimeError("the store is closed")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("logger", f"[CSVLogger, {__name__}.Refusing]", "the store is closed"),
+        ("callbacks", "{class_path: EarlyStopping, monitor: x, mode: up}", "`mode` can be min, max, got up"),
+    ],
+)
+def test_what_a_logger_or_a_callback_refuses_is_said_in_its_words(key, value, said, tmp_path):
+    path = write(tmp_path / "a.yaml", PLAIN)
+    arguments = parse_run("fit", ["--config", path, f"--trainer.{key}", value])
+    with pytest.raises(ConfigError, match=f"^a.yaml: {re.escape(said)}\\.$"):
+        checked_cost(resolve(base_config(arguments), path), "a.yaml")
+
+
 @pytest.mark.slow
 def test_the_loggers_of_an_ablation_tell_its_trials_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -74,7 +124,10 @@ def test_wandb_and_mlflow_have_the_arms_and_seeds(tmp_path, monkeypatch):
     ]
     trainer = {**TRAINER, "logger": loggers}
     path = write(tmp_path / "a.yaml", PLAIN, {"trainer": trainer, "ablation": {**ABLATION, "seeds": 1}})
-    assert main(["fit", "--config", path, "--quick"]) == 0
+    # Processes of their own, as a shell starts them, since those that plan and train keep the environment of their first use.
+    subprocess.run([sys.executable, "-m", "vitcli.main", "plan", path], check=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.yaml"]
+    subprocess.run([sys.executable, "-m", "vitcli.main", "fit", "--config", path, "--quick"], check=True)
     runs = mlflow.MlflowClient(f"file:{tmp_path}/mlruns")
     experiment = runs.get_experiment_by_name("a")
     found = {run.info.run_name: run.data.tags["arm"] for run in runs.search_runs([experiment.experiment_id])}

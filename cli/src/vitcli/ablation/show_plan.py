@@ -58,9 +58,10 @@ def _arms_table(found: dict[str, Any]) -> Table:
 
 def _columns(found: dict[str, Any]) -> dict[str, list[str]]:
     arms = found["arms"]
+    unit, size = ("GMACs", 1e9) if max(arm["macs"] for arm in arms) >= 1e8 else ("million MACs", 1e6)
     return {
         "parameters": [f"{arm['parameters']:,}" for arm in arms],
-        "GMACs": [f"{arm['macs'] / 1e9:.4g}" for arm in arms],
+        unit: [f"{arm['macs'] / size:.4g}" for arm in arms],
         "epochs": [str(arm["epochs"] or "") for arm in arms],
         "trials": [str(arm["trials"]) for arm in arms],
         "done": [str(len(arm["done"])) for arm in arms],

@@ -1,6 +1,5 @@
 """``vitcli dashboard DIR``: refresh the TensorBoard view of one ablation or of several, and serve it on this machine."""
 
-import argparse
 import contextlib
 import io
 import sys
@@ -9,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from vitcli.config.command_line import COMMAND_LINE, refuse_options, take_option
+from vitcli.config.errors import ConfigError
 from vitcli.records.ablation import ABLATION, load
 from vitcli.records.json_files import RecordError
 from vitcli.report import EVENT_FILES, summarise, write_collection_view, write_summary_view
 
 HOST = "127.0.0.1"
+LAST_PORT = 65_535
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 """A web application as WSGI (PEP 3333) defines it."""
 
@@ -33,32 +35,48 @@ def main(argv: Sequence[str]) -> int:
     """Serve until Ctrl-C.
 
     Args:
-        argv: Arguments after ``vitcli dashboard``.
+        argv: Words after ``vitcli dashboard``: an ablation (runs/NAME), a run, or a directory of them (runs), and ``--port N``.
 
     Returns:
-        Exit code: 0 after Ctrl-C, 2 if there is nothing to serve or no port to serve it on.
+        Exit code: 0 after Ctrl-C.
+
+    Raises:
+        ConfigError: There is nothing to serve, or no port to serve it on.
     """
-    parser = argparse.ArgumentParser("vitcli dashboard", description="Look at an ablation in TensorBoard.")
-    parser.add_argument("directory", type=Path, help="an ablation (runs/NAME), a run, or a directory of them (runs)")
-    parser.add_argument("--port", type=int, help="default: 6006, or the next free one; 0: any free one")
-    arguments = parser.parse_args(argv)
+    words = list(argv)
+    port = _port(take_option(words, "--port"))
+    refuse_options("dashboard", words, ("--port",))
+    if len(words) != 1:
+        raise ConfigError(
+            f"{COMMAND_LINE}: dashboard needs one directory, for example vitcli dashboard runs/localvit_act."
+        )
+    directory = Path(words[0])
     try:
-        kind = refresh(arguments.directory)
-        address = serve(arguments.directory, arguments.port, START if kind == "ablation" else "")
-        print(f"TensorBoard shows {arguments.directory} at {address} until Ctrl-C.")
+        kind = refresh(directory)
+        address = serve(directory, port, START if kind == "ablation" else "")
+        print(f"TensorBoard shows {directory} at {address} until Ctrl-C.")
         for what, where in VIEWS.items() if kind == "ablation" else ():
             print(f"  {what:22}{address}{where}")
         sys.stdout.flush()
         threading.Event().wait()
     except RecordError as error:
-        print(f"vitcli dashboard: {error}", file=sys.stderr)
-        return 2
+        raise ConfigError(str(error)) from error
     except OSError as error:
-        print(f"vitcli dashboard: {error.filename or arguments.directory}: {error.strerror}.", file=sys.stderr)
-        return 2
+        raise ConfigError(f"{error.filename or directory}: {error.strerror}.") from error
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def _port(text: str | None) -> int | None:
+    """Return the port that a word names, or None.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    if text is not None and not (text.isascii() and text.isdigit() and int(text) <= LAST_PORT):
+        raise ConfigError(f"{COMMAND_LINE}: --port is {text!r}; expected a number from 0 to {LAST_PORT:,}.")
+    return None if text is None else int(text)
 
 
 def refresh(directory: Path) -> Literal["ablation", "run"]:

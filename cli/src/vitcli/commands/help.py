@@ -1,5 +1,7 @@
 """``vitcli fit --help KEY``: what can stand at a key of the configuration."""
 
+from dataclasses import asdict
+
 from vitcli.config.command_line import parse_run
 
 
@@ -14,7 +16,7 @@ def main(words: list[str]) -> int:
     """
     from lightning.pytorch import Trainer
 
-    from vitcli.ablation.planning.section import ENTRIES
+    from vitcli.ablation.planning.section import ENTRIES, read_spec
     from vitcli.ablation.planning.spec import AblationSpec
     from vitcli.config.key_help import key_help
     from vitcli.config.lightning_cli import base_config
@@ -23,6 +25,9 @@ def main(words: list[str]) -> int:
 
     arguments = parse_run("fit", words)
     entries = {**schema(), "ablation": Entry(AblationSpec, {}, group=ENTRIES)}
-    owners = {"trainer": Trainer}
-    print(key_help(arguments.help_key or "", entries, base_config(arguments), arguments.place, owners), end="")
+    owners = {"": schema, "trainer": Trainer}
+    config = base_config(arguments)
+    if sections := arguments.ablation_sections():
+        config["ablation"] = asdict(read_spec(sections, arguments.place)[0])
+    print(key_help(arguments.help_key or "", entries, config, arguments.place, owners), end="")
     return 0

@@ -26,7 +26,9 @@ def main(words: list[str]) -> int:
     pattern = patterns[0] if patterns else "*"
     found = [model for name, model in models.items() if fnmatch.fnmatchcase(name, pattern)]
     if not found:
-        raise ConfigError(f"command line: no model is called {pattern!r}{nearest(pattern, models)}")
+        begins = [name for name in models if name.startswith(pattern)]
+        meant = f"; did you mean '{pattern}*', {len(begins)} models?" if begins else nearest(pattern, models)
+        raise ConfigError(f"command line: no model is called {pattern!r}{meant}")
     for line in WRITERS[form](found):
         print(line)
     return 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from vitcli.config.errors import ConfigError, alike, nearest
+from vitcli.config.errors import ConfigError, alike, nearest, refuse_words
 from vitcli.config.trainer_keys import trainer_keys
 from vitcli.config.yaml_files import parse_value, read_yaml
 
@@ -25,6 +25,9 @@ MOVED = {
     "lr_scheduler": "belongs to the task here: write it below model, as model.schedule, for example vittasks.WarmupCosine.",
 }
 """Keys that LightningCLI has at the top, and where they go."""
+
+NEEDED = {"model": "vittasks.Classification", "data": "vittasks.DigitScenes"}
+"""What every run needs, and an example of each."""
 
 OPTIONS = ("config", "print_config", "help", "retry", "quick", "launcher", "format")
 """Options that are not keys, for suggestions."""
@@ -88,6 +91,17 @@ class Arguments:
                 if name == "trainer":
                     _refuse_trainer_keys(key, value, place)
 
+    def refuse_without_model(self) -> None:
+        """Stop if nothing sets the model, or nothing the data.
+
+        Raises:
+            ConfigError: One of them is missing.
+        """
+        given = {str(key).split(".")[0].removesuffix("+") for _, content in self.layers() for key in content}
+        for name in NEEDED:
+            if name not in given:
+                raise missing(name, self.place)
+
     def _nearest_key(self, name: str, place: str) -> str:
         """Return the end of a sentence about an unknown key; on the command line an option may have been meant."""
         option = alike(name, OPTIONS) if place == COMMAND_LINE and alike(name, TOP) == "." else "."
@@ -105,6 +119,11 @@ class Arguments:
         return self.files[0] if self.files else COMMAND_LINE
 
 
+def missing(name: str, place: str) -> ConfigError:
+    """Return the error about a model, or data, that is not named."""
+    return ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {NEEDED[name]}.")
+
+
 def _refuse_trainer_keys(key: str, value: Any, place: str) -> None:
     """Stop at a setting of the trainer that Lightning does not have; if its names cannot be read, nothing is refused."""
     known, dotted = trainer_keys(), key.split(".")[1:2]
@@ -112,6 +131,8 @@ def _refuse_trainer_keys(key: str, value: Any, place: str) -> None:
         inner, first = key if dotted else f"{key}.{name}", name.split(".")[0].removesuffix("+")
         if known and first not in known:
             raise ConfigError(f"{place}: {inner} has no entry {first!r} in trainer{nearest(first, known)}")
+        if first in known and inner == f"trainer.{first}":
+            refuse_words(place, inner, value if dotted else value[name], known[first])
 
 
 def parse_arguments(words: list[str]) -> Arguments:
@@ -139,7 +160,7 @@ def parse_arguments(words: list[str]) -> Arguments:
         name, equals, value = word.lstrip("-").partition("=")
         if not equals:
             if not words or (words[0].startswith("--") and len(words[0]) > 2):
-                raise ConfigError(f"{COMMAND_LINE}: --{name} has no value; write --{name} VALUE or --{name}=VALUE.")
+                raise ConfigError(f"{COMMAND_LINE}: {_without_value(name)}")
             value = words.pop(0)
         if name in ("config", "c"):
             if not value:
@@ -150,6 +171,14 @@ def parse_arguments(words: list[str]) -> Arguments:
     if LAUNCHER in arguments.overrides:  # the name comes first, so that options before it on the line are kept
         arguments.overrides = {LAUNCHER: arguments.overrides[LAUNCHER], **arguments.overrides}
     return arguments
+
+
+def _without_value(name: str) -> str:
+    """Return what is wrong with an option that has no value: it may be a misspelt one that needs none."""
+    meant = alike(f"--{name}", [f"--{one}" for one in OPTIONS])
+    if meant != "." and name not in (*OPTIONS, *TOP, *BESIDE):
+        return f"there is no option --{name}{meant}"
+    return f"--{name} has no value; write --{name} VALUE or --{name}=VALUE."
 
 
 def parse_ablation_file(command: str, words: list[str]) -> Arguments:
@@ -183,6 +212,8 @@ def parse_run(command: str, words: list[str]) -> Arguments:
     if places == {COMMAND_LINE}:
         raise ConfigError(f"{COMMAND_LINE}: ablation is set, but {arguments.place} has no ablation section.")
     arguments.refuse_unknown_keys()
+    if not arguments.ablation_sections() and not arguments.help_key:
+        arguments.refuse_without_model()
     return arguments
 
 

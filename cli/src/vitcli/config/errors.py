@@ -60,3 +60,18 @@ def refuse_non_finite(place: str, key: str, value: Any) -> None:
     inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for name, one in inner:
         refuse_non_finite(place, f"{key}.{name}", one)
+
+
+NUMBERS = ("int", "float", "bool", "null")
+WORDS = ("null", "true", "false", "inf", "nan", "infinity")
+"""Words that may stand for a number, for a truth value or for nothing, whatever their letters' case."""
+
+
+def refuse_words(place: str, key: str, value: Any, kinds: Sequence[str]) -> None:
+    """Refuse a word where only numbers or truth values can stand; the complete reading checks all other types.
+
+    Raises:
+        ConfigError: The value is such a word.
+    """
+    if isinstance(value, str) and value.isalpha() and value.lower() not in WORDS and set(kinds) <= set(NUMBERS):
+        raise ConfigError(f"{place}: {key} is {value!r}; expected {' or '.join(kinds)}.")

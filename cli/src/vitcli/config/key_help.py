@@ -58,15 +58,25 @@ def key_help(
     found = _Found(Entry(dict, {}, group=dict(entries)), config)
     origin = Origin(place, "")
     for name in key.split("."):
+        if found.value is None and expects_part(found.entry.annotation):
+            raise origin.error(
+                f"has no class yet, so that nothing is known about {key}; name a file before --help, for example "
+                f"--config ablations/localvit_act.yaml --help {key}."
+            )
         below, docs = _inside(found, origin, owners)
         real = "stage1" if name == "every" and name not in below else name
-        origin = origin.at(name)
-        if real not in below:
-            raise origin.error(f"does not exist{origin.nearest(name, below)}")
-        inner = found.value.get("init_args", found.value) if isinstance(found.value, Mapping) else {}
-        entry = below[real]
+        origin, inner = origin.at(name), _set(found)
+        if real not in below and real not in inner:
+            raise origin.error(f"does not exist{origin.nearest(name, {*below, *inner})}")
+        entry = below.get(real, Entry(Any, None))  # what a mapping holds is no entry, such as an arm
         found = _Found(entry, inner[real] if real in inner else entry.start(), docs.get(real, ""))
     return "\n".join([*_head(key, found), *_arguments(found, origin, owners), *_fitting(found)]) + "\n"
+
+
+def _set(found: _Found) -> Mapping[str, Any]:
+    """Return what is set below a key."""
+    inner = found.value.get("init_args", found.value) if isinstance(found.value, Mapping) else {}
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def _inside(found: _Found, origin: Origin, owners: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -125,9 +135,16 @@ def _arguments(found: _Found, origin: Origin, owners: Mapping[str, Any]) -> list
     path = _class_path(found)
     lines = ["", f"Arguments of {path}:" if path else "Keys below:"]
     for name, entry in entries.items():
-        default = "" if entry.default is REQUIRED else f" = {textwrap.shorten(_plain(entry.start()), 80)}"
+        default = "" if entry.default is REQUIRED else f" = {_short(entry.start())}"
         lines += [f"  {name}: {type_name(entry.annotation)}{default}", *_indented(docs.get(name, ""), "      ")]
+        here, usual = (_short(value) for value in (_set(found).get(name, entry.start()), entry.start()))
+        if here.removesuffix("()") != usual.removesuffix("()"):
+            lines += [f"      Here: {here}"]
     return lines
+
+
+def _short(value: Any) -> str:
+    return textwrap.shorten(_plain(value), 80)
 
 
 def _plain(value: Any) -> str:
@@ -136,14 +153,18 @@ def _plain(value: Any) -> str:
         return f"{value['class_path']}({inner})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_plain(one)}" for name, one in value.items()) + "}"
-    return "null" if value is None else str(value)
+    return "null" if value is None else repr(value) if value == "" else str(value)
 
 
 def _fitting(found: _Found) -> list[str]:
-    kind = wanted_class(found.entry.annotation)
-    if kind is None or not expects_part(found.entry.annotation):
+    # True and False may stand in the place of loggers.
+    kinds = tuple(one for one in options(found.entry.annotation) if one is not bool)
+    slot = typing.Union[kinds] if kinds else None  # noqa: UP007 (of as many types as there are)
+    wanted = wanted_class(slot)
+    if wanted is None or not expects_part(slot):
         return []
-    names = makers({home: importlib.import_module(home) for home in Origin.homes}, found.entry.annotation)
+    found_names = makers({home: importlib.import_module(home) for home in Origin.homes}, slot)
+    names = [name for name in found_names if name != public_path(wanted)]
     more = f", and {len(names) - FITTING} more" if len(names) > FITTING else ""
     return ["", "Parts that fit:", *_indented(", ".join(names[:FITTING]) + more)]
 
@@ -167,6 +188,8 @@ def _one_type(annotation: Any) -> str:
         return " or ".join(map(repr, inside))
     if origin is collections.abc.Callable:
         return f"a class that makes {_one_type(inside[-1])}" if inside else "a class"
+    if origin is not None and isinstance(origin, type) and issubclass(origin, collections.abc.Mapping):
+        return f"mapping of {' to '.join(map(type_name, inside))}"
     if origin is not None:
         name = getattr(origin, "__name__", str(origin))
         return f"{name} of {', '.join(type_name(one) for one in inside if one is not Ellipsis)}"

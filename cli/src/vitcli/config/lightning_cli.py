@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from vitcli.config.command_line import Arguments
+from vitcli.config.command_line import NEEDED, Arguments, missing
 from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
@@ -18,6 +18,10 @@ from vitcli.config.pretraining import PRETRAINING, complete_pretraining
 from vitcli.config.schema import schema
 
 logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+# Lightning recommends its company's packages in every run.
+logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+    lambda record: "Tip: For" not in record.getMessage()
+)
 
 STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
 """Arguments that name weights to start from, and the packages that use the name; () for every package."""
@@ -99,9 +103,9 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     Raises:
         ConfigError: A value is missing or out of range, or a file does not exist.
     """
-    for name, kind in (("model", "vittasks.Classification"), ("data", "vittasks.DigitScenes")):
+    for name in NEEDED:
         if config.get(name) is None:
-            raise ConfigError(f"{place}: {name} is missing; name its class, for example {name}: {kind}.")
+            raise missing(name, place)
     refuse_long_path(place, "runs", config.get("runs") or "")
     threads = config.get("threads")
     if threads is not None and threads < 1:

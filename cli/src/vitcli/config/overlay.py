@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 
 from vitcli.config.errors import refuse_non_finite
 from vitcli.config.origin import Origin
-from vitmodels.skeletons.entries import Entry, options
+from vitmodels.skeletons.entries import Entry, import_part, options, wanted_class
 from vitmodels.skeletons.overlay import Overlay, check_kind
 
 __all__ = ["checked_value", "lay_over", "tidy", "words_of"]
@@ -57,6 +57,8 @@ def checked_value(annotation: Any, value: Any, origin: Origin) -> Any:
         parser.add_argument("--value", type=annotation)
         parsed = parser.parse_object({"value": value}).value
     except Exception as error:
+        if isinstance(value, str) and wanted_class(annotation) and not {str, int, float} & set(options(annotation)):
+            import_part(value, annotation, origin)  # where numbers and text cannot stand, a class was meant
         raise origin.error(f"is {value!r}; {_expected(annotation, str(error))}.") from error
     # The text "~" or "null" is no text for a type that has none: the parser makes it None.
     return tidy(annotation, parsed if parsed is None or isinstance(parsed, int | float | str | tuple) else value)

@@ -10,8 +10,15 @@ from vitmodels.skeletons.entries import Entry, callable_entries
 def schema() -> dict[str, Entry]:
     """Return what can be set at the top of a configuration.
 
-    These are trainer, model and data, the seed, torch's threads, the directory of the results, a checkpoint to load, and the
-    pretraining of the backbone.
+    Attributes:
+        seed_everything: Seed of the weights, of the training's order and of augmentation; an ablation sets it for each trial.
+        trainer: Arguments of Lightning's Trainer.
+        model: The task: a LightningModule with a network in it.
+        data: The LightningDataModule.
+        threads: CPU threads that torch uses in each process; null for torch's own choice.
+        runs: Directory of the results.
+        ckpt_path: Checkpoint from which a single run continues, or which is evaluated.
+        pretraining: How classifiers are trained from which the backbones start; null for a start from scratch.
     """
     return {
         "seed_everything": Entry(int, 0),

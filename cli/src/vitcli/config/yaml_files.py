@@ -199,6 +199,8 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
         content = _content(path)
     except FileNotFoundError:
         siblings = [str(p) for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        if path.parent == Path():  # the bare name of an ablation is meant
+            siblings += map(str, Path("ablations").glob("*.yaml"))
         named = f"{including[-1]}: names {path}, but " if including else f"{path}: "
         raise ConfigError(f"{named}there is no such file{_nearest_file(path, siblings)}") from None
     except (OSError, ValueError) as error:
@@ -213,7 +215,10 @@ def _read(path: Path, including: tuple[Path, ...], files: Iterator[int]) -> dict
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(content).__name__}.")
+        what = "a list" if isinstance(content, list) else f"the value {content!r}"
+        raise ConfigError(
+            f"{path}: the file holds {what}; expected keys and values, such as trainer: {{max_epochs: 3}}."
+        )
     return {key: _include(value, path, (*including, path), files) for key, value in content.items()}
 
 
@@ -234,6 +239,8 @@ def _line(error: yaml.YAMLError) -> str:
 
 
 def _fault(error: yaml.YAMLError) -> str:
+    if "'\\t'" in (getattr(error, "problem", None) or ""):
+        return "a line begins with a tab; indent with spaces"
     parts = [getattr(error, name, None) for name in ("context", "problem")]
     return ": ".join(part for part in parts if part) or " ".join(str(error).split())
 

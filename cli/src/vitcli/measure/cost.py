@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+import tempfile
 import warnings
 from typing import Any
 
@@ -16,6 +18,7 @@ from vitcli.config.lightning_cli import VitCLI
 from vitcli.config.origin import Origin
 from vitcli.measure.example_input import ExampleInput, blank_image, example_input
 from vitcli.measure.prefix_rule import refuse_exchanged
+from vitcli.training.loggers import for_a_look
 from vitmodels import MisfitError
 from vitmodels.skeletons.entries import parameters, wanted_class
 from vitmodels.skeletons.parts import walk
@@ -49,8 +52,8 @@ def build(config: dict[str, Any], device: str) -> tuple[LightningModule, Lightni
     messages.setLevel(logging.ERROR)
     try:
         # The trainer repeats its warnings about this machine when it runs.
-        with torch.device(device), warnings.catch_warnings(action="ignore"):
-            cli = VitCLI(config)
+        with torch.device(device), warnings.catch_warnings(action="ignore"), tempfile.TemporaryDirectory() as folder:
+            cli = VitCLI({**config, "trainer": for_a_look(config["trainer"], folder)})
     finally:
         messages.setLevel(level)
     return cli.model, cli.datamodule
@@ -139,7 +142,16 @@ class CostCounter:
 def error_text(error: BaseException) -> str:
     """Return the text of an error, or of the error that jsonargparse wrapped in it, on one line without its full stop."""
     first = _original_error(error)
-    return (" ".join(str(first).split())[:700] or type(first).__name__).rstrip(".!")
+    said = _of_the_class(str(error)) or str(first)
+    return (" ".join(said.split())[:700] or type(first).__name__).rstrip(".!")
+
+
+def _of_the_class(text: str) -> str:
+    """Return what a class said that was tried among several types: jsonargparse lists what each of them said, as ``  - ...``."""
+    if "Union subtypes" not in text:
+        return ""
+    tried = re.findall(r"^  - (.+?)(?=^  - |^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return next((one for one in tried if not one.startswith(("Expected a", "Not a valid subclass of"))), "")
 
 
 def _macs(model: LightningModule, inputs: ExampleInput) -> int:

@@ -43,17 +43,24 @@ def content(ablation: Ablation, summary: Summary, pictures: Sequence[Picture]) -
 
 def number_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
     """Return the tables of results and costs, each followed by what its numbers mean."""
-    labels = "; ".join(f"{arm.name}: {arm.label}" for arm in ablation.arms if arm.label)
     return [
-        results(summary),
-        *([Paragraph(f"{labels}.", "Arms.")] if labels else []),
-        Paragraph(f"{meaning(summary)} {CHANCE}"),
+        *result_blocks(ablation, summary),
         *([Paragraph(lost, "Lost seeds.")] if (lost := methods.lost_seeds(ablation)) else []),
         *([Paragraph(stopped, "Stopped early.")] if (stopped := methods.stopped_arms(ablation)) else []),
         costs(summary),
         Paragraph(COSTS),
         *([speeds(summary)] if summary.has_speed else []),
         *([Paragraph(measured, "Measured speed.")] if (measured := methods.speed_conditions(ablation)) else []),
+    ]
+
+
+def result_blocks(ablation: Ablation, summary: Summary) -> list[Block]:
+    """Return the table of results, what short names of arms stand for, and what the numbers mean."""
+    labels = "; ".join(f"{arm.name}: {arm.label}" for arm in ablation.arms if arm.label)
+    return [
+        results(summary),
+        *([Paragraph(f"{labels}.", "Arms.")] if labels else []),
+        Paragraph(f"{meaning(summary)} {CHANCE}"),
     ]
 
 

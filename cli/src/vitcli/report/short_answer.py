@@ -6,8 +6,8 @@ from vitcli.records.ablation import Ablation
 from vitcli.report import numbers
 from vitcli.report.blocks import Block, Heading, Paragraph, Warnings
 from vitcli.report.conclusion import conclusion
+from vitcli.report.content import result_blocks
 from vitcli.report.summary import Row, Summary
-from vitcli.report.tables import meaning, results
 
 
 def short_answer(ablation: Ablation, summary: Summary) -> list[Block]:
@@ -18,8 +18,7 @@ def short_answer(ablation: Ablation, summary: Summary) -> list[Block]:
         *([Paragraph(f"Source: {ablation.source}.")] if ablation.source else []),
         *([Warnings(summary.warnings)] if summary.warnings else []),
         Paragraph(conclusion(summary), "Answer."),
-        results(summary),
-        Paragraph(meaning(summary)),
+        *result_blocks(ablation, summary),
     ]
 
 

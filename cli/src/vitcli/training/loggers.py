@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CometLogger, CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 DEFAULT = "lightning_logs"
 """What Lightning's loggers call an experiment that has no name."""
@@ -23,6 +23,38 @@ def with_names(loggers: Iterable[dict[str, Any]], directory: Path, names: tuple[
             ``("localvit", "fit0")``.
     """
     return [{**one, "init_args": _named(one, directory, names)} for one in loggers]
+
+
+def for_a_look(trainer: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return the trainer's settings with loggers that can be built without a trace, to see whether they can be built.
+
+    MLflow's makes its files when it is built: here below ``folder``. Comet's opens an experiment, and MLflow's with SQLite makes
+    a database; both are left out.
+    """
+    given = trainer.get("logger")
+    loggers = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
+    kept = [found for one in loggers if (found := _without_trace(one, folder)) is not None]
+    if isinstance(given, dict):
+        return {**trainer, "logger": kept[0] if kept else None}
+    return {**trainer, "logger": kept} if loggers else trainer
+
+
+def _without_trace(logger: dict[str, Any], folder: str) -> dict[str, Any] | None:
+    if _is_kind(logger, CometLogger):
+        return None
+    if not _is_kind(logger, MLFlowLogger):
+        return logger
+    arguments = logger.get("init_args", {})
+    place = arguments.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if place.startswith("sqlite:"):
+        return None
+    local = "://" not in place.removeprefix("file://")
+    return {**logger, "init_args": {**arguments, "tracking_uri": f"file:{folder}"}} if local else logger
+
+
+def _is_kind(logger: dict[str, Any], kind: type[Logger]) -> bool:
+    found = pkgutil.resolve_name(logger["class_path"])
+    return isinstance(found, type) and issubclass(found, kind)
 
 
 def _named(logger: dict[str, Any], directory: Path, names: tuple[str, ...]) -> dict[str, Any]:

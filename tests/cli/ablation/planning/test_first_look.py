@@ -22,6 +22,9 @@ SECTION_FAULTS = {
     "appended to a misspelt entry": ["--ablation.onyl+", "gelu"],
     "misspelt entry of a group": ["--ablation.metric.nme", "x"],
     "misspelt entry in a group": ["--ablation.seeds", "{baseline: 3, arm: 3}"],
+    "word for a number of seeds": ["--ablation.seeds", "many"],
+    "word for a number": ["--ablation.workers", "all"],
+    "word for a margin": ["--ablation.margin", "small"],
     "misspelt arm": ["--ablation.only", "geluu"],
     "one misspelt arm of two": ["--ablation.only", "gelu, plian"],
     "misspelt baseline": ["--ablation.baseline", "plian"],
@@ -43,9 +46,12 @@ def test_the_first_look_says_what_the_complete_reading_says(words, tmp_path):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"modle.backbone.width": 8}, {"trainer.max_epoch": 3}, {"trainer": {"epochs": 3}}, {"trainer.calbacks+": []}],
-)
-def test_a_misspelt_key_is_named_as_the_complete_reading_names_it(overrides, tmp_path):
+    [
+        {"modle.backbone.width": 8}, {"trainer.max_epoch": 3}, {"trainer": {"epochs": 3}}, {"trainer.calbacks+": []},
+        {"trainer.max_epochs": "three"}, {"trainer": {"limit_train_batches": "half"}}, {"trainer.barebones": "maybe"},
+    ],
+)  # fmt: skip
+def test_a_misspelt_key_or_word_is_named_as_the_complete_reading_names_it(overrides, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION})
     wrong = replace(parse_ablation_file("plan", [path]), overrides=overrides)
     assert said(wrong.refuse_unknown_keys) == said(base_config, wrong)
@@ -74,6 +80,7 @@ def test_arms_of_factors_are_left_to_the_complete_reading(tmp_path):
 def test_no_fault_in_the_files_waits_for_torch(tmp_path):
     good = write(tmp_path / "good.yaml", PLAIN, {"ablation": ABLATION})
     (tmp_path / "broken.yaml").write_text("trainer: [")
+    (tmp_path / "empty.yaml").touch()
     faults = [
         *(["plan", good, *words] for words in SECTION_FAULTS.values()),
         ["fit", "--config", good, "--ablation.only", "geluu"],
@@ -81,6 +88,14 @@ def test_no_fault_in_the_files_waits_for_torch(tmp_path):
         ["fit", "--config", good, "--optimizer.lr", "1"],
         ["fit", "--config", good, "--confg", "x"],
         ["fit", "--config", good, "--trainer.max_epoch", "x"],
+        ["fit", "--config", good, "--trainer.max_epochs", "three"],
+        ["fit", "--config", good, "--quik"],
+        ["fit", "--config", str(tmp_path / "empty.yaml")],
+        ["show"],
+        ["show", "attention"],
+        ["dashboard"],
+        ["dashboard", str(tmp_path), "--port", "http"],
+        ["--verson"],
         ["fit", "--config", str(tmp_path / "god.yaml")],
         ["plan", str(tmp_path / "broken.yaml")],
         ["plann", good],
@@ -93,3 +108,6 @@ def test_no_fault_in_the_files_waits_for_torch(tmp_path):
     assert run.stdout.count("2") == len(faults) == run.stderr.count("vitcli: ")
     assert f"did you mean {good}?" in run.stderr
     assert "confg has no entry 'confg'; did you mean config?" in run.stderr
+    assert "there is no option --quik; did you mean --quick?" in run.stderr
+    assert "there is no option '--verson'; did you mean --version?" in run.stderr
+    assert "--port is 'http'; expected a number from 0 to 65,535." in run.stderr

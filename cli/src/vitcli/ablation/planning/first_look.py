@@ -3,13 +3,14 @@
 ``vitcli.ablation.planning.section`` reads the section completely and says the same about these faults.
 """
 
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from vitcli.ablation.planning.spec import AblationSpec, Metric, Seeds, StopEarly
 from vitcli.config.command_line import Arguments
-from vitcli.config.errors import ConfigError, nearest
+from vitcli.config.errors import ConfigError, nearest, refuse_words
 
 GROUPS = {"metric": Metric, "seeds": Seeds, "stop_early": StopEarly}
 """The entries that have entries of their own."""
@@ -19,7 +20,7 @@ ENTRIES = (*(one.name for one in fields(AblationSpec) if one.name != "levels"), 
 
 
 def look_at_section(arguments: Arguments) -> None:
-    """Stop if the section has an unknown key, or names an arm that does not exist.
+    """Stop if the section has an unknown key, a word for a number, or the name of an arm that does not exist.
 
     Raises:
         ConfigError: It has, or does.
@@ -36,6 +37,8 @@ def _refuse_unknown(names: list[str], value: Any, place: str) -> None:
     key, first = ".".join(("ablation", *names)), names[0].removesuffix("+")
     if first not in ENTRIES:
         raise ConfigError(f"{place}: {key} has no entry {first!r} in ablation{nearest(first, ENTRIES)}")
+    if not names[1:]:
+        _refuse_words(place, key, first, value)
     if first not in GROUPS:
         return
     known = [one.name for one in fields(GROUPS[first])]
@@ -44,6 +47,35 @@ def _refuse_unknown(names: list[str], value: Any, place: str) -> None:
         if name not in known:
             inner = key if names[1:] else f"{key}.{name}"
             raise ConfigError(f"{place}: {inner} has no entry {name!r} in ablation.{first}{nearest(name, known)}")
+
+
+def _refuse_words(place: str, key: str, name: str, value: Any) -> None:
+    """Stop at a word where the section wants a number."""
+    if name == "seeds":
+        refuse_seeds(place, value)
+    elif name in KINDS:
+        refuse_words(place, key, value, KINDS[name])
+
+
+KINDS = {
+    one.name: [
+        getattr(kind, "__name__", "").replace("NoneType", "null") for kind in typing.get_args(one.type) or (one.type,)
+    ]
+    for one in fields(AblationSpec)
+}
+"""The kinds of values that each entry takes."""
+
+
+def refuse_seeds(place: str, value: Any) -> None:
+    """Stop if a value is neither a number of seeds nor the two numbers.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Mapping):
+        raise ConfigError(
+            f"{place}: ablation.seeds is {value!r}; expected int, or the numbers of both: {{baseline: 10, arms: 5}}."
+        )
 
 
 def _refuse_unknown_arms(sections: Sequence[tuple[str, Any]]) -> None:

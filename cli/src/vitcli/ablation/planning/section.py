@@ -8,7 +8,7 @@ import vitcli
 from vitcli.ablation.launch.launcher import Launcher
 from vitcli.ablation.planning.checks.idle_arms import refuse_repeated_keys
 from vitcli.ablation.planning.factors import expand_factors
-from vitcli.ablation.planning.first_look import GROUPS
+from vitcli.ablation.planning.first_look import GROUPS, refuse_seeds
 from vitcli.ablation.planning.plan import Plan
 from vitcli.ablation.planning.spec import AblationSpec, launcher_class, launcher_name
 from vitcli.config.defaults import complete
@@ -146,13 +146,8 @@ def _long_form(name: str, value: Any, place: str) -> Any:
 
 def _seeds(value: Any, place: str) -> Mapping[str, Any]:
     """Return the numbers of seeds that one number stands for."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return {"baseline": value, "arms": value}
-    if not isinstance(value, Mapping):
-        raise ConfigError(
-            f"{place}: ablation.seeds is {value!r}; expected int, or the numbers of both: {{baseline: 10, arms: 5}}."
-        )
-    return value
+    refuse_seeds(place, value)
+    return {"baseline": value, "arms": value} if isinstance(value, int) else value
 
 
 def _launcher(old: Mapping[str, Any] | None, inner: str, value: Any, place: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Only matplotlib's object API is used: no pyplot and no global state.
 """
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,15 +20,21 @@ if TYPE_CHECKING:
 
 
 FONT = 10.0
-# 8 inches at 150 dots: sharp when shown at 800 pixels, where a 10-point letter is 14 pixels high.
-WIDTH, _DPI = 8.0, 150
+WIDTH, ALONE = 3.4, 4.8
+"""Inches of a picture that has names beside it, and of one that has none. Both end at about five inches, so that a letter of ten
+points is ten pixels high on a phone and in TensorBoard's Images tab, which show a picture with 350 pixels."""
+_DPI = 220
 _MARGIN = 0.12
 KINDS = (".png", ".svg")
 
 _LINE, _ROW = 0.165, 0.42
 """Inches: the distance between two lines of text, and the height of a row with one or two lines."""
 LETTERS = 30
-"""Most letters in a line of text."""
+"""Most letters in a line of text beside the picture."""
+MOST_NUMBERS = 5
+"""Most steps between the numbers of an axis, so that they do not touch."""
+BELOW = 44
+"""Most letters in a line of text below the picture."""
 
 
 class HasInterval(Protocol):
@@ -40,23 +47,24 @@ class HasInterval(Protocol):
 
 @contextmanager
 def canvas(stem: Path, height: float) -> "Iterator[Axes]":
-    """Axes to draw on, ``height`` inches high; the picture is saved at the end, as ``canvas_of`` does."""
-    with canvas_of(stem, height, 1, 1) as (axes,):
+    """Axes with numbers below, ``height`` inches high; the picture is saved at the end, as ``canvas_of`` does."""
+    with canvas_of(stem, height, 1) as (axes,):
         yield axes
+        axes.locator_params(axis="x", nbins=MOST_NUMBERS)
 
 
 @contextmanager
 def canvas_of(
-    stem: Path, height: float, rows: int, columns: int, heights: Sequence[float] | None = None
+    stem: Path, height: float, rows: int, heights: Sequence[float] | None = None, width: float = WIDTH
 ) -> "Iterator[list[Axes]]":
-    """Axes in rows and columns; the picture is saved as ``stem``.png and ``stem``.svg at the end, the same bytes on any day.
+    """Axes below each other; the picture is saved as ``stem``.png and ``stem``.svg at the end, the same bytes on any day.
 
     Args:
         stem: Where to save it, without the ending.
         height: Height of the picture, in inches.
-        rows: Number of axes below each other.
-        columns: Number of axes beside each other.
-        heights: Heights of the rows, in proportion; equal if left out.
+        rows: Number of axes.
+        heights: Heights of the axes, in proportion; equal if left out.
+        width: Width of the picture without what stands beside the axes, in inches.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,13 +73,14 @@ def canvas_of(
     # A name with two dollar signs must not become a formula; a letter that the font lacks becomes a box without a warning.
     with rc_context({"text.parse_math": False, "svg.hashsalt": "vitcli"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(figsize=(WIDTH, height), dpi=_DPI, facecolor="white")
+        figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        all_axes = list(figure.subplots(rows, columns, squeeze=False, height_ratios=heights).flat)
+        all_axes = list(figure.subplots(rows, 1, squeeze=False, height_ratios=heights).flat)
         for axes in all_axes:
             axes.spines[["top", "right"]].set_visible(False)
         yield all_axes
         for axes in all_axes:
+            axes.set_xlabel("\n".join(textwrap.fill(line, BELOW) for line in axes.get_xlabel().split("\n")))
             for label in (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()):
                 label.set_fontsize(FONT)
         _save(figure, stem)

@@ -9,7 +9,7 @@ import numpy as np
 
 from vitcli.records.ablation import Ablation
 from vitcli.report.figures.arm_style import ArmStyle, arm_style
-from vitcli.report.figures.canvas import FONT, canvas_of, draw_upright, fold
+from vitcli.report.figures.canvas import ALONE, FONT, MOST_NUMBERS, WIDTH, canvas_of, draw_upright, fold
 from vitcli.report.methods import busy_machine
 from vitcli.report.summary import Row, Summary
 from vitcli.statistics.pareto import front
@@ -58,7 +58,8 @@ def draw_cost(ablation: Ablation, summary: Summary, stem: Path) -> str:
     arms = [row.arm for row in summary.rows if any(row.arm in points for points in panels.values())]
     beside = {summary.baseline, *(arm for best in fronts.values() for arm in best)} if len(arms) > BESIDE else set(arms)
     key = [arm for arm in arms if arm not in beside] if len(arms) <= MOST_NAMES else []
-    with canvas_of(stem, max(4.6 * len(panels), 1.4 + _KEY_LINE * _lines(key)), len(panels), 1) as all_axes:
+    width = WIDTH if key else ALONE
+    with canvas_of(stem, max(3.6 * len(panels), 1.4 + _KEY_LINE * _lines(key)), len(panels), width=width) as all_axes:
         all_axes[0].figure.subplots_adjust(hspace=0.25)
         for axes, (label, points) in zip(all_axes, panels.items(), strict=True):
             _panel(axes, summary, points, fronts[label], beside)
@@ -154,7 +155,7 @@ def _limits(axes: "Axes", rows: list[Row], costs: list[float]) -> None:
     else:
         margin = 0.12 * (max(costs) - min(costs)) or 0.1 * abs(costs[0]) or 1.0
         axes.set_xlim(min(costs) - margin, max(costs) + 2 * margin)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_NUMBERS))
     means = [row.result.mean or 0.0 for row in rows]
     # Intervals of two seeds can be ten times as wide as the arms are apart; they are cut at one such distance.
     reach = (max(means) - min(means)) or 0.02 * abs(means[0]) or 0.01

@@ -25,7 +25,7 @@ FEWEST = 2
 """Points of a curve that says something."""
 LONG = 6
 """Points of a curve whose second half has a panel of its own."""
-EARLY = 2.2
+EARLY = 1.8
 """Inches of the panel that shows the whole training."""
 
 
@@ -55,16 +55,16 @@ def _draw_all(ablation: Ablation, name: str, sign: int, curves: dict[str, Curve]
     order = {arm.name: number for number, arm in enumerate(ablation.arms) if arm.name in named & curves.keys()}
     shown = {arm: curves[arm] for arm in order}
     panels = _panels(curves)
-    height = max(4.2, 1.0 + 0.2 * label_lines(shown))
-    with canvas_of(
-        stem, height + (EARLY if len(panels) > 1 else 0), len(panels), 1, (EARLY, height)[-len(panels) :]
-    ) as every:
+    height = max(3.4, 1.0 + 0.2 * label_lines(shown))
+    total, parts = height + (EARLY if len(panels) > 1 else 0), (EARLY, height)[-len(panels) :]
+    with canvas_of(stem, total, len(panels), parts) as every:
         for axes, limit in zip(every, panels, strict=True):
             for arm in curves.keys() - named:
                 axes.plot(curves[arm].x, curves[arm].mean, color="0.75", linewidth=0.8, zorder=1)
             _draw(axes, shown, order, banded)
             limit(axes, list(shown.values()))
             axes.set_ylabel(f"{name}, mean over seeds" if axes is every[-1] else name)
+        every[-1].set_xlabel("epoch")
         label_ends(every[-1], shown, order)
 
 
@@ -104,7 +104,6 @@ def _draw(axes: "Axes", curves: dict[str, Curve], order: dict[str, int], banded:
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
 
 
 def _zoom(axes: "Axes", curves: list[Curve]) -> None:
@@ -147,12 +146,12 @@ def label_ends(axes: "Axes", curves: Mapping[str, Curve], order: Mapping[str, in
     for (end, name), height in zip(ends, heights, strict=True):
         style, curve = arm_style(order[name]), curves[name]
         axes.annotate(
-            "", xy=(float(curve.x[-1]), end), xytext=(1.03, height), textcoords=beside, annotation_clip=False,
+            "", xy=(float(curve.x[-1]), end), xytext=(1.06, height), textcoords=beside, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-        axes.plot([1.03], [height], style.marker, color=style.colour, markersize=6, transform=beside, clip_on=False)
+        axes.plot([1.06], [height], style.marker, color=style.colour, markersize=6, transform=beside, clip_on=False)
         text = with_seeds(name, curve.n)
-        axes.text(1.05, height, text, transform=beside, va="center", fontsize=FONT, linespacing=1.0)
+        axes.text(1.1, height, text, transform=beside, va="center", fontsize=FONT, linespacing=1.0)
 
 
 def spread(heights: list[float], gap: float, limits: tuple[float, float]) -> list[float]:

@@ -48,7 +48,7 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
             axes.plot(
                 one.value or 0.0, middle + 0.05, marker, color=colour, markerfacecolor=face, markersize=8, zorder=3
             )
-            text = f"{numbers.short_difference(one, decimals)}  {row.outcome}"
+            text = f"{numbers.short_difference(one, decimals)}\n{row.outcome}"
             axes.text(1.015, middle, text, transform=axes.get_yaxis_transform(), va="center", fontsize=FONT)
         draw_across(
             axes, [one for _, one in found], [middle + 0.05 for middle in middles],
@@ -61,7 +61,7 @@ def draw_differences(ablation: Ablation, summary: Summary, stem: Path) -> str:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="0.92")
         better = "right" if summary.metric.direction == "max" else "left"
-        axes.set_xlabel(f"difference in {metric} from {summary.baseline} (better is to the {better})")
+        axes.set_xlabel(f"difference in {metric} from {summary.baseline}\n(better is to the {better})")
     return _caption(summary, [one for _, one in found])
 
 

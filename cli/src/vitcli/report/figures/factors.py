@@ -1,19 +1,17 @@
 """Figure ``factors``: what each factor's levels do."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitcli.records.ablation import Ablation
 from vitcli.report.figures.arm_style import arm_style
-from vitcli.report.figures.canvas import FONT, canvas_of, fold
+from vitcli.report.figures.canvas import ALONE, FONT, canvas_of, fold
 from vitcli.report.summary import Summary
 from vitcli.statistics.effects import Effect, effects
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS = 2
 _PANEL, _LINE = 2.8, 0.17
 """Inches: the height of a panel, and the distance between two lines of text."""
 
@@ -28,20 +26,16 @@ def draw_factors(ablation: Ablation, summary: Summary, stem: Path) -> str:
     found = effects(values, ablation.levels)
     if not found:
         return ""
-    columns = min(_COLUMNS, len(found))
-    rows = math.ceil(len(found) / columns)
     below = max(_ticks(effect) + _key(effect) for effect in found) + 0.2
     above = max(_title(effect).count("\n") + 1 for effect in found) * _LINE + 0.15
-    height = rows * (_PANEL + below + above)
-    with canvas_of(stem, height, rows, columns) as all_axes:
+    height = len(found) * (_PANEL + below + above)
+    with canvas_of(stem, height, len(found), width=ALONE) as all_axes:
         room = (below + above) / _PANEL
-        all_axes[0].figure.subplots_adjust(0, below / height, 1, 1 - above / height, hspace=room, wspace=0.22)
-        for axes in all_axes[len(found) :]:
-            axes.set_visible(False)
-        for axes, effect in zip(all_axes, found, strict=False):
+        all_axes[0].figure.subplots_adjust(0, below / height, 1, 1 - above / height, hspace=room)
+        for axes, effect in zip(all_axes, found, strict=True):
             _panel(axes, effect)
             axes.set_ylabel(summary.metric.name)
-        limits = [axes.get_ylim() for axes in all_axes[: len(found)]]
+        limits = [axes.get_ylim() for axes in all_axes]
         for axes in all_axes:
             axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     return (

@@ -184,10 +184,10 @@ thead input:focus-visible + i { outline: 2px solid var(--edge); }
 tbody .number { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .figures { display: grid; gap: 1.5rem; align-items: start;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 36rem), 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); }
 figure { margin: 0; }
 figure .wide { background: #fff; border-radius: 6px; padding: .4rem; margin: 0; }
-figure img { display: block; max-width: 100%; min-width: 34rem; height: auto; margin: 0 auto; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
 code, pre { font: .85em/1.4 ui-monospace, monospace; }
 td code { overflow-wrap: break-word; }
@@ -202,11 +202,10 @@ pre { overflow-x: auto; background: var(--head); padding: .6rem; }
   tbody tr { display: block; order: var(--o, 0); border-bottom: 2px solid var(--line); padding: .4rem 0; }
   tbody th, tbody td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem .6rem;
     max-width: none; }
-  tbody .number { white-space: normal; }
-  tbody td::before { content: attr(data-label); color: var(--soft); flex: 0 1 45%; text-align: left; }
+  tbody td::before { content: attr(data-label); color: var(--soft); flex: 0 1 auto; text-align: left;
+    white-space: normal; }
   tbody td:empty { display: none; }
   tbody td > code { text-align: right; }
-  figure img { min-width: 30rem; }
 }
 @media print { .wide { overflow: visible; } figure { break-inside: avoid; } thead span { display: none; } }
 """

@@ -15,7 +15,7 @@ from vitcli.report.summary import Row, speed_of, summarise
 from vitcli.report.summary import Summary as ReportSummary
 from vitcli.report.tensorboard.events import delete_own, scalars, write_events
 from vitcli.report.tensorboard.factors import ABSENT, Factor, factors
-from vitcli.report.tensorboard.means import layout, write_means
+from vitcli.report.tensorboard.means import Charts, layout, write_means
 from vitcli.report.tensorboard.pages import page_summaries
 
 if TYPE_CHECKING:
@@ -46,21 +46,21 @@ def _write_view(root: Path, ablations: Sequence[Ablation], reports: Sequence[Rep
     for ablation, report in zip(ablations, reports, strict=True):
         for row in report.rows:
             table[ablation.name, row.arm] |= _conclusions(report, row)
-    tags: dict[str, None] = {}
+    charts: list[tuple[Ablation, Charts]] = []
     for ablation in ablations:
         for arm in ablation.arms:
             for trial in arm.trials:
                 if trial.status in ("done", "failed", "not finite", "no metric"):
-                    called = arm.label or arm.name
-                    # Arms of the same name in two ablations must not be averaged together.
-                    group = called if len(ablations) == 1 else f"{called} ({ablation.name})"
+                    # Not the arm's label: the column shows 16 letters. Arms of the same name in two ablations must not be
+                    # averaged together.
+                    group = arm.name if len(ablations) == 1 else f"{arm.name} ({ablation.name})"
                     _write_session(ablation, arm, trial, table[ablation.name, arm.name], group)
-        tags |= dict.fromkeys(write_means(ablation))
+        charts.append((ablation, write_means(ablation)))
     written = [(0, _experiment(ablations, list(table.values())))]
     for ablation, report in zip(ablations, reports, strict=True):
         written += page_summaries(ablation, report, f"{ablation.name}/" if len(ablations) > 1 else "")
-    if tags:
-        written.append((0, layout(sorted(tags, key=lambda tag: (tag.startswith("train/"), tag)))))
+    if any(found for _, found in charts):
+        written.append((0, layout(charts)))
     write_events(root, written, _wall_time(ablations))
 
 

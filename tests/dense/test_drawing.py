@@ -60,10 +60,10 @@ def test_right_false_and_missed_objects_have_their_colours():
     truth = objects((4, 30, 24, 50), (40, 10, 60, 25), labels=torch.tensor([0, 1]), masks=torch.zeros(2, SIDE, SIDE))
     picture = detection_picture(torch.zeros(1, SIDE, SIDE), found, truth, ["cat", "dog"])
     assert picture.shape == (3, 4 * SIDE, 3 * 4 * SIDE)
-    image, real, said = picture.chunk(3, 2)
+    image, real, predicted = picture.chunk(3, 2)
     assert share(image, TRUTH) == 0
     assert share(real, TRUTH) > 0.01
-    assert all(share(said, shade) > 0.005 for shade in (RIGHT, FALSE, MISSED))
+    assert all(share(predicted, shade) > 0.005 for shade in (RIGHT, FALSE, MISSED))
     nothing = {name: value[:0] for name, value in found.items()}
     assert share(detection_picture(torch.zeros(3, SIDE, SIDE), nothing, None, ["cat", "dog"]), RIGHT) == 0
 

@@ -1,4 +1,4 @@
-"""Maps lie with their channels last in memory all the way: an op that gets them otherwise copies them, in every block."""
+"""Maps stay channels-last in memory throughout a model; otherwise an op would copy them in every block."""
 
 import pytest
 import timm

@@ -45,7 +45,7 @@ def heads_of(model):
 
 
 def pooled(model, features, kind):
-    """What the head reads of the features, said apart: the class token, the average of the map, or everything."""
+    """What the head reads of the features, computed apart: the class token, the average of the map, or everything."""
     p, heads = model.num_prefix_tokens, len(heads_of(model))
     tokens = features.flatten(1, -2)
     return {"token": tokens[:, :heads].mean(dim=1), "avg": tokens[:, p:].mean(dim=1), "": features}[kind]

@@ -1,4 +1,4 @@
-"""What all tests of tasks share: Lightning says much about a small run."""
+"""What all tests of tasks share: Lightning warns a lot about small runs."""
 
 import warnings
 

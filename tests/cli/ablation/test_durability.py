@@ -102,7 +102,7 @@ class Stumbles(Callback):
 
 
 def prepared(folder: Path, **changes: object) -> Path:
-    """Write a tiny ablation of two epochs a trial, every trial of which can be told when to die."""
+    """Write a tiny ablation of two epochs a trial, in which every trial can be made to die at a chosen point."""
     (folder / "mortal.py").write_text(MORTAL)
     trainer = PLAIN["trainer"] | {"max_epochs": 2, "callbacks": ["mortal.Mortal"]}
     write(folder / "arms.yaml", PLAIN, {"trainer": trainer, "ablation": ABLATION, **changes})
@@ -176,9 +176,9 @@ def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_
     directory, before = prepared(tmp_path) / "runs" / "arms", {}
     for death in WORST[deaths]:
         (tmp_path / "order").write_text(death)
-        said = run(tmp_path)
-        assert not (tmp_path / "order").exists(), said
-        assert said[0] == (-signal.SIGKILL if death.startswith("both") else 1), said
+        ended = run(tmp_path)
+        assert not (tmp_path / "order").exists(), ended
+        assert ended[0] == (-signal.SIGKILL if death.startswith("both") else 1), ended
         after = done(directory)
         assert {trial: after[trial] for trial in before} == before
         before = after
@@ -335,8 +335,10 @@ def test_a_directory_below_a_file_is_named_in_a_sentence(tmp_path, capsys, monke
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
     (tmp_path / "notes").touch()
     assert main([*COMMAND, "--runs", "notes"]) == 2
-    said = capsys.readouterr().err
-    assert said == "vitcli: notes/arms: the directory cannot be created (Not a directory); use --runs DIR.\n"
+    assert (
+        capsys.readouterr().err
+        == "vitcli: notes/arms: the directory cannot be created (Not a directory); use --runs DIR.\n"
+    )
 
 
 def test_trials_that_outlive_their_runner_are_waited_for(tmp_path, capsys, monkeypatch):
@@ -383,9 +385,9 @@ def test_a_log_ends_with_its_last_lines_as_they_stood_last(tmp_path):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 def test_what_the_machine_refuses_is_an_interruption_and_what_the_trial_does_wrong_is_not(number):
-    told = RuntimeError("cannot save")
-    told.__cause__ = OSError(number, os.strerror(number))
-    assert cause_of(told) == f"{INTERRUPTED}RuntimeError: cannot save"
+    outer = RuntimeError("cannot save")
+    outer.__cause__ = OSError(number, os.strerror(number))
+    assert cause_of(outer) == f"{INTERRUPTED}RuntimeError: cannot save"
     assert cause_of(FileNotFoundError(errno.ENOENT, "no such file")) == "FileNotFoundError: [Errno 2] no such file"
     assert cause_of_exit(-signal.SIGKILL).startswith(INTERRUPTED)
     assert cause_of_exit(-signal.SIGSEGV) == "the process was ended by signal 11 (Segmentation fault); see log.txt"

@@ -134,7 +134,7 @@ def test_models_of_transformers_are_arms_and_their_runs_are_used_as_others(ablat
 
 
 @pytest.mark.parametrize(
-    ("backbone", "said"),
+    ("backbone", "message"),
     [
         ({"class_path": "timm.create_model", "model_name": "resnet10t"}, "set model.backbone.num_classes=2"),
         ({**RESNET, "num_clases": 2}, "unexpected keyword argument 'num_clases'"),
@@ -145,7 +145,7 @@ def test_models_of_transformers_are_arms_and_their_runs_are_used_as_others(ablat
         ({"class_path": "torchvision.models.list_models"}, "which makes no torch.nn.Module"),
     ],
 )
-def test_a_mistake_is_one_sentence(ablation, backbone, said, tmp_path, capsys):
+def test_a_mistake_is_one_sentence(ablation, backbone, message, tmp_path, capsys):
     _, folder = ablation
     content = {
         "model": {"class_path": "vittasks.Classification", "backbone": backbone},
@@ -155,7 +155,7 @@ def test_a_mistake_is_one_sentence(ablation, backbone, said, tmp_path, capsys):
     }
     assert main(["plan", write(tmp_path / "bad.yaml", content)]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert "Traceback" not in error
 
 

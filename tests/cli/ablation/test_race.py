@@ -43,7 +43,7 @@ def test_an_arm_that_is_behind_gets_no_further_seeds(tmp_path, runs, capfd):
     ablation = {**ABLATION, "arms": arms, "seeds": 4, "stop_early": {"after": 3}}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
     fabricate(path, {"plain": [0.80, 0.82, 0.81], "gelu": [0.50, 0.521, 0.509], "close": [0.79, 0.84, 0.80]})
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     found = json.loads((runs / "ablation.json").read_text())
     assert list(found["dropped"]) == ["gelu"]
     assert "stopped after 3 of 4 seeds" in found["dropped"]["gelu"]
@@ -85,7 +85,7 @@ def test_trials_of_an_arm_that_is_behind_are_taken_back_from_a_cluster(tmp_path,
     ablation = {**ABLATION, "seeds": 6, "stop_early": {"after": 3}}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     # After the third seed of gelu, plain's fourth trains.
     assert {key for key in results(runs) if key.startswith("gelu")} == {f"gelu/seed{seed}" for seed in range(3)}
     assert {key for key in results(runs) if key.startswith("plain")} == {f"plain/seed{seed}" for seed in range(6)}
@@ -150,7 +150,7 @@ def test_when_every_arm_is_decided_the_baseline_gets_no_further_seeds_either(tmp
 def test_a_look_waits_for_arms_that_are_not_run(tmp_path, runs, capfd, monkeypatch):
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=LOOKS)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path, "--ablation.exclude", "close"]) == 0
+    assert main(["fit", "--quick", "--config", path, "--ablation.exclude", "close"]) == 0
     assert sorted(results(runs)) == ["gelu/seed0", "gelu/seed1", "plain/seed0", "plain/seed1", "plain/seed2"]
     assert "5 trials wait for a look, which needs trials of arms that were not run: close." in capfd.readouterr().out
 
@@ -158,7 +158,7 @@ def test_a_look_waits_for_arms_that_are_not_run(tmp_path, runs, capfd, monkeypat
 def test_an_ablation_goes_on_from_look_to_look_by_itself(tmp_path, runs, capfd, monkeypatch):
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=LOOKS)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     out = capfd.readouterr().out
     ended = [line.split("] ")[1].split(":")[0] for line in out.split("\n") if line.startswith("[")]
     assert set(ended[:7]) == {
@@ -176,10 +176,10 @@ def test_an_ablation_goes_on_from_look_to_look_by_itself(tmp_path, runs, capfd, 
 def test_a_directory_goes_on_with_more_seeds_of_the_baseline(tmp_path, runs, capfd, monkeypatch):
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ABLATION)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     before = results(runs)
     capfd.readouterr()
-    assert main(["fit", "--config", path, "--ablation.seeds.baseline", "3"]) == 0
+    assert main(["fit", "--quick", "--config", path, "--ablation.seeds.baseline", "3"]) == 0
     out = capfd.readouterr().out
     assert "4 of 5 trials are done already and are skipped." in out
     assert "[5/5] plain seed 2" in out
@@ -194,13 +194,13 @@ def test_a_directory_goes_on_with_more_seeds_of_the_baseline(tmp_path, runs, cap
 def test_reports_of_the_same_trials_are_one_look(tmp_path, runs, capfd, monkeypatch):
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ABLATION)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path, "--ablation.only", "plain"]) == 0
+    assert main(["fit", "--quick", "--config", path, "--ablation.only", "plain"]) == 0
     assert main(["report", str(runs), "--format", "terminal"]) == 0
     first = load(runs).reports
     assert [report.seeds for report in first] == [{"plain": 2, "gelu": 0}]
     leave(make_plan(parse_arguments(["--config", path])), "gelu", 0, 0.5)
     assert main(["report", str(runs), "--format", "terminal"]) == 0
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     assert [report.seeds for report in load(runs).reports] == [
         {"plain": 2, "gelu": 0},
         {"plain": 2, "gelu": 1},
@@ -214,9 +214,9 @@ def test_trials_start_seed_by_seed_and_the_costly_arms_first(tmp_path, runs, cap
     ablation = {**ABLATION, "arms": {"plain": {}, "gelu": {"model.backbone.width": 32}}, "seeds": 2}
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation=ablation)
     monkeypatch.setattr(run, "make_launcher", Cluster)
-    assert main(["fit", "--config", path]) == 0
-    told = [line.split(":")[0] for line in capfd.readouterr().out.split("\n") if line.startswith("[")]
-    assert told == ["[1/4] gelu seed 0", "[2/4] plain seed 0", "[3/4] gelu seed 1", "[4/4] plain seed 1"]
+    assert main(["fit", "--quick", "--config", path]) == 0
+    lines = [line.split(":")[0] for line in capfd.readouterr().out.split("\n") if line.startswith("[")]
+    assert lines == ["[1/4] gelu seed 0", "[2/4] plain seed 0", "[3/4] gelu seed 1", "[4/4] plain seed 1"]
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_levels_budget_and_speed_are_recorded(tmp_path, runs, capfd):
         "gate": {"se": {}, "none": {GATE: "torch.nn.Identity"}},
     }
     path = write(tmp_path / "tiny.yaml", PLAIN, ablation={"seeds": 1, "factors": factors})
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     found = json.loads((runs / "ablation.json").read_text())
     assert found["levels"]["gelu-none"] == {"act": "gelu", "gate": "none"}
     assert found["budget"] == {"equal": "epochs", "epochs": dict.fromkeys(found["arms"], 1)}
@@ -236,6 +236,6 @@ def test_levels_budget_and_speed_are_recorded(tmp_path, runs, capfd):
     }
     assert "latency" in (runs / "report.md").read_text()
     before = (runs / "speed.json").stat().st_mtime_ns
-    assert main(["fit", "--config", path]) == 0
+    assert main(["fit", "--quick", "--config", path]) == 0
     assert (runs / "speed.json").stat().st_mtime_ns == before, "measured once"
     capfd.readouterr()

@@ -241,9 +241,9 @@ def test_failed_trials_are_kept_and_run_again_when_asked(failing, capsys):
     code, directory = failing
     path, before = str(directory.parents[1] / "failing.yaml"), stamps(directory)
     assert main(["fit", "--config", path, "--runs", str(directory.parent)]) == code
-    said = capsys.readouterr().out
-    assert "1 of 3 trials are done already and are skipped." in said
-    assert "2 of 3 trials failed earlier and are kept; --retry failed runs them again." in said
+    output = capsys.readouterr().out
+    assert "1 of 3 trials are done already and are skipped." in output
+    assert "2 of 3 trials failed earlier and are kept; --retry failed runs them again." in output
     assert stamps(directory) == before
     assert main(["fit", "--config", path, "--runs", str(directory.parent), "--ablation.retry", "failed"]) == code
     after = stamps(directory)
@@ -300,9 +300,9 @@ def test_a_directory_has_one_runner_at_a_time(folder, long_run, capsys, monkeypa
     monkeypatch.chdir(folder)
     before = sorted(folder.joinpath("long").glob("*"))
     assert main(["fit", "--config", "arms.yaml", "--runs", "long"]) == 2
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert (
-        said == "vitcli: long/arms: another vitcli is running this ablation; wait until it ends, or use --runs DIR.\n"
+        output == "vitcli: long/arms: another vitcli is running this ablation; wait until it ends, or use --runs DIR.\n"
     )
     assert sorted(folder.joinpath("long").glob("*")) == before
     assert long_run.process.poll() is None

@@ -49,10 +49,10 @@ def test_a_directory_that_cannot_be_written_is_named_in_a_sentence(tmp_path):
     )
     taking = [sys.executable, "-c", code]
     errors = subprocess.run(taking, cwd=tmp_path, preexec_fn=obey_modes, capture_output=True, text=True).stderr
-    said = (
+    output = (
         "vitcli.config.errors.ConfigError: runs: the directory cannot be written (Permission denied); use --runs DIR."
     )
-    assert errors.splitlines()[-1] == said
+    assert errors.splitlines()[-1] == output
     assert not list((tmp_path / "runs").iterdir())
 
 

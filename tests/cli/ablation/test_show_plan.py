@@ -1,4 +1,4 @@
-"""``vitcli plan``: what would run, told without running it."""
+"""``vitcli plan``: what would run, found out without running it."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.tiny_ablation import ABLATION, ACTIVATION, GATE, LIGHTNING, PLAIN, write
 from vitcli.ablation.planning.make_plan import make_plan
+from vitcli.ablation.worker import start_server
 from vitcli.config.command_line import parse_arguments
 from vitcli.main import main
 from vitcli.records.json_files import write_json
@@ -15,6 +16,12 @@ from vitcli.records.json_files import write_json
 pytestmark = LIGHTNING
 
 NO_GATE = "torch.nn.Identity"
+
+
+@pytest.fixture(autouse=True)
+def server():
+    """A command with ``--quick`` would start the server without the imports that later trials need."""
+    start_server()
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_the_arms_of_factors_are_planned_as_if_written_down(tmp_path, capsys):
         "gate": {"se": {}, "none": {GATE: NO_GATE}},
     }
     path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
-    assert main(["plan", path, "--format", "json"]) == 0
+    assert main(["plan", "--quick", path, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [arm["name"] for arm in found["arms"]] == ["hardswish-se", "hardswish-none", "gelu-se", "gelu-none"]
     assert (found["baseline"], found["trials"]) == ("hardswish-se", 8)
@@ -67,12 +74,12 @@ def test_the_arms_of_factors_are_planned_as_if_written_down(tmp_path, capsys):
     assert found["arms"][3]["levels"] == {"act": "gelu", "gate": "none"}
     factors["gate"]["none"] = {GATE: "torch.nn.Identityy"}
     path = write(tmp_path / "grid.yaml", PLAIN, ablation={"seeds": 2, "factors": factors})
-    assert main(["plan", path]) == 2
+    assert main(["plan", "--quick", path]) == 2
     assert f"{path}, arm hardswish-none: {GATE} is 'torch.nn.Identityy'" in capsys.readouterr().err
 
 
 def test_the_plan_says_what_an_allocation_costs_and_where_its_error_is_not_known(path, capsys):
-    assert main(["plan", path, "--ablation.seeds", "{baseline: 13, arms: 4}"]) == 0
+    assert main(["plan", "--quick", path, "--ablation.seeds", "{baseline: 13, arms: 4}"]) == 0
     out = capsys.readouterr().out
     assert "Seeds: 13 of the baseline and 4 of every other arm, 9 trials more than with 4 of each." in out
     assert (
@@ -84,19 +91,19 @@ def test_the_plan_says_what_an_allocation_costs_and_where_its_error_is_not_known
 
 
 def test_the_plan_suggests_a_clearly_better_allocation_of_as_many_trials(path, capsys):
-    assert main(["plan", path, "--ablation.seeds", "{baseline: 15, arms: 5}"]) == 0
+    assert main(["plan", "--quick", path, "--ablation.seeds", "{baseline: 15, arms: 5}"]) == 0
     suggested = re.search(
         r"^Suggestion: with seeds: (.*) \((\d+) trials of all arms, now 20\)", capsys.readouterr().out, re.M
     )
     assert suggested is not None
     assert int(suggested[2]) <= 20
-    assert main(["plan", path, "--ablation.seeds", suggested[1]]) == 0
+    assert main(["plan", "--quick", path, "--ablation.seeds", suggested[1]]) == 0
     assert "Suggestion" not in capsys.readouterr().out
 
 
 def test_the_plan_says_between_how_many_trials_looks_end(path, capsys):
     words = ["--ablation.seeds", "{baseline: 6, arms: 3}", "--ablation.looks", "[2, 3]"]
-    assert main(["plan", path, *words]) == 0
+    assert main(["plan", "--quick", path, *words]) == 0
     out = capsys.readouterr().out
     assert "Looks: at 2, 3 seeds of an arm; 6 trials of all arms if the first look decides every arm, 9 at most." in out
     assert "Warning: look 1: fewer than 3 seeds of an arm say too little about its spread; take 3 or more." in out
@@ -109,7 +116,7 @@ def test_the_plan_counts_no_trials_of_arms_that_a_look_decided(path, capsys):
     for arm, values in {"plain": (0.8, 0.81, 0.805), "gelu": (0.5, 0.51)}.items():
         for seed, value in enumerate(values):
             result(plan.directory, arm, seed, plan.arms[arm].id, "done", value)
-    assert main(["plan", path, *words]) == 0
+    assert main(["plan", "--quick", path, *words]) == 0
     out = capsys.readouterr().out
     assert "gelu: decided after look 1 of 2 (2 of 4 seeds): worse.\n" in out
     assert "10 trials, 5 done, at most 0 to run. Directory: runs/arms" in out
@@ -132,12 +139,12 @@ def test_the_plan_tells_done_failed_and_unfinished_trials_apart(path, tmp_path, 
     result(plan.directory, "gelu", 0, identity, "done")
     result(plan.directory, "gelu", 1, identity, "failed")
     result(plan.directory, "gelu", 2, "another", "done")
-    assert main(["plan", path, "--format", "json", "--ablation.seeds", "4"]) == 0
+    assert main(["plan", "--quick", path, "--format", "json", "--ablation.seeds", "4"]) == 0
     found = json.loads(capsys.readouterr().out)
     gelu = found["arms"][1]
     assert (gelu["done"], gelu["failed"], gelu["unfinished"]) == ([0], [1], [2])
     assert (gelu["to_run"], found["to_run"]) == (2, 6)
-    assert main(["plan", path, "--format", "json", "--ablation.seeds", "4", "--retry", "failed"]) == 0
+    assert main(["plan", "--quick", path, "--format", "json", "--ablation.seeds", "4", "--retry", "failed"]) == 0
     assert json.loads(capsys.readouterr().out)["to_run"] == 7
 
 
@@ -150,13 +157,13 @@ def test_measured_speeds_give_time_and_memory_before_the_first_trial(path, tmp_p
     }
     plan.directory.mkdir(parents=True)
     write_json(plan.directory / "speed.json", {"format": 1, "arms": arms})
-    assert main(["plan", path, "--format", "json", "--ablation.workers", "2"]) == 0
+    assert main(["plan", "--quick", path, "--format", "json", "--ablation.workers", "2"]) == 0
     found = json.loads(capsys.readouterr().out)
     # One epoch of limit_train_batches = 2 steps.
     assert [arm["seconds"] for arm in found["arms"]] == [1.0, 4.0]
     assert [arm["peak_memory_bytes"] for arm in found["arms"]] == [40_000_000, 90_000_000]
     assert (found["seconds_left"], found["workers"]) == (10.0, 2)
-    assert main(["plan", path, "--ablation.workers", "2"]) == 0
+    assert main(["plan", "--quick", path, "--ablation.workers", "2"]) == 0
     out = capsys.readouterr().out
     assert "Time: about 10 s of training, 5 s with 2 at a time" in out
     assert "Memory: at most 90 MB of tensors in a training step" in out
@@ -167,7 +174,7 @@ def test_the_speed_of_another_configuration_says_nothing(path, capsys):
     plan.directory.mkdir(parents=True)
     arms = {"plain": {"id": "another", "step_seconds": 0.5, "peak_memory_bytes": 1}}
     write_json(plan.directory / "speed.json", {"format": 1, "arms": arms})
-    assert main(["plan", path, "--format", "json"]) == 0
+    assert main(["plan", "--quick", path, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["seconds_left"] is None
 
 

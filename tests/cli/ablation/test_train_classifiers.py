@@ -1,4 +1,4 @@
-"""Classifiers are trained before the trials, once for all arms, seeds and files, whatever ends the command on its way."""
+"""Classifiers are trained before the trials, once for all arms, seeds and files, even if the command is interrupted."""
 
 import json
 import signal
@@ -42,7 +42,7 @@ def scores(folder: Path) -> dict[str, dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Two files one after the other, with what the first one said and what its classifier's result was."""
+    """Two files run one after the other, with the output of the first and the result of its classifier."""
     folder = prepared(tmp_path_factory.mktemp("finished"))
     ends = [run(folder, "arms")]
     (first,) = results(folder / "runs/pretrained").values()

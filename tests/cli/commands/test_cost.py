@@ -62,11 +62,11 @@ def test_the_heads_of_mask_rcnn_are_counted_on_1000_boxes_and_100_masks_whatever
 def test_the_text_names_both_figures_and_the_size_and_nothing_is_computed(cost, monkeypatch):
     devices, build = [], counting.build
     monkeypatch.setattr(counting, "build", lambda config, device: devices.append(device) or build(config, device))
-    code, said = cost()
+    code, output = cost()
     assert code == 0
     assert devices == ["meta"]
-    assert [line.split()[0] for line in said.out.splitlines()] == ["parameters", "multiply-adds"]
-    assert said.out.endswith(" for an image of 64 x 64 pixels\n")
+    assert [line.split()[0] for line in output.out.splitlines()] == ["parameters", "multiply-adds"]
+    assert output.out.endswith(" for an image of 64 x 64 pixels\n")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,6 @@ def test_the_text_names_both_figures_and_the_size_and_nothing_is_computed(cost, 
     ],
 )
 def test_bad_input_is_named(cost, words, changes, message):
-    code, said = cost(*words, **changes)
+    code, output = cost(*words, **changes)
     assert code == 2
-    assert message in said.err
+    assert message in output.err

@@ -1,4 +1,4 @@
-"""A package of somebody else, whose module also holds what runs commands, under names that do not tell."""
+"""A third-party package whose module also holds functions that run commands, under harmless names."""
 
 import functools
 import subprocess

@@ -45,15 +45,15 @@ def test_a_malformed_spec_is_refused_in_one_sentence(case, tmp_path, monkeypatch
     Path("bad.yaml").write_bytes(written(case))
     before = sorted(tmp_path.rglob("*"))
     assert main(["plan", "bad.yaml", *case.get("words", [])]) == 2
-    out, said = capsys.readouterr()
+    out, output = capsys.readouterr()
     assert out == ""
     assert sorted(tmp_path.rglob("*")) == before
-    assert said.startswith("vitcli: ")
-    assert said.count("\n") == 1
-    assert said.endswith((".\n", "?\n"))
+    assert output.startswith("vitcli: ")
+    assert output.count("\n") == 1
+    assert output.endswith((".\n", "?\n"))
     for part in case["says"]:
-        assert part in said, f"{part!r} does not follow in {said!r}"
-        said = said.partition(part)[2]
+        assert part in output, f"{part!r} does not follow in {output!r}"
+        output = output.partition(part)[2]
 
 
 def test_the_corpus_holds_a_hundred_defects_of_ten_kinds():

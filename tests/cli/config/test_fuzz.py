@@ -347,9 +347,9 @@ def check(text: str, words: list[str], kind: str) -> None:
                 arguments = parse_run("fit", ["--config", "doc.yaml", *words])
                 checked_cost(resolve(base_config(arguments), arguments.place), arguments.place)
         except ConfigError as error:
-            said = str(error)
-            assert said.isprintable()
-            assert said.endswith((".", "?"))
+            message = str(error)
+            assert message.isprintable()
+            assert message.endswith((".", "?"))
     assert sorted(Path().iterdir()) == [Path("doc.yaml")]
 
 

@@ -20,8 +20,8 @@ def test_a_file_of_dots_does_not_write_into_the_folder_above(command, tmp_path, 
     Path("...yaml").write_bytes(written({"spec": "ablation.seeds: 2"}))
     before = sorted(tmp_path.rglob("*"))
     assert main([command, "--config", "...yaml"]) == 2
-    said = capsys.readouterr().err
-    assert said == "vitcli: ...yaml: the results would lie in a folder named '..'; give the file another name.\n"
+    output = capsys.readouterr().err
+    assert output == "vitcli: ...yaml: the results would lie in a folder named '..'; give the file another name.\n"
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -77,11 +77,11 @@ def test_an_arm_that_ends_the_process_costs_the_others_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [([], "speed needs a file"), (["--trainer.max_epochs", "3"], "speed needs a file")]
+    ("words", "message"), [([], "speed needs a file"), (["--trainer.max_epochs", "3"], "speed needs a file")]
 )
-def test_without_an_ablation_there_is_nothing_to_measure(words, said, capsys):
+def test_without_an_ablation_there_is_nothing_to_measure(words, message, capsys):
     assert main(["speed", *words]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -99,16 +99,16 @@ def report(directory: Path) -> None:
 def check(runs: Path, data: st.DataObject) -> None:
     path = runs / data.draw(st.sampled_from(FILES))
     good = path.read_text()
-    said = str(runs)
+    message = str(runs)
     try:
         path.write_bytes(data.draw(damaged(good)).encode(errors="surrogatepass"))
         report(runs)
     except RecordError as error:
-        said = str(error)
+        message = str(error)
     finally:
         path.write_text(good)
-    assert said.startswith(str(runs))
-    assert "\n" not in said
+    assert message.startswith(str(runs))
+    assert "\n" not in message
 
 
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -138,6 +138,6 @@ def test_the_commands_name_the_damaged_file(command, runs, capsys):
         assert main([command[0], *[str(runs)] * (2 if command == ["compare"] else 1), *command[1:]]) == 2
     finally:
         path.write_text(good)
-    said = capsys.readouterr().err
-    assert f"{path}: epochs must be a whole number of at least 0, got 'many'." in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert f"{path}: epochs must be a whole number of at least 0, got 'many'." in message
+    assert message.count("\n") == 1

@@ -50,8 +50,12 @@ def test_trials_of_one_code_data_and_device_raise_no_warning(runs):
     set_provenance(runs)
     assert summarise(load(runs)).warnings == ()
     assert "Warning" not in page(runs)
-    for said in ("**trials' commit**: 1a2b3c4d5e", "**trials' device**: an x86 CPU", "torch 2.15.0, lightning 2.6.6"):
-        assert said in page(runs)
+    for message in (
+        "**trials' commit**: 1a2b3c4d5e",
+        "**trials' device**: an x86 CPU",
+        "torch 2.15.0, lightning 2.6.6",
+    ):
+        assert message in page(runs)
 
 
 def test_a_package_that_one_arm_alone_uses_raises_no_warning_unless_it_changed(runs):
@@ -81,7 +85,7 @@ def test_what_is_to_be_known_of_the_data_stands_beside_their_fingerprint(runs):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"commit": "ffff0000ffff0000"}, "differ in commit (commit 1a2b3c4d5e in 22 of 23"),
         ({"dirty": "d" * 64}, "differ in uncommitted changes (uncommitted changes none in 22 of 23"),
@@ -91,11 +95,11 @@ def test_what_is_to_be_known_of_the_data_stands_beside_their_fingerprint(runs):
         ({"versions": {"torch": "2.15.0"}}, "lightning absent in 1 of 23: relu6 (seed 1)"),
     ],
 )
-def test_one_trial_of_another_origin_is_a_warning_that_names_it(runs, change, said):
+def test_one_trial_of_another_origin_is_a_warning_that_names_it(runs, change, message):
     set_provenance(runs)
     set_trial_provenance(runs, "relu6", 1, **change)
     (warning,) = summarise(load(runs)).warnings
-    assert said in warning
+    assert message in warning
     assert "in 1 of 23: relu6 (seed 1)" in warning
 
 
@@ -148,8 +152,8 @@ def test_the_speed_columns_and_their_conditions_are_stated(runs):
     text = page(runs)
     assert "| relu6 | 123,456 | 3.46M |" in text
     assert "| relu6 | 4.25 | 1500 | 400 | 143 |" in text
-    for said in ("On an x86 CPU with 2 threads in float32, in 5 rounds", "batches of 64", "2026-01-02T03:04:05"):
-        assert said in text
+    for message in ("On an x86 CPU with 2 threads in float32, in 5 rounds", "batches of 64", "2026-01-02T03:04:05"):
+        assert message in text
     assert float(rows(runs)["h_swish"]["latency_ms"]) == 4.25 + 0.5 * 2
 
 
@@ -210,8 +214,8 @@ def test_the_budget_is_stated(runs):
     edit_plan(runs, budget={"equal": "epochs", "epochs": {arm.name: 24 for arm in load(runs).arms}})
     assert "**budget**: equal epochs in all arms (24 epochs for every arm)" in page(runs)
     edit_plan(runs, budget={"equal": "training_time", "epochs": {"relu6": 24, "h_swish": 24, "h_swish_se4": 20}})
-    said = "equal training time in all arms: 24 epochs for relu6 and h_swish; 20 epochs for h_swish_se4"
-    assert said in page(runs)
+    message = "equal training time in all arms: 24 epochs for relu6 and h_swish; 20 epochs for h_swish_se4"
+    assert message in page(runs)
 
 
 def test_continued_trials_are_stated(runs):

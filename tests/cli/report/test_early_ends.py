@@ -19,12 +19,12 @@ def test_the_epochs_of_each_arm_are_stated_before_the_numbers(directory):
     edit_result(directory, "other", 0, epochs=3, ended_early=True)
     edit_result(directory, "other", 2, epochs=5, ended_early=True)
     ablation = load(directory)
-    said = (
+    warning = (
         "The budgets are unequal, because trainings ended early, as the configuration asks (EarlyStopping, max_time or "
         "another callback). Epochs trained: base 14 of 14 and other 3 to 14 of 14."
     )
-    assert summarise(ablation).warnings[-1] == said
-    assert facts(ablation)["budget"] == said
+    assert summarise(ablation).warnings[-1] == warning
+    assert facts(ablation)["budget"] == warning
 
 
 def test_trainings_that_all_ran_to_their_end_have_equal_budgets(directory):

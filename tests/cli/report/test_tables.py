@@ -116,13 +116,13 @@ def test_the_report_shows_the_resolved_difference_of_each_arm_and_how_it_was_run
     text = report(runs)
     key = "model.backbone.every.feed_forward.op"
     assert f"| h_swish_se4 | `{key}.channel_attention` | `Identity` | `SqueezeExcitation(reduction=4)` |" in text
-    for said in (
+    for part in (
         "vitcli fit --config ablations/localvit_act.yaml",
         "torch 2.15.0",
         "cores 2",
         "**threads per trial**: 1",
     ):
-        assert said in text
+        assert part in text
     assert "**seeds**: 0, 1, 2, 3, 4 (the same for every arm)" in text
 
 

@@ -72,8 +72,10 @@ def test_the_report_names_arms_whose_means_are_compared_where_others_have_pairs(
         for seed in lost:
             edit_result(runs, arm, seed, status="failed", metrics={})
     summary = reported(runs)
-    said = "pairs of equal seeds (means for worse: fewer than two seeds are shared with the baseline) were compared."
-    assert how_compared(summary).endswith(said)
+    sentence = (
+        "pairs of equal seeds (means for worse: fewer than two seeds are shared with the baseline) were compared."
+    )
+    assert how_compared(summary).endswith(sentence)
     assert "8 pairs of seeds" in conclusion(summary)
     assert "3 seeds against 8" in conclusion(summary)
 
@@ -139,8 +141,8 @@ def test_a_verdict_that_the_first_look_gave_is_not_exploratory(runs):
 
 
 def test_looks_that_were_declared_after_a_report_do_not_hide_it(runs):
-    said = looks_taken(reported(runs, looks=[5, 10], seeds=list(range(10)), reports=looked_at(3, 5, looks=(5,))))
-    assert said.endswith(
+    sentence = looks_taken(reported(runs, looks=[5, 10], seeds=list(range(10)), reports=looked_at(3, 5, looks=(5,))))
+    assert sentence.endswith(
         "2 reports were made before these looks were declared: the chance of any false better or worse over all of them is at "
         "most 15 %."
     )

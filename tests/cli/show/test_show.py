@@ -193,13 +193,13 @@ def test_a_terminal_gets_a_colour_for_each_class_beside_the_characters():
 
 def test_a_swapped_part_needs_no_package_before_its_name(capsys):
     short, long = (f"--init.projection={name}" for name in ("LinearProjection", "vitcore.LinearProjection"))
-    said = []
+    output = []
     for word in (short, long):
         assert (
             main(["show", "attention", "PaleAttention", "--init.pale", "4", word, "--height", "8", "--width", "8"]) == 0
         )
-        said.append(capsys.readouterr().out)
-    assert said[0] == said[1]
+        output.append(capsys.readouterr().out)
+    assert output[0] == output[1]
 
 
 def test_nothing_is_never_offered(capsys):

@@ -80,7 +80,7 @@ def test_suggested_allocations_are_those_whose_error_was_simulated():
 
 
 @pytest.mark.parametrize(
-    ("allocation", "comparisons", "said"),
+    ("allocation", "comparisons", "message"),
     [
         (Allocation(5, 2), 4, "fewer than 3 seeds of an arm say too little about its spread; take 3 or more."),
         (Allocation(13, 3), 4, "take 3 to 9."),
@@ -89,5 +89,5 @@ def test_suggested_allocations_are_those_whose_error_was_simulated():
         (Allocation(10, 5), 51, "51 comparisons: the error is known for up to 50; split the ablation."),
     ],
 )
-def test_other_allocations_are_warned_of(allocation, comparisons, said):
-    assert said in (warning(allocation, comparisons) or "")
+def test_other_allocations_are_warned_of(allocation, comparisons, message):
+    assert message in (warning(allocation, comparisons) or "")

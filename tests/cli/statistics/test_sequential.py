@@ -1,4 +1,4 @@
-"""Stopping early: arms that are clearly behind are dropped, arms that are not hardly ever."""
+"""Stopping early: arms that are clearly behind are dropped, and the others hardly ever are."""
 
 import math
 
@@ -139,7 +139,7 @@ def test_the_section_says_after_how_many_seeds_and_at_which_level():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (3, "ablation.stop_early is 3; expected keys and values, such as ablation.stop_early.after."),
         ({"after": 2}, "ablation.stop_early.after is 2; expected a whole number of at least 3."),
@@ -151,7 +151,7 @@ def test_the_section_says_after_how_many_seeds_and_at_which_level():
         ({"after": 3, "levle": 0.1}, "ablation.stop_early.levle has no entry 'levle' in ablation.stop_early; did you"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused(value, said):
+def test_a_rule_that_makes_no_sense_is_refused(value, message):
     with pytest.raises(ConfigError) as caught:
         of(stop_early=value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)

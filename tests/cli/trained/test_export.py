@@ -140,12 +140,12 @@ def test_a_file_that_computes_something_else_is_not_kept(folders_run, tmp_path, 
 def test_a_missing_package_is_named_with_the_extra_that_installs_it(folders_run, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert main(["export", str(folders_run), "--format", "onnx", "--out", str(tmp_path / "x.onnx")]) == 2
-    said = "export --format onnx needs onnxscript, which the extra 'export' installs: pip install 'vitcore[export]'."
-    assert capsys.readouterr().err == f"vitcli: {said}\n"
+    message = "export --format onnx needs onnxscript, which the extra 'export' installs: pip install 'vitcore[export]'."
+    assert capsys.readouterr().err == f"vitcli: {message}\n"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["RUN"], "export needs one run and --format onnx, torch_export, safetensors, timm, for example"),
         (["--format", "onnx"], "export needs one run"),
@@ -155,8 +155,8 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(folders_run,
         (["RUN", "--format", "safetensors", "--out", "RUN/last.ckpt/x"], "the file cannot be written"),
     ],
 )
-def test_bad_input_is_one_sentence(words, said, folders_run, capsys):
+def test_bad_input_is_one_sentence(words, message, folders_run, capsys):
     assert main(["export", *(word.replace("RUN", str(folders_run)) for word in words)]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1

@@ -73,7 +73,7 @@ def test_the_trainer_of_another_machine_is_not_needed(copied):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda run: (run / "last.ckpt").write_bytes(b"PK\x03\x04 half"), "the checkpoint cannot be read"),
         (lambda run: torch.save({"state_dict": {}}, run / "last.ckpt"), "the run cannot be loaded"),
@@ -82,9 +82,9 @@ def test_the_trainer_of_another_machine_is_not_needed(copied):
         (lambda run: (run / "config.yaml").unlink(), "there is no config.yaml here"),
     ],
 )
-def test_a_directory_that_is_not_a_trained_run_is_named(damage, said, copied):
+def test_a_directory_that_is_not_a_trained_run_is_named(damage, message, copied):
     damage(copied)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         vitcli.load_run(copied)
 
 

@@ -74,8 +74,8 @@ def test_damaged_images_are_named_and_left_out(folders_run, photos, tmp_path, ca
     cut.write_bytes(whole.read_bytes()[:300])
     empty.write_bytes(b"")
     assert main(["predict", str(folders_run), str(tmp_path), str(whole), "--out", str(tmp_path / "out")]) == 1
-    said = capsys.readouterr().err
-    assert [line.partition(": left out")[0] for line in said.splitlines()] == [f"vitcli: {cut}", f"vitcli: {empty}"]
+    message = capsys.readouterr().err
+    assert [line.partition(": left out")[0] for line in message.splitlines()] == [f"vitcli: {cut}", f"vitcli: {empty}"]
     found = predictions(tmp_path / "out")
     assert [one["image"] for one in found["predictions"]] == [str(whole)]
     assert [one["image"] for one in found["unreadable"]] == [str(cut), str(empty)]
@@ -89,7 +89,7 @@ def test_averaged_weights_and_those_of_the_last_step_predict_differently(folders
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["RUN", "PHOTOS"], "predict needs a run, images or folders of images, and --out DIR"),
         (["RUN", "--out", "DIR"], "predict needs a run, images or folders of images, and --out DIR"),
@@ -102,12 +102,12 @@ def test_averaged_weights_and_those_of_the_last_step_predict_differently(folders
         (["RUN", "PHOTOS", "--out", "RUN/config.yaml"], "the predictions cannot be written"),
     ],
 )
-def test_bad_input_is_one_sentence(words, said, folders_run, photos, tmp_path, capsys):
+def test_bad_input_is_one_sentence(words, message, folders_run, photos, tmp_path, capsys):
     places = {"RUN": str(folders_run), "PHOTOS": str(photos), "DIR": str(tmp_path)}
     assert main(["predict", *(places.get(word, word.replace("RUN", places["RUN"])) for word in words)]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
 
 
 def test_a_long_caption_keeps_its_probability():

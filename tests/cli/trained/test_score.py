@@ -33,9 +33,9 @@ def test_a_run_scores_as_it_did_after_its_training_and_says_how_fast_it_is(digit
     assert record["changes"] == {}
     assert record["speed"]["inference_images_per_second"] > 0
     assert record["conditions"]["batch_size"] == 64
-    said = capsys.readouterr().out
-    assert f"test/acc1: {result['metrics']['test/acc1']:.4f}" in said
-    assert f"Protocol: that of the run. Written to {digits_run / 'test0.json'}" in said
+    message = capsys.readouterr().out
+    assert f"test/acc1: {result['metrics']['test/acc1']:.4f}" in message
+    assert f"Protocol: that of the run. Written to {digits_run / 'test0.json'}" in message
 
 
 def test_another_size_weights_and_crop_are_another_protocol(folders_run, images):
@@ -65,7 +65,7 @@ def test_a_model_of_timm_takes_another_size_as_timm_does(images, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "no folder"),
         (["--data.crop_pc", "1.0"], "data.crop_pc has no entry 'crop_pc' in data; did you mean crop_pct?"),
@@ -74,8 +74,8 @@ def test_a_model_of_timm_takes_another_size_as_timm_does(images, tmp_path):
         (["--config", "x.yaml"], "not both."),
     ],
 )
-def test_bad_input_is_one_sentence(words, said, folders_run, capsys):
+def test_bad_input_is_one_sentence(words, message, folders_run, capsys):
     assert main(["test", str(folders_run), *words]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told.splitlines()[-1].startswith("vitcli: ")
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.splitlines()[-1].startswith("vitcli: ")

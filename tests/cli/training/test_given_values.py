@@ -35,8 +35,8 @@ def test_values_that_are_given_win_over_the_checkpoint(tmp_path, capsys):
     words = ["--ckpt_path", str(first), "--trainer.max_epochs", "2", "--model.factor", "3"]
     given = ["--model.optimizer.lr", "1e-5", "--model.optimizer.weight_decay", "0.3"]
     assert main(["fit", "--config", path, *words, *given]) == 0
-    said = capsys.readouterr()
-    assert "factor 3.0" in said.out
+    output = capsys.readouterr()
+    assert "factor 3.0" in output.out
     groups = torch.load(tmp_path / "given/fit1/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
     assert [(group["initial_lr"], group["weight_decay"]) for group in groups] == [(1e-5, 0.3), (1e-5, 0.0)]
     schedule = torch.load(tmp_path / "given/fit1/last.ckpt", weights_only=True)["lr_schedulers"][0]

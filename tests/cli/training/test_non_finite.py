@@ -40,7 +40,7 @@ class SpoilsLoss(Classification):
         return super().training_step(batch, index) * torch.inf
 
 
-def told(tmp_path, *callbacks, **changes):
+def message_of(tmp_path, *callbacks, **changes):
     with pytest.raises(ArithmeticError) as error:
         fit_and_test(resolved(tmp_path, **changes), tmp_path / "run", callbacks)
     return str(error.value)
@@ -49,7 +49,7 @@ def told(tmp_path, *callbacks, **changes):
 def test_the_step_and_the_module_are_named(tmp_path):
     part = "backbone.blocks.1.mixer.norm"
     where = "the loss is nan at step 3 (epoch 1, batch 1; all counted from 0, as in metrics.csv): it began in "
-    assert told(tmp_path, Spoils(part, torch.inf)).startswith(
+    assert message_of(tmp_path, Spoils(part, torch.inf)).startswith(
         f"{where}{part} (LayerNorm), whose inputs were finite, up to "
     )
     assert "\n1,1," not in (tmp_path / "run" / "metrics.csv").read_text()
@@ -57,7 +57,7 @@ def test_the_step_and_the_module_are_named(tmp_path):
 
 @pytest.mark.slow
 def test_a_fault_before_or_after_the_modules_is_located(tmp_path):
-    assert "backbone.head.weight was not finite before this step" in told(tmp_path, SpoilsWeight())
-    assert "the batch that the data module gave is not finite" in told(tmp_path, SpoilsBatch())
+    assert "backbone.head.weight was not finite before this step" in message_of(tmp_path, SpoilsWeight())
+    assert "the batch that the data module gave is not finite" in message_of(tmp_path, SpoilsBatch())
     model = {"class_path": f"{__name__}.SpoilsLoss"}
-    assert "so it began in the loss itself" in told(tmp_path, model=model)
+    assert "so it began in the loss itself" in message_of(tmp_path, model=model)

@@ -1,4 +1,4 @@
-"""Memory that runs out is told with the batch and what to try."""
+"""When memory runs out, the message names the batch and what to try."""
 
 import json
 
@@ -30,15 +30,15 @@ def test_a_batch_that_does_not_fit_is_named_with_what_to_try(tmp_path, capsys):
     model = PLAIN["model"] | {"class_path": f"{__name__}.Greedy"}
     path = write(tmp_path / "greedy.yaml", PLAIN, model=model, runs=str(tmp_path))
     assert main(["fit", "--config", path]) == 1
-    told = "the memory of cpu ran out with a batch of 64 images of 1 x 32 x 32 ("
+    message = "the memory of cpu ran out with a batch of 64 images of 1 x 32 x 32 ("
     tried = "try data.batch_size 32 with trainer.accumulate_grad_batches 2, model.activations recompute or trainer.precision "
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert tried in error
     assert "Traceback" not in error
     result = json.loads((tmp_path / "greedy" / "fit0" / "result.json").read_text())
     assert result["status"] == "failed"
-    assert result["cause"].startswith(told)
+    assert result["cause"].startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -98,5 +98,5 @@ def test_a_package_of_the_user_s_own_is_recorded_by_the_commit_of_its_repository
 
 
 def test_provenance_needs_no_torch():
-    said = "import sys, vitcli.training.provenance, vitcli.ablation.run; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", said], check=True, capture_output=True).stdout == b"False\n"
+    script = "import sys, vitcli.training.provenance, vitcli.ablation.run; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout == b"False\n"

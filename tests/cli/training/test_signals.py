@@ -1,7 +1,9 @@
-"""SIGTERM and SIGUSR1: the training saves, ends with a code that tells of the signal, and goes on with the same numbers."""
+"""SIGTERM and SIGUSR1: the training saves, ends with the signal's exit code, and continues with the same numbers."""
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -18,29 +20,29 @@ from vittasks import DigitScenes
 pytestmark = LIGHTNING
 
 
-class Telling(Callback):
+class SendSignal(Callback):
     """Sends a signal to its own process at a batch of an epoch, or in an epoch's validation (batch -1)."""
 
     def __init__(self, number: int, epoch: int, batch: int) -> None:
         self.number, self.at = number, (epoch, batch)
 
     def on_train_batch_start(self, trainer, module, batch, index):
-        self.tell((trainer.current_epoch, index))
+        self.send_at((trainer.current_epoch, index))
 
     def on_validation_start(self, trainer, module):
-        self.tell((trainer.current_epoch, -1))
+        self.send_at((trainer.current_epoch, -1))
 
-    def tell(self, here):
+    def send_at(self, here):
         if here == self.at:
             os.kill(os.getpid(), self.number)
             os.kill(os.getpid(), self.number)  # Slurm and srun both send it
 
 
-class TellingAll(Callback):
-    """Sends SIGTERM to all processes of its group, as Slurm does, among them those that load data."""
+class SendSignalToGroup(Callback):
+    """Has SIGTERM sent to all processes of its group, as Slurm sends it, among them those that load data."""
 
     def on_train_batch_start(self, trainer, module, batch, index):
-        os.killpg(0, signal.SIGTERM)
+        subprocess.run([sys.executable, "-c", "import os, signal; os.killpg(0, signal.SIGTERM)"], check=False)
 
 
 class Forgetful(DigitScenes):
@@ -64,21 +66,21 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("told", "code", "epochs", "steps"),
+    ("sender", "code", "epochs", "steps"),
     [
-        pytest.param(Telling(signal.SIGTERM, 1, 1), 143, 1, 5, id="within an epoch"),
-        pytest.param(Telling(signal.SIGUSR1, 0, 0), 138, 0, 1, id="in the first step"),
+        pytest.param(SendSignal(signal.SIGTERM, 1, 1), 143, 1, 5, id="within an epoch"),
+        pytest.param(SendSignal(signal.SIGUSR1, 0, 0), 138, 0, 1, id="in the first step"),
         pytest.param(
-            Telling(signal.SIGTERM, 0, 2), 143, 1, 3, id="in the last step of an epoch", marks=pytest.mark.slow
+            SendSignal(signal.SIGTERM, 0, 2), 143, 1, 3, id="in the last step of an epoch", marks=pytest.mark.slow
         ),
-        pytest.param(Telling(signal.SIGTERM, 0, -1), 143, 1, 3, id="in a validation", marks=pytest.mark.slow),
-        pytest.param(Telling(signal.SIGTERM, 1, -1), 143, 2, 6, id="in the last validation", marks=pytest.mark.slow),
+        pytest.param(SendSignal(signal.SIGTERM, 0, -1), 143, 1, 3, id="in a validation", marks=pytest.mark.slow),
+        pytest.param(SendSignal(signal.SIGTERM, 1, -1), 143, 2, 6, id="in the last validation", marks=pytest.mark.slow),
     ],
 )
-def test_a_training_that_a_signal_ends_goes_on_with_the_same_numbers(told, code, epochs, steps, whole, tmp_path):
+def test_a_training_that_a_signal_ends_goes_on_with_the_same_numbers(sender, code, epochs, steps, whole, tmp_path):
     config, run = resolved(tmp_path, **RECIPE), tmp_path / "run"
     with pytest.raises(SystemExit) as end:
-        fit_and_test(config, run, (told,))
+        fit_and_test(config, run, (sender,))
     assert end.value.code == code
     past = read_checkpoint(run / "last.ckpt")
     assert (past.epochs, past.steps) == (epochs, steps)
@@ -93,10 +95,10 @@ def test_a_training_that_a_signal_ends_goes_on_with_the_same_numbers(told, code,
 @pytest.mark.slow
 def test_data_that_do_not_know_their_place_have_the_epoch_repeated(tmp_path):
     changes = {"data": {"class_path": f"{__name__}.Forgetful"}}
-    config, runs = resolved(tmp_path, **changes), [tmp_path / "whole", tmp_path / "told"]
+    config, runs = resolved(tmp_path, **changes), [tmp_path / "whole", tmp_path / "interrupted"]
     results = [fit_and_test(config, runs[0])]
     with pytest.raises(SystemExit):
-        fit_and_test(config, runs[1], (Telling(signal.SIGTERM, 1, 0),))
+        fit_and_test(config, runs[1], (SendSignal(signal.SIGTERM, 1, 0),))
     past = read_checkpoint(runs[1] / "last.ckpt")
     assert (past.epochs, past.within) == (1, False)
     results.append(fit_and_test(config, runs[1], (), past))
@@ -105,7 +107,7 @@ def test_data_that_do_not_know_their_place_have_the_epoch_repeated(tmp_path):
 
 @pytest.mark.exhaustive
 def test_processes_that_load_data_outlive_the_signal(tmp_path):
-    trainer = PLAIN["trainer"] | {"callbacks": [f"{__name__}.TellingAll"], "max_epochs": 2}
+    trainer = PLAIN["trainer"] | {"callbacks": [f"{__name__}.SendSignalToGroup"], "max_epochs": 2}
     path = write(tmp_path / "all.yaml", PLAIN, data=PLAIN["data"] | {"workers": 1}, trainer=trainer)
     process = vitcli(path)
     _, errors = process.communicate(timeout=300)
@@ -121,7 +123,7 @@ def test_the_handlers_of_before_are_there_again_after_a_training(whole):
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, tmp_path, capsys):
     config, run = resolved(tmp_path, **RECIPE), tmp_path / "run"
     with pytest.raises(SystemExit):
-        fit_and_test(config, run, (Telling(signal.SIGTERM, 1, 0),))
+        fit_and_test(config, run, (SendSignal(signal.SIGTERM, 1, 0),))
     (run / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes()[:-1000])
     past = newest_checkpoint(run)
     assert (
@@ -135,14 +137,14 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, tmp_path,
 @pytest.mark.slow
 def test_the_same_command_goes_on_after_a_signal(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    trainer = PLAIN["trainer"] | {"callbacks": [{"class_path": f"{__name__}.Telling", "init_args": {}}]}
+    trainer = PLAIN["trainer"] | {"callbacks": [{"class_path": f"{__name__}.SendSignal", "init_args": {}}]}
     trainer["callbacks"][0]["init_args"] = {"number": 15, "epoch": 0, "batch": 0}
     words = ["fit", "--config", write(tmp_path / "two.yaml", PLAIN, trainer=trainer), "--ckpt_path", "last"]
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 143
-    told = "SIGTERM ended the training in epoch 0, after 1 of its batches; runs/two/fit0/last.ckpt is what it goes on from."
-    assert told in capsys.readouterr().err
+    message = "SIGTERM ended the training in epoch 0, after 1 of its batches; runs/two/fit0/last.ckpt is what it goes on from."
+    assert message in capsys.readouterr().err
     assert main(words) == 0  # the step that the signal came in is done
     assert sorted(path.name for path in (tmp_path / "runs" / "two").iterdir()) == ["fit0"]
     assert read_checkpoint(tmp_path / "runs/two/fit0/last.ckpt").steps == 2

@@ -1,4 +1,4 @@
-"""Pyramids as dense backbones, against the public ones and as such."""
+"""Pyramids as dense backbones: equal to the public ones, and without the parts that only classify."""
 
 import pytest
 import timm

@@ -25,16 +25,16 @@ def test_labels_objects_and_images_tell_the_same(folder):
         assert len(content["images"]) == count == len(list((folder / "images" / split).glob("*.png")))
         for entry in content["images"]:
             label = np.array(Image.open(folder / "annotations" / split / entry["file_name"]))
-            told = np.ones_like(label)
+            of_objects = np.ones_like(label)
             objects = [one for one in content["annotations"] if one["image_id"] == entry["id"]]
             for one in objects:
                 mask = decode(one["segmentation"], *label.shape)
                 x, y, w, h = one["bbox"]
                 assert mask.sum() == one["area"] == mask[y : y + h, x : x + w].sum()
                 assert mask[y].any() and mask[y + h - 1].any() and mask[:, x].any() and mask[:, x + w - 1].any()  # noqa: PT018
-                told[mask] = one["category_id"] + 1
+                of_objects[mask] = one["category_id"] + 1
             assert 1 <= len(objects) <= 7
-            assert np.array_equal(label, told)
+            assert np.array_equal(label, of_objects)
 
 
 def test_digits_do_not_share_pixels_and_are_of_their_own_split():

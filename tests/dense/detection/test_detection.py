@@ -84,6 +84,6 @@ def test_positions_of_the_pyramid_are_not_decayed():
 
 def test_channels_that_the_norms_cannot_group_are_refused():
     with pytest.raises(
-        ValueError, match=r"channels must be a multiple of 32, the groups of its norms, got channels=24"
+        ValueError, match=r"channels must be a multiple of 32, because its norms have 32 groups, got channels=24"
     ):
         FCOS(by_timm("pvt_tiny", in_chans=1), 10, channels=24)

@@ -1,4 +1,4 @@
-"""DETR on a pyramid: a training step that reaches everything, losses behind every layer, boxes in the image's pixels."""
+"""DETR on a pyramid: a training step that reaches everything, losses after every layer, boxes in the image's pixels."""
 
 import functools
 from importlib.util import find_spec

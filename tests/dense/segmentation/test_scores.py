@@ -10,12 +10,12 @@ from vittasks.segmentation.scores import pixel_scores
 def test_scores_are_those_of_one_confusion_matrix_over_the_whole_set():
     draw = np.random.default_rng(0)
     truth = draw.choice([0, 1, 2, 4, 255], (4, 9, 7))  # class 3 never occurs in the truth, class 5 nowhere
-    said = draw.choice([0, 1, 2, 3, 4], truth.shape)
+    predicted = draw.choice([0, 1, 2, 3, 4], truth.shape)
     scores = pixel_scores(6, 255, "test/")
     for half in (slice(0, 1), slice(1, 4)):
-        scores.update(torch.from_numpy(said[half]), torch.from_numpy(truth[half]))
+        scores.update(torch.from_numpy(predicted[half]), torch.from_numpy(truth[half]))
     counts = np.zeros((6, 6))
-    np.add.at(counts, (truth[truth != 255], said[truth != 255]), 1)
+    np.add.at(counts, (truth[truth != 255], predicted[truth != 255]), 1)
     hits, union = np.diag(counts), counts.sum(0) + counts.sum(1) - np.diag(counts)
     found = {name: value.item() for name, value in scores.compute().items()}
     assert found == pytest.approx(
@@ -36,15 +36,15 @@ def test_a_set_without_a_labelled_pixel_scores_zero():
 
 def test_scores_over_two_processes_are_those_of_the_whole_set(tmp_path):
     draw = np.random.default_rng(1)
-    truth, said = draw.choice([0, 1, 2, 255], (4, 9, 7)), draw.choice([0, 1, 2, 3], (4, 9, 7))
+    truth, predicted = draw.choice([0, 1, 2, 255], (4, 9, 7)), draw.choice([0, 1, 2, 3], (4, 9, 7))
     whole = pixel_scores(4, 255, "")
-    whole.update(torch.from_numpy(said), torch.from_numpy(truth))
+    whole.update(torch.from_numpy(predicted), torch.from_numpy(truth))
     expected = {name: value.item() for name, value in whole.compute().items()}
     context = torch.multiprocessing.get_context("fork")
     answers = context.Queue()
     parts = [slice(0, 3), slice(3, 4)]
     processes = [
-        context.Process(target=_score_a_part, args=(rank, tmp_path / "meeting", said[part], truth[part], answers))
+        context.Process(target=_score_a_part, args=(rank, tmp_path / "meeting", predicted[part], truth[part], answers))
         for rank, part in enumerate(parts)
     ]
     for one in processes:
@@ -55,9 +55,9 @@ def test_scores_over_two_processes_are_those_of_the_whole_set(tmp_path):
     assert found == [expected, expected]
 
 
-def _score_a_part(rank, meeting, said, truth, answers):
+def _score_a_part(rank, meeting, predicted, truth, answers):
     torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
     scores = pixel_scores(4, 255, "")
-    scores.update(torch.from_numpy(said), torch.from_numpy(truth))
+    scores.update(torch.from_numpy(predicted), torch.from_numpy(truth))
     answers.put({name: value.item() for name, value in scores.compute().items()})
     torch.distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""One grammar through two doors: what YAML accepts ``timm.create_model`` accepts, to the same model or the same sentence."""
+"""YAML and ``timm.create_model`` accept the same arguments, and give the same model or the same error."""
 
 import copy
 

@@ -75,17 +75,17 @@ class Attack:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"data": Attack()}, r"\(it asks for posix.system\)"),
         ({"labels": [10] * 6}, r"\(its labels lie in 10..10\)"),
         ({"data": np.zeros((6, 12), np.uint8)}, r"\(its images are uint8 \(6, 12\)\)"),
     ],
 )
-def test_a_file_that_is_not_cifar_s_is_named(changes, said, ten, tmp_path):
+def test_a_file_that_is_not_cifar_s_is_named(changes, message, ten, tmp_path):
     path = tmp_path / "cifar-10-batches-py" / "test_batch"
     pack_cifar(path, 6, 10, 0, **changes)
-    with pytest.raises(ValueError, match=rf"CIFAR: {path} is not a file of CIFAR-10's python version {said}"):
+    with pytest.raises(ValueError, match=rf"CIFAR: {path} is not a file of CIFAR-10's python version {message}"):
         data_of(tmp_path)
 
 

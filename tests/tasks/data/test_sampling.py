@@ -1,5 +1,8 @@
 import multiprocessing
 import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +196,20 @@ def test_a_lightning_run_advances_the_epoch_in_which_samples_are_drawn(uninterru
 
 def test_workers_that_outlive_an_epoch_change_nothing(uninterrupted):
     assert run(epochs=4, workers=2) == uninterrupted
+
+
+def test_a_worker_ends_at_the_signal_of_its_trainer_alone():
+    others = multiprocessing.active_children()
+    batches = iter(train_loader(Pairs(), EpochSampler(12, seed=0), batch_size=4, workers=1))
+    next(batches)
+    (worker,) = [child for child in multiprocessing.active_children() if child not in others]
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        kill = f"import os; os.kill({worker.pid}, {number:d})"
+        subprocess.run([sys.executable, "-I", "-S", "-c", kill], check=True, timeout=60)
+    assert len(list(batches)) == 2
+    worker.terminate()
+    worker.join(60)
+    assert worker.exitcode == 0
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -60,15 +60,15 @@ def _declared(summary: Summary) -> str:
         f"{look.arms} seeds ({look.baseline} of {summary.baseline}) at {100 * level:.3g} %"
         for look, level in zip(found.declared, levels, strict=True)
     ]
-    said = (
+    sentence = (
         f"Declared looks share the {100 * sum(levels):g} %: {join_words(shares)}; {found.made} of {len(levels)} "
         f"{'was' if found.made == 1 else 'were'} made. An arm keeps verdict, difference and interval of the look that decided it."
     )
     if not found.undeclared:
-        return said
+        return sentence
     before = "One report was" if found.undeclared == 1 else f"{found.undeclared} reports were"
     error = total_error([sum(levels)] * (found.undeclared + 1))
     return (
-        f"{said} {before} made before these looks were declared: the chance of any false better or worse over all of them is at "
-        f"most {100 * error:g} %."
+        f"{sentence} {before} made before these looks were declared: the chance of any false better or worse over all of them is "
+        f"at most {100 * error:g} %."
     )

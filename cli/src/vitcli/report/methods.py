@@ -11,7 +11,7 @@ from vitcli.report.early_ends import unequal_budget
 from vitcli.report.mixed_conditions import NOT_RECORDED, aspects, join_words
 
 BUSY = 0.25
-"""Processor cores that other processes keep busy, from which on a measurement of speed is said to be disturbed."""
+"""From this many processor cores that other processes keep busy, the report calls a measurement of speed disturbed."""
 
 _EQUAL = {"epochs": "epochs", "training_time": "training time", "macs": "multiply-adds spent in training"}
 

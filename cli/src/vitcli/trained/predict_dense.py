@@ -40,7 +40,12 @@ def predict_dense(run: TrainedRun, images: Sequence[Path], device: str, out: Pat
     """
     task: Any = run.task.to(device)
     names = class_names(run.class_names, task.num_classes)
-    truths, damaged, said, taken = _Truths(run, images), dict[Path, str](), list[dict[str, Any]](), dict[str, int]()
+    truths, damaged, predictions, taken = (
+        _Truths(run, images),
+        dict[Path, str](),
+        list[dict[str, Any]](),
+        dict[str, int](),
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path in images:
@@ -54,12 +59,12 @@ def predict_dense(run: TrainedRun, images: Sequence[Path], device: str, out: Pat
             shown = to_dtype(to_image(image), torch.float32, scale=True)
             with torch.inference_mode():
                 given = run.transform(image).to(device)
-                tell = _pixels if isinstance(task, Segmentation) else _objects
-                picture, found = tell(task, given, shown, truths.of(path), names, out / f"{stem}_classes.png")
+                predict = _pixels if isinstance(task, Segmentation) else _objects
+                picture, found = predict(task, given, shown, truths.of(path), names, out / f"{stem}_classes.png")
             to_pil_image(picture).save(out / f"{stem}.png")
-            said.append({"image": str(path), "picture": f"{stem}.png", **found})
+            predictions.append({"image": str(path), "picture": f"{stem}.png", **found})
         unreadable = [{"image": str(path), "reason": reason} for path, reason in damaged.items()]
-        record = {"format": FORMAT, "run": str(run.directory), "predictions": said, "unreadable": unreadable}
+        record = {"format": FORMAT, "run": str(run.directory), "predictions": predictions, "unreadable": unreadable}
         write_json(out / JSON, record)
     except OSError as error:
         raise ConfigError(f"{out}: the predictions cannot be written ({error.strerror or error}).") from error

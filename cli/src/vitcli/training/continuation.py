@@ -20,7 +20,7 @@ def interrupted(directory: Path) -> Saved | None:
 
 
 def whole_checkpoint(path: str) -> str:
-    """Return the path of a run's last checkpoint, or of the one before if the last one is damaged, which is then said."""
+    """Return the path of a run's last checkpoint; if it is damaged, print so and return that of the checkpoint before."""
     if Path(path).name != LAST or not Path(path).exists():
         return path
     past = newest_checkpoint(Path(path).parent)

@@ -126,7 +126,7 @@ def test_a_user_s_own_launcher_is_named_by_its_class_and_runs_the_trials(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "arms.yaml: ablation.launcher.value is missing"),
         ({"value": "much"}, "arms.yaml: ablation.launcher.value is 'much'; expected float."),
@@ -135,10 +135,12 @@ def test_a_user_s_own_launcher_is_named_by_its_class_and_runs_the_trials(tmp_pat
         ({"value": 1, "places": 9}, "ablation.launcher: places is 9; expected at most 4."),
     ],
 )
-def test_the_options_of_a_user_s_own_launcher_are_those_of_its_constructor(options, said, tmp_path, capfd, monkeypatch):
+def test_the_options_of_a_user_s_own_launcher_are_those_of_its_constructor(
+    options, message, tmp_path, capfd, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--config", own(tmp_path, **options)]) == 2
-    assert said in capfd.readouterr().err
+    assert message in capfd.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

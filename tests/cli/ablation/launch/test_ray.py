@@ -60,7 +60,7 @@ def test_a_trial_whose_worker_is_killed_is_retried_and_the_ablation_ends_complet
     result, other = (read_json(here.trial_directory(*key) / "result.json") for key in jobs)
     assert (result["status"], result["epochs"]) == ("done", 60)
     (before,) = result["resumed"]
-    assert 1 <= before < 60  # an epoch is told before its checkpoint is written
+    assert 1 <= before < 60  # an epoch is reported before its checkpoint is written
     assert (other["status"], other["resumed"]) == ("done", [])
     assert not Path(f"/proc/{training}").exists()
     assert capfd.readouterr() == ("", "")
@@ -156,7 +156,7 @@ def test_ray_and_its_trials_end_with_a_runner_that_is_killed(here, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (
             {"adress": "auto"},
@@ -166,20 +166,20 @@ def test_ray_and_its_trials_end_with_a_runner_that_is_killed(here, tmp_path):
         ({"max_retries": 1.5}, "ablation.launcher.max_retries is 1.5; expected int."),
     ],
 )
-def test_a_wrong_option_is_a_sentence(options, said):
+def test_a_wrong_option_is_a_sentence(options, message):
     with pytest.raises(ConfigError) as error:
         read_spec([("arms.yaml", {"baseline": "a", "arms": {"a": {}}, "launcher": {"name": "ray", **options}})], "")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("not an address", "ablation.launcher.address is 'not an address', but Ray does not answer: "),
         ("127.0.0.1:9", "ablation.launcher.address is '127.0.0.1:9', but nothing listens there ("),
     ],
 )
-def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path, address, said):
+def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path, address, message):
     code = """
 import sys
 from pathlib import Path
@@ -192,7 +192,7 @@ except ValueError as error:
 """
     words = [sys.executable, "-c", code, str(tmp_path), address]
     out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert out.startswith(said)
+    assert out.startswith(message)
 
 
 BLOCKED = """
@@ -209,7 +209,7 @@ except ValueError as error:
 
 
 @pytest.mark.parametrize(
-    ("package", "call", "said"),
+    ("package", "call", "message"),
     [
         (
             "ray",
@@ -228,11 +228,11 @@ except ValueError as error:
         ),
     ],
 )
-def test_a_missing_package_is_a_sentence_that_names_the_extra(package, call, said):
+def test_a_missing_package_is_a_sentence_that_names_the_extra(package, call, message):
     code = BLOCKED.format(package=package, call=call)
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     extra = {"ray": "ray", "submitit": "slurm"}[package]
-    assert out.startswith(said)
+    assert out.startswith(message)
     assert out.strip().endswith(f"pip install 'vitcli[{extra}]'.")
 
 

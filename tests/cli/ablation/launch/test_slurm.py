@@ -57,12 +57,24 @@ def test_trials_started_together_are_one_array_of_the_requested_kind(tmp_path, c
     options = {"partition": "long", "timeout_min": 90, "gpus_per_node": 1, "array_parallelism": 2, "mem_gb": 4}
     _, scripts = handed_over(tmp_path, cluster, *jobs, **options)
     assert len(scripts) == 1
-    said = lines(scripts[0])
-    assert (said["array"], said["partition"], said["time"]) == ("0-2%2", "long", "90")
-    assert (said["gpus-per-node"], said["mem"], said["cpus-per-task"]) == ("1", "4GB", "2")
-    assert (said["nodes"], said["ntasks-per-node"], said["job-name"]) == ("1", "1", "arms")
-    assert said["requeue"] == ""
-    assert said["signal"] == "USR2@90"
+    header = lines(scripts[0])
+    assert (header["array"], header["partition"], header["time"]) == (
+        "0-2%2",
+        "long",
+        "90",
+    )
+    assert (header["gpus-per-node"], header["mem"], header["cpus-per-task"]) == (
+        "1",
+        "4GB",
+        "2",
+    )
+    assert (header["nodes"], header["ntasks-per-node"], header["job-name"]) == (
+        "1",
+        "1",
+        "arms",
+    )
+    assert header["requeue"] == ""
+    assert header["signal"] == "USR2@90"
     assert sorted(fake_slurm.jobs(cluster)) == ["100_0", "100_1", "100_2"]
     assert fake_slurm.calls(cluster).count("sbatch") == 1
 
@@ -166,7 +178,7 @@ def test_what_sbatch_refuses_is_a_sentence_with_its_reason(tmp_path, cluster):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (
             {"partitoin": "gpu"},
@@ -179,12 +191,12 @@ def test_what_sbatch_refuses_is_a_sentence_with_its_reason(tmp_path, cluster):
         ({"num_gpus": 1}, "has no entry 'num_gpus'"),
     ],
 )
-def test_a_wrong_option_is_a_sentence(options, said):
+def test_a_wrong_option_is_a_sentence(options, message):
     section = {"baseline": "a", "arms": {"a": {}}, "launcher": {"name": "slurm", **options}}
     with pytest.raises(ConfigError) as error:
         read_spec([("arms.yaml", section)], "arms.yaml")
     assert str(error.value).startswith("arms.yaml: ablation.launcher.")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_what_submitit_refuses_is_a_sentence(tmp_path):
@@ -267,7 +279,7 @@ def test_a_preempted_trial_continues_from_its_checkpoint_and_a_second_runner_see
     result = read_json(place / "result.json")
     assert (result["status"], result["epochs"]) == ("done", 60)
     (before,) = result["resumed"]
-    assert 1 <= before < 60  # an epoch is told before its checkpoint is written
+    assert 1 <= before < 60  # an epoch is reported before its checkpoint is written
     assert "SIGUSR1 ended the training" in (place / "log.txt").read_text()
 
 

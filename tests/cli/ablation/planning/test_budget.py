@@ -114,17 +114,17 @@ def test_the_speed_of_another_configuration_is_refused(file):
 
 
 @pytest.mark.parametrize(
-    ("trainer", "said"),
+    ("trainer", "message"),
     [
         ({"max_epochs": None, "max_steps": 100}, "trainer.max_steps is 100; set trainer.max_epochs"),
         ({"max_steps": 100}, "trainer.max_epochs is 20 and trainer.max_steps is 100; set trainer.max_epochs"),
         ({"max_epochs": None}, "trainer.max_epochs is not set; set trainer.max_epochs"),
     ],
 )
-def test_a_budget_needs_a_training_that_is_counted_in_epochs(trainer, said, file):
+def test_a_budget_needs_a_training_that_is_counted_in_epochs(trainer, message, file):
     with pytest.raises(ConfigError) as caught:
         plan_of(file("macs", **trainer))
-    assert f"arms.yaml: ablation.budget is 'macs', but {said}" in str(caught.value)
+    assert f"arms.yaml: ablation.budget is 'macs', but {message}" in str(caught.value)
 
 
 def test_an_arm_cannot_set_the_epochs_that_the_budget_sets(file):

@@ -97,8 +97,8 @@ def test_classifiers_of_arms_that_do_not_run_are_not_asked_for(planned):
 def test_the_plan_says_what_is_trained_before(planned, capsys):
     name = planned().arms["plain"].classifier
     assert main(["plan", "arms.yaml", "--quick"]) == 0
-    said = f"Pretraining: {name}, 1 seed, 0 trained; for plain, slower. Directory: runs/pretrained/{name}"
-    assert said in capsys.readouterr().out.splitlines()
+    line = f"Pretraining: {name}, 1 seed, 0 trained; for plain, slower. Directory: runs/pretrained/{name}"
+    assert line in capsys.readouterr().out.splitlines()
     assert main(["plan", "arms.yaml", "--quick", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(one["needed"], one["trained"]) for one in found["classifiers"]] == [([0], []), ([0], [])]

@@ -1,7 +1,10 @@
 """Data loaders that leave the global random streams alone and start when the epoch is known."""
 
+import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import Any
 
 import torch
@@ -9,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vittasks.data.sampling import EachOnce, EpochSampler, rank_and_processes
+
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
@@ -50,10 +55,23 @@ class EpochLoader(DataLoader[tuple[Tensor, Tensor]]):
 def let_trainer_end(worker: int) -> None:
     """Make a process of a loader ignore the signals with which a scheduler asks all processes to end.
 
-    The trainer then finishes its step and saves; the processes end with it.
+    The trainer then finishes its step and saves. SIGTERM from the trainer itself still ends the process: PyTorch sends it
+    to the processes of a loader that is left in the middle of an epoch, and waits for them.
     """
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    # Linux holds a blocked signal back, even one that is ignored, until a thread waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    Thread(target=_obey_trainer, daemon=True).start()
+
+
+def _obey_trainer() -> None:
+    """End this process at the SIGTERM of the process that started it."""
+    trainer = multiprocessing.parent_process()
+    while trainer is not None:
+        received = signal.sigwaitinfo(ENDING_SIGNALS)
+        if received.si_signo == signal.SIGTERM and received.si_pid == trainer.pid:
+            os._exit(0)
 
 
 def train_loader(

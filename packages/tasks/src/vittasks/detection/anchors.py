@@ -1,4 +1,4 @@
-"""Anchors as the recipes have them: exact sides, and a lattice of the level's own stride; and how objects take anchors."""
+"""Anchors as in the papers' recipes, with exact sides and the stride of their level, and how they are matched to objects."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ RATIOS = (0.5, 1.0, 2.0)
 
 
 class ExactAnchors(AnchorGenerator):
-    """Anchors whose sides are not rounded, on places that are a level's stride apart.
+    """Anchors with unrounded sides, whose centres are a level's stride apart.
 
-    torchvision rounds corners to whole pixels, and divides the image's size by the map's to find the stride, which is not the
-    level's where a map is rounded up.
+    torchvision rounds corners to whole pixels. Its stride is the image's size divided by the map's, which is too small where
+    the size of the map was rounded up.
 
     Args:
-        strides: Pixels between two places of each level.
+        strides: The stride of each level, in pixels.
         sizes: Sides of the square anchors of each level, in pixels.
         ratios: Heights over widths; every size comes in every ratio, at equal area.
 
@@ -47,7 +47,7 @@ def rounded_anchors(sizes: Sequence[Sequence[float]]) -> AnchorGenerator:
 
 
 def exact_cell(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
-    """Return the anchors (n, 4) around a place, for each ratio in turn those of all sizes."""
+    """Return the anchors (n, 4) of one place: those of all sizes in the first ratio, then in the second, and so on."""
     side, ratio = torch.tensor(sizes, dtype=torch.float64), torch.tensor(ratios, dtype=torch.float64).sqrt()
     widths, heights = (side / ratio[:, None]).flatten(), (side * ratio[:, None]).flatten()
     return torch.stack([-widths, -heights, widths, heights], dim=1) / 2
@@ -59,9 +59,9 @@ class GreedyMatcher(Matcher):
     torchvision gives such an anchor to the object that it overlaps most, and has no lower limit.
 
     Args:
-        positive: Anchors that overlap an object at least that much, as intersection over union, are its own.
-        negative: Anchors that overlap no object that much are background.
-        lowest: An object whose best overlap is less takes no anchor.
+        positive: An anchor whose intersection over union with an object is at least this is matched to it.
+        negative: An anchor whose intersection over union with every object is below this is background.
+        lowest: An object whose best intersection over union is below this takes no anchor.
 
     Source: mmdetection's ``MaxIoUAssigner``.
     """

@@ -9,13 +9,13 @@ from vittasks.detection.rules import Rule
 
 
 class DetectorBackbone(nn.Module):
-    """What torchvision's detectors read: levels of one width by name, "0" for the finest.
+    """The backbone as torchvision's detectors read it: levels with equal channels, by name, "0" being the finest.
 
     Args:
         maps: The pyramid as a dense backbone.
         channels: Channels of every level.
         extra_levels: Adds coarser levels.
-        initial_weights: Whose initial weights the levels have, see ``RetinaNetRules``; None for mmdetection's.
+        initial_weights: Which library's initial weights the levels have, see ``RetinaNetRules``; None for mmdetection's.
 
     Shapes:
         image (b, c, H, W) -> name -> level (b, channels, h, w)

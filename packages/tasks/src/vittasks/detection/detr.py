@@ -21,27 +21,27 @@ Target = dict[str, Tensor]
 
 
 class GivenMap(nn.Module):
-    """Stands where the transformer has its backbone: the image is a map already."""
+    """Takes the place of the transformer's backbone, because what the transformer gets is a feature map already."""
 
     def forward(self, grid: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return a map (b, c, h, w) and where it is no padding (b, h, w)."""
+        """Return a map (b, c, h, w) and the mask (b, h, w) of what is not padding."""
         return [(grid, mask)]
 
 
 class DETR(nn.Module):
-    """Queries look at the coarsest map of a pyramid; each says whether it found an object, which, and where.
+    """Object queries attend to the coarsest map of a pyramid; each predicts a class, or no object, and a box.
 
-    It needs the package ``transformers``: ``pip install "vittasks[detr]"``. Losses are taken behind every layer of the decoder.
+    It needs the package ``transformers``: ``pip install "vittasks[detr]"``. Losses are taken after every layer of the decoder.
 
     Args:
         pyramid: A pyramid, image (b, c, H, W) to maps.
         num_classes: Number of classes, the background not counted.
         channels: Channels of the transformer, a multiple of ``heads``.
-        heads: Heads of its attentions.
-        layers: Layers of its encoder, and as many of its decoder.
-        hidden: Channels inside of its feed-forwards.
-        queries: Most objects of an image.
-        dropout: In the transformer.
+        heads: Number of heads of each attention.
+        layers: Number of layers of the encoder, and of the decoder.
+        hidden: Channels inside the feed-forwards.
+        queries: Number of object queries, and so the largest number of objects in an image.
+        dropout: Dropout rate of the transformer.
         map_norm: Makes a normalisation of the map, see ``vittasks.DenseBackbone``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.
@@ -112,7 +112,7 @@ class DETR(nn.Module):
         self._decoded(images, [(images.shape[2], images.shape[3])] * len(images))
 
     def _decoded(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """Return logits (layers, b, queries, classes + 1) and boxes (layers, b, queries, 4) behind every layer of the decoder."""
+        """Return logits (layers, b, queries, classes + 1) and boxes (layers, b, queries, 4) after every layer of the decoder."""
         (grid,) = self.backbone["maps"](images)
         decoder = self.transformer.model.decoder
         with _outputs(decoder.layers) as tokens:
@@ -153,7 +153,7 @@ def _transformers() -> Any:
 
 @contextlib.contextmanager
 def _outputs(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
-    """Collect what layers return while the body runs."""
+    """Collect the outputs of layers while the body of the ``with`` statement runs."""
     found: list[Tensor] = []
     hooks = [layer.register_forward_hook(lambda module, given, output: found.append(output)) for layer in layers]
     try:
@@ -164,7 +164,7 @@ def _outputs(layers: nn.ModuleList) -> Iterator[list[Tensor]]:
 
 
 def _inside(images: Tensor, sizes: Sequence[tuple[int, int]], grid: Sequence[int]) -> Tensor:
-    """Return where the places of a map (b, *grid) lie in an image and not in the padding of its batch."""
+    """Return which places of a map (b, *grid) lie in an image rather than in the padding of its batch."""
     mask = images.new_zeros(len(sizes), 1, *images.shape[2:])
     for one, (h, w) in zip(mask, sizes, strict=True):
         one[:, :h, :w] = 1

@@ -15,14 +15,14 @@ from vittasks.detection.retinanet import with_two_more
 
 
 class FCOS(detection.FCOS):
-    """torchvision's FCOS on a pyramid: every place says which object it lies in, and how far the sides of its box are.
+    """torchvision's FCOS on a pyramid: every place predicts a class and its distances to the sides of a box.
 
     Args:
         pyramid: A pyramid, image (b, c, H, W) to maps.
         num_classes: Number of classes, the background not counted.
         levels: The maps that are read, 0 for the finest.
         extra_levels: ``two`` coarser levels beside them, or ``none``.
-        channels: Channels of the levels, a multiple of 32, the groups of the norms; with 32 no level may be a single place.
+        channels: Channels of the levels, a multiple of 32, because the norms have 32 groups; with just 32, no level may be 1 x 1.
         convolutions: Convolutions in each tower, each with GroupNorm and ReLU.
         map_norm: Makes a normalisation of each map, see ``vittasks.DenseBackbone``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
@@ -56,7 +56,9 @@ class FCOS(detection.FCOS):
         std: tuple[float, ...] = (0.229, 0.224, 0.225),
     ) -> None:
         if channels % 32:
-            raise ValueError(f"FCOS: channels must be a multiple of 32, the groups of its norms, got {channels=}.")
+            raise ValueError(
+                f"FCOS: channels must be a multiple of 32, because its norms have 32 groups, got {channels=}."
+            )
         maps = DenseBackbone(pyramid, levels, map_norm)
         more = extra_levels == "two"
         strides = with_two_more(maps.strides) if more else maps.strides

@@ -47,9 +47,9 @@ class RetinaNet(detection.RetinaNet):
         levels: The maps that are read, 0 for the finest; two coarser levels are added.
         channels: Channels of the levels.
         map_norm: Makes a normalisation of each map, see ``vittasks.DenseBackbone``.
-        tower_norm: Makes a normalisation behind each convolution of the towers, for (channels); None for none.
+        tower_norm: Makes a normalisation after each convolution of the towers, for (channels); None for none.
         anchor_scale: Side of the smallest anchors, in strides of their level.
-        recipe: Whose rules hold where ``rules`` leaves it open: ``mmdet``, as in the papers' recipes, or ``torchvision``.
+        recipe: Which library's rules hold where ``rules`` states none: ``mmdet``, as in the papers' recipes, or ``torchvision``.
         rules: Points in which another rule than the recipe's holds, see ``vittasks.RetinaNetRules``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.

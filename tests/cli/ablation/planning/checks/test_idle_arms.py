@@ -21,7 +21,7 @@ def refused(tmp_path, **section: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("arms", "said"),
+    ("arms", "message"),
     [
         ({"plain": {}, "twin": {}}, "arm twin: the arm computes the same as the baseline plain: their config"),
         ({"plain": {}, "twin": {"data.batch_size": 64}}, "arm twin: the arm computes the same as the baseline plain"),
@@ -34,14 +34,14 @@ def refused(tmp_path, **section: object) -> str:
         ({"one": {}, "plain": {}}, "arm one: the arm computes the same as the baseline plain"),
     ],
 )
-def test_two_arms_that_compute_the_same_are_refused(arms, said, tmp_path):
-    assert said in refused(tmp_path, arms=arms)
+def test_two_arms_that_compute_the_same_are_refused(arms, message, tmp_path):
+    assert message in refused(tmp_path, arms=arms)
 
 
 def test_a_level_that_restates_the_default_is_refused(tmp_path):
     factors = {"act": {"first": {}, "second": {ACTIVATION: "torch.nn.Hardswish"}}}
-    said = refused(tmp_path, factors=factors, arms={}, baseline="first")
-    assert "arm second: the arm computes the same as the baseline first" in said
+    message = refused(tmp_path, factors=factors, arms={}, baseline="first")
+    assert "arm second: the arm computes the same as the baseline first" in message
 
 
 @pytest.mark.parametrize("changed", ["data.root", "trainer.devices"])
@@ -52,7 +52,7 @@ def test_arms_may_differ_in_their_data_or_in_the_number_of_devices(changed):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"seed_everything": 3},
@@ -63,18 +63,20 @@ def test_arms_may_differ_in_their_data_or_in_the_number_of_devices(changed):
         ({"runs": "there"}, "arm x: the arm sets runs, but the trials of all arms lie in one directory"),
     ],
 )
-def test_a_value_that_each_trial_sets_by_itself_is_refused_in_an_arm(change, said, tmp_path):
-    assert said in refused(tmp_path, arms={"plain": {}, "x": change})
+def test_a_value_that_each_trial_sets_by_itself_is_refused_in_an_arm(change, message, tmp_path):
+    assert message in refused(tmp_path, arms={"plain": {}, "x": change})
 
 
 TWICE = {"model.optimizer.lr": 0.1, "model": {"init_args": {"optimizer": {"init_args": {"lr": 0.2}}}}}
 
 
 def test_a_key_in_two_spellings_is_refused(tmp_path):
-    said = "model.optimizer.lr is set twice, as model.optimizer.lr and as model.init_args.optimizer.init_args.lr; keep"
-    assert f"arms.yaml: ablation.arms.x: {said}" in refused(tmp_path, arms={"plain": {}, "x": TWICE})
+    message = (
+        "model.optimizer.lr is set twice, as model.optimizer.lr and as model.init_args.optimizer.init_args.lr; keep"
+    )
+    assert f"arms.yaml: ablation.arms.x: {message}" in refused(tmp_path, arms={"plain": {}, "x": TWICE})
     factors = {"lr": {"low": {}, "high": TWICE}}
-    assert f"ablation.factors.lr.high: {said}" in refused(tmp_path, factors=factors, arms={}, baseline="low")
+    assert f"ablation.factors.lr.high: {message}" in refused(tmp_path, factors=factors, arms={}, baseline="low")
 
 
 def test_a_later_place_may_spell_a_key_in_another_way(tmp_path):
@@ -95,5 +97,5 @@ def test_two_factors_that_change_one_key_in_two_spellings_are_refused(tmp_path):
         "lr": {"low": {}, "high": {"model.optimizer.lr": 0.1}},
         "rate": {"small": {}, "large": {"model.init_args.optimizer.lr": 0.2}},
     }
-    said = refused(tmp_path, factors=factors, arms={}, baseline="low-small")
-    assert "ablation.factors.rate.large changes model.init_args.optimizer.lr, which factor lr changes too." in said
+    message = refused(tmp_path, factors=factors, arms={}, baseline="low-small")
+    assert "ablation.factors.rate.large changes model.init_args.optimizer.lr, which factor lr changes too." in message

@@ -9,10 +9,13 @@ import yaml
 
 import vitmodels
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
+from vitcli.ablation.planning.identity import identity
 from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
+from vitcli.config.lightning_cli import without_start
 from vitcli.main import main
-from vitmodels import read_checkpoint
+from vitcli.training.starting_weights import starting_weights
+from vitmodels import part, read_checkpoint
 
 pytestmark = LIGHTNING
 
@@ -147,3 +150,27 @@ def test_a_plan_checks_every_arms_file(weights, tmp_path, monkeypatch, capsys):
     (public,) = [arm for arm in json.loads(captured.out)["arms"] if arm["name"] == "public"]
     assert public["difference"] == {PRETRAINED: [None, str(weights)]}
     assert not captured.err, "nothing is loaded by a plan"
+
+
+WAYS = {
+    "ours": lambda file: part("vitmodels.localvit_tiny", pretrained=file),
+    "by name": lambda file: part("vitmodels.load_checkpoint", name="localvit_tiny", path=file),
+    "timm's overlay": lambda file: part(
+        "timm.create_model", model_name="localvit_tiny", pretrained=True, pretrained_cfg_overlay={"file": file}
+    ),
+    "timm's checkpoint": lambda file: part("timm.create_model", model_name="resnet10t", checkpoint_path=file),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_a_file_is_named_it_counts_by_its_content_and_is_not_needed_later(way, tmp_path):
+    files = [tmp_path / name for name in ("first.pth", "copy.pth", "other.pth")]
+    for file, content in zip(files, (b"first", b"first", b"other"), strict=True):
+        file.write_bytes(content)
+    configs = [{"model": part("vittasks.Classification", backbone=WAYS[way](str(file)))} for file in files]
+    first, copied, other = (identity(config) for config in configs)
+    assert (first == copied, first == other) == (True, False)
+    assert [one["file"] for one in starting_weights(configs[0])] == [str(files[0])]
+    backbone = without_start(configs[0])["model"]["init_args"]["backbone"]["init_args"]
+    assert backbone.get("pretrained") in (False, None)
+    assert backbone.get("path") is backbone.get("checkpoint_path") is None

@@ -1,6 +1,8 @@
 """A model starts from the weights of a file: what is new is named, and nothing else stays random."""
 
 import logging
+import warnings
+from pathlib import Path
 
 import pytest
 import timm
@@ -10,6 +12,7 @@ import vitmodels
 from tests.models.every_model import every_model
 from vitmodels.presets.deit import every_stage
 
+COLUMN = {"depth": 1, "width": 64, "img_size": 32, "num_classes": 9}
 LOCALITY = {"op": "vitcore.LocalityFeedForward", "norm": "torch.nn.Identity", "drop_path_scale": 0.0}
 
 
@@ -80,6 +83,92 @@ def test_a_file_without_a_head_loads(num_classes, deit, tmp_path, caplog):
     model = vitmodels.load_checkpoint("deit_tiny", tmp_path / "headless.pth", num_classes=num_classes)
     assert differing(model, state) == {"head.weight", "head.bias"}
     assert f"the head is new ({num_classes} classes; the file has no such head)" in caplog.text
+
+
+@pytest.fixture(scope="module")
+def column():
+    """The state dict of a column of one block, under our names."""
+    return timm.create_model("deit_tiny", **COLUMN).state_dict()
+
+
+def below(module, state):
+    return {f"{module}.{name}": value for name, value in state.items()}
+
+
+BESIDE = {
+    "a loss": (
+        lambda state: below("model", state) | {"criterion.weight": torch.ones(9)},
+        "model is taken; criterion.weight, left",
+    ),
+    "a further head": (
+        lambda state: below("0", state) | below("1", {"weight": torch.ones(9, 4)}),
+        "0 is taken; 1.weight, left out",
+    ),
+    "a student": (lambda state: below("student", state) | below("teacher", state), "teacher is taken; student."),
+    "the head": (lambda state: below("backbone", headless(state)) | head(state), "backbone is taken."),
+}
+
+
+def headless(state):
+    return {name: value for name, value in state.items() if not name.startswith("head.")}
+
+
+def head(state):
+    return {name: value for name, value in state.items() if name.startswith("head.")}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_a_training_keeps_beside_its_network_is_left_out_and_named(what, column, caplog):
+    wrap, said = BESIDE[what]
+    overlay = {"state_dict": {"model": wrap(column)}}
+    model = timm.create_model("deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **COLUMN)
+    assert not differing(model, column)
+    assert said in caplog.text
+
+
+def test_two_networks_that_fit_are_not_guessed(column):
+    overlay = {"state_dict": below("base_encoder", column) | below("momentum_encoder", column)}
+    with pytest.raises(ValueError, match=r"several networks that fit deit_tiny \(base_encoder, momentum_encoder\)"):
+        timm.create_model("deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **COLUMN)
+
+
+def test_a_file_of_shapes_alone_is_refused(column):
+    overlay = {"state_dict": {name: value.to("meta") for name, value in column.items()}}
+    with pytest.raises(ValueError, match="the state dict has values that cannot be copied"):
+        timm.create_model("deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **COLUMN)
+
+
+def test_a_file_that_timm_reads_itself_is_unwrapped_and_what_is_new_is_named(column, tmp_path, caplog):
+    torch.save({"model": below("module", column)}, tmp_path / "weights.pth")
+    overlay = {"url": (tmp_path / "weights.pth").as_uri()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+        model = timm.create_model(
+            "deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **{**COLUMN, "num_classes": 5}
+        )
+    assert differing(model, column) == {"head.weight", "head.bias"}
+    assert "weights from the checkpoint; the head is new (5 classes; the file has 9)" in caplog.text
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_class_token_that_the_model_lacks_is_left_out_with_its_place(side, column, caplog):
+    without = {**COLUMN, "img_size": side, "prefix_tokens": 0, "global_pool": "avg"}
+    with warnings.catch_warnings(action="ignore"):
+        model = vitmodels.load_checkpoint("deit_tiny", column, **without)
+    assert differing(model, column) == {"position.table"}
+    assert "prefix, the class token, is left out" in caplog.text
+    if side == 32:
+        assert model.position.table.equal(column["position.table"][:, 1:])
+
+
+@pytest.mark.parametrize("form", [str, Path, dict, None])
+def test_a_file_and_a_state_dict_are_given_alike(form, column, tmp_path):
+    torch.save(column, tmp_path / "weights.pth")
+    given = column if form is dict else form and form(tmp_path / "weights.pth")
+    model = vitmodels.load_checkpoint("deit_tiny", given, **COLUMN)
+    assert bool(differing(model, column)) == (form is None)
+    if form in (str, Path):
+        assert not differing(timm.create_model("deit_tiny", pretrained=given, **COLUMN), column)
 
 
 def test_half_a_head_is_refused(deit, tmp_path):

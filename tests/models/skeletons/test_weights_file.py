@@ -1,7 +1,12 @@
 """Files of weights: found, read out of whatever wraps them, and named for what they are where they hold none."""
 
 import argparse
+import collections
+import pickle
+import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -40,6 +45,14 @@ WRAPPED = {
         name.replace(".", "._checkpoint_wrapped_module._fsdp_wrapped_module.", 1): value
         for name, value in STATE.items()
     },
+    "settings and scores": {
+        "model": STATE,
+        "args": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "best": np.float64(0.9),
+        "curve": np.ones(3),
+    },
+    "a list": [STATE, {"epoch": 3}],
+    "numbers beside names": {"model": STATE, 5: "five"},
     "any prefix": prefixed("my_network."),
     "two prefixes": prefixed("model.backbone."),
     "lightning": {
@@ -64,10 +77,10 @@ def test_a_backbone_and_the_head_beside_it_are_one_network(outer, tmp_path):
     assert read["head.weight"].equal(parts["head"]["weight"])
 
 
-def test_a_list_of_modules_is_not_a_prefix(tmp_path):
-    state = {"stages.0.weight": torch.ones(1), "stages.1.weight": torch.ones(1)}
-    torch.save(state, tmp_path / "weights.pth")
-    assert read_checkpoint(tmp_path / "weights.pth").keys() == state.keys()
+@pytest.mark.parametrize("names", [["stages.0.weight", "stages.1.weight"], ["head.weight", "head.bias"]])
+def test_a_list_of_modules_and_a_single_layer_are_not_a_prefix(names, tmp_path):
+    torch.save({f"module.{name}": torch.ones(1) for name in names}, tmp_path / "weights.pth")
+    assert [*read_checkpoint(tmp_path / "weights.pth")] == names
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.bin"])
@@ -104,6 +117,8 @@ BYTES = {
     "an XML page": b'<?xml version="1.0"?><Error>AccessDenied</Error>',
     "JSON text": b'{"message": "Not Found"}',
     "a gzip archive; unpack it first": b"\x1f\x8b\x08\x00" + bytes(20),
+    "an ONNX file": b"\x08\x0a\x12\x07pytorch" + bytes(20),
+    "a pickle that PyTorch did not write": pickle.dumps({"a": 1}),
     "an HDF5 file": b"\x89HDF\r\n\x1a\n" + bytes(20),
     "an archive; unpack it first": b"BZh91AY" + bytes(20),
     "an image": b"\x89PNG\r\n\x1a\n" + bytes(20),
@@ -140,7 +155,7 @@ def test_a_file_that_was_cut_short_is_named(new_form, share, tmp_path):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        ({"model": STATE, "args": argparse.Namespace(lr=0.1)}, r"argparse\.Namespace"),
+        ({"model": STATE, "config": collections.UserDict(lr=0.1)}, r"collections\.UserDict"),
         (nn.Linear(2, 3), r"torch\.nn\.modules\.linear\.Linear"),
         ({"model": nn.Linear(2, 3)}, r"torch\.nn\.modules\.linear\.Linear"),
     ],
@@ -159,6 +174,39 @@ def test_a_compiled_module_is_named(tmp_path):
         torch.jit.script(nn.Linear(2, 3)).save(tmp_path / "weights.pt")
     with pytest.raises(ValueError, match=r"weights\.pt is not a checkpoint but a TorchScript module"):
         read_checkpoint(tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["w/archive_format", "w/data/weights.pt"], "a program of torch.export"),
+        (["a.npy", "b.npy"], "a file of NumPy arrays"),
+        (["weights.pth"], "a zip archive that PyTorch did not write; unpack it first"),
+        ([], "a zip archive that PyTorch did not write"),
+    ],
+)
+def test_other_archives_are_named(names, what, tmp_path):
+    with zipfile.ZipFile(tmp_path / "weights.pt", "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    with pytest.raises(ValueError, match=rf"weights\.pt is not a checkpoint but {what}"):
+        read_checkpoint(tmp_path / "weights.pt")
+
+
+def test_a_checkpoint_in_pieces_is_named(tmp_path):
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {}}')
+    for number in (1, 2):
+        save_file(STATE, tmp_path / f"model-{number}-of-2.safetensors")
+    for path in (tmp_path, index):
+        with pytest.raises(ValueError, match=r"a checkpoint in pieces; save its state dict in one file"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("address", ["https://a.org/b.pth", "hf-hub:timm/x", "s3://bucket/b.pth"])
+def test_an_address_is_no_file(address):
+    with pytest.raises(ValueError, match=f"{address} is an address; nothing is downloaded here"):
+        read_checkpoint(address)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
     lambda record: "Tip: For" not in record.getMessage()
 )
 
-STARTS: dict[str, tuple[str, ...]] = {"pretrained": (), "checkpoint_path": ("timm",), "weights": ("torchvision",)}
-"""Arguments that name weights to start from, and the packages that use the name; () for every package."""
+STARTS = {"pretrained": "", "checkpoint_path": "timm.", "weights": "torchvision.", "path": "vitmodels.load_checkpoint"}
+"""Arguments that name weights to start from, and how the import paths of what takes them begin."""
 
 
 FILE_LOGGERS = ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.loggers.TensorBoardLogger")
@@ -152,8 +152,7 @@ def without_start(value: Any) -> Any:
     path, arguments = changed.get("class_path"), changed.get("init_args")
     if not isinstance(path, str) or not isinstance(arguments, dict):
         return changed
-    package = path.partition(".")[0]
-    start = {name for name, packages in STARTS.items() if arguments.get(name) and (not packages or package in packages)}
+    start = {name for name, makers in STARTS.items() if arguments.get(name) and path.startswith(makers)}
     return changed | {"init_args": arguments | {name: _no_start(arguments[name]) for name in start}}
 
 

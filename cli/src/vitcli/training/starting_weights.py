@@ -10,19 +10,30 @@ from vitcli.records.trial import read_result
 from vitmodels.skeletons.parts import walk
 from vitmodels.skeletons.weights_file import locate
 
+FILES = (
+    ("path", "vitmodels.load_checkpoint"),
+    ("pretrained_cfg_overlay.file", "timm."),
+    ("pretrained_cfg.file", "timm."),
+    ("checkpoint_path", "timm."),
+)
+"""Arguments that name a file of weights, and how the import paths of what takes them begin."""
+
 
 def weight_keys(config: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return dotted key -> file of every entry that names the weights that a model of vitmodels or a task starts from.
+    """Return dotted key -> file of every entry that names the weights that a model or a task starts from.
 
-    A file is None where there is none.
+    Where a model of vitmodels or a task could start from a file and does not, the file is None.
     """
     every = {".".join(names): value for names, value in walk(config)}
-    return {key: value for key, value in every.items() if _names_weights(key, every)}
+    return {key: value for key, value in every.items() if _names_weights(key, value, every)}
 
 
-def _names_weights(key: str, values: Mapping[str, Any]) -> bool:
+def _names_weights(key: str, value: Any, values: Mapping[str, Any]) -> bool:
     owner, _, name = key.rpartition(".")
-    return name == "pretrained" and str(values.get(f"{owner}.class_path", "")).startswith(("vitmodels.", "vittasks."))
+    if name == "pretrained":
+        return str(values.get(f"{owner}.class_path", "")).startswith(("vitmodels.", "vittasks."))
+    owners = [(key.removesuffix(f".{name}"), maker) for name, maker in FILES if key.endswith(f".{name}")]
+    return bool(value) and any(str(values.get(f"{owner}.class_path", "")).startswith(maker) for owner, maker in owners)
 
 
 def starting_weights(config: Mapping[str, Any]) -> list[dict[str, Any]]:

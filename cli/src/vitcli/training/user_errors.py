@@ -13,13 +13,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 
 from vitcli.config.errors import ConfigError
-from vitmodels.skeletons.weights_file import (
-    LIGHTNING,
-    NotACheckpointError,
-    is_safetensors,
-    model_of,
-    refuse_other_files,
-)
+from vitmodels.skeletons.other_files import NotACheckpointError, is_safetensors, refuse_other_files
+from vitmodels.skeletons.weights_file import LIGHTNING, model_of
 
 OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""

@@ -1,15 +1,16 @@
 """Models with weights from a file, which has the names of a public implementation or ours."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import timm
-from torch import nn
+from torch import Tensor, nn
 
 from vitmodels.skeletons.timm_interface import PRESETS
 
 
-def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
+def load_checkpoint(name: str, path: str | Path | Mapping[str, Tensor] | None, **arguments: Any) -> nn.Module:
     """Build a model with the weights of a file: the head may be new, everything else must fit.
 
     The head is new if it has another size than the file's or the file has none. Tables of positions are interpolated to another
@@ -20,7 +21,7 @@ def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
         name: A model of this package.
         path: A file of PyTorch or safetensors under the names of the public implementation, of timm, of transformers or of this
             package, whatever mappings and prefixes wrap them; a trial's directory, such as runs/act/relu6/seed0; or a
-            ``local-dir:`` of timm.
+            ``local-dir:`` of timm. Also a state dict; None for a model without weights.
         **arguments: Arguments of the model's builder, such as ``num_classes`` and ``img_size``, or of ``timm.create_model``.
 
     Raises:
@@ -30,4 +31,7 @@ def load_checkpoint(name: str, path: str | Path, **arguments: Any) -> nn.Module:
     """
     if name not in PRESETS:
         raise ValueError(f"load_checkpoint: there is no model {name!r}; vitmodels.MODELS lists them.")
-    return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(path)}, **arguments)
+    if path is None:
+        return timm.create_model(name, **arguments)
+    weights = {"state_dict": dict(path)} if isinstance(path, Mapping) else {"file": str(path)}
+    return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=weights, **arguments)

@@ -217,7 +217,7 @@ def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
     result, structural = Fit(rules, own), matches(state, rules.structural)
     for name, value in rules.joined(state).items():
         if name in own:
-            _place(result, name, name, value, model)
+            place(result, name, name, value, model)
             continue
         renamed = rules.rename(name, own)
         new = renamed[0] if renamed else name
@@ -226,7 +226,7 @@ def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
         if new in own and rules.transform:
             with contextlib.suppress(RuntimeError, IndexError):  # what has another form is refused for its shape
                 value = rules.transform(new, value, model)
-        _place(result, name, new, value, model)
+        place(result, name, new, value, model)
     taken = result.values.keys() | result.shapes.keys()
     counters, zeros = matches(own, COUNTERS) - taken, matches(own, rules.zeros) - taken
     result.empty = [name for name in own if name not in taken | counters | zeros]
@@ -235,8 +235,8 @@ def _fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
     return result
 
 
-def _place(result: Fit, theirs: str, name: str, value: Tensor, model: nn.Module) -> None:
-    """Note the value of one of their names, which becomes ``name``."""
+def place(result: Fit, theirs: str, name: str, value: Tensor, model: nn.Module) -> None:
+    """Note the value of one of their names, which becomes ``name``, in a fit to a model."""
     if name not in result.own or name in result.values or name in result.shapes:
         result.left_over[theirs] = (name, value)
         return

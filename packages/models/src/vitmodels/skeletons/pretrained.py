@@ -5,17 +5,19 @@ another class. It is named when the weights are loaded; anything else that does 
 silence.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from vitmodels.skeletons.checkpoint import Fit, KeyRules, fit, grouped
-from vitmodels.skeletons.weights_file import locate, model_of, read_checkpoint
+from vitmodels.skeletons.checkpoint import Fit, KeyRules, MisfitError, fit, grouped, place
+from vitmodels.skeletons.weights_file import AVERAGED, locate, model_of, modules_in, read_checkpoint, unwrapped
 
 logger = logging.getLogger("vitmodels")
 
@@ -53,14 +55,33 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], n
         MisfitError: The state dict does not fit the model.
     """
     if isinstance(weights, Mapping):
-        source, state = "a state dict", weights
+        source = "the state dict"
+        state = unwrapped(weights, source)
     else:
         source, state = str(locate(weights)), read_checkpoint(weights)
         source += f" of {theirs}" if (theirs := model_of(weights)) else ""
     values, notes = fitted(model, state, network, source)
     if next(model.parameters()).is_meta:
         return
-    model.load_state_dict(values)
+    try:
+        model.load_state_dict(values)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{source} has values that cannot be copied: they are sparse, or the file holds shapes alone."
+        ) from error
+    _tell(network, source, notes)
+
+
+def values_of(content: Mapping[str, Any], model: nn.Module, network: Network) -> dict[str, Tensor]:
+    """Return a value for each name of the model from what timm has read of a file, wrapped or not; see ``load_weights``."""
+    source = "the checkpoint"
+    values, notes = fitted(model, unwrapped(content, source), network, source)
+    _tell(network, source, notes)
+    return values
+
+
+def _tell(network: Network, source: str, notes: list[str]) -> None:
+    """Log where the weights are from, as a warning if something is not from there."""
     if notes:
         logger.warning("%s: weights from %s; %s.", network.name, source, "; ".join(notes))
     else:
@@ -70,7 +91,10 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], n
 def fitted(
     model: nn.Module, state: Mapping[str, Tensor], network: Network, source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Return a value for each name of the model, from a state dict or as it was drawn, and what is new or adapted.
+    """Return a value for each name of the model, from a state dict or as it was drawn, and what is new, adapted or left out.
+
+    A training's state dict may hold more than the network, such as the weights of a loss. If it does not fit as it is, the one
+    of the modules in it that fits is taken, and the others are left out.
 
     Args:
         model: The model.
@@ -80,13 +104,36 @@ def fitted(
 
     Raises:
         MisfitError: Something does not fit that the user did not ask for.
-        ValueError: It is known what else the state dict is of.
+        ValueError: It is known what else the state dict is of, or several modules in it fit.
     """
+    try:
+        return _fitted(model, state, network, source)
+    except MisfitError:
+        modules, fitting = modules_in(state), {}
+        for name, inside in modules.items():
+            with contextlib.suppress(ValueError):
+                fitting[name] = _fitted(model, inside, network, source)
+        if not fitting:
+            raise
+    averaged = [name for name in AVERAGED if name in fitting]
+    if len(fitting) > 1 and not averaged:
+        raise ValueError(
+            f"{source} holds several networks that fit {network.name} ({', '.join(fitting)}); save the one that is meant alone."
+        )
+    chosen = (averaged or [*fitting])[0]
+    values, notes = fitting[chosen]
+    others = [name for name in state if name not in modules[chosen] and not name.startswith(f"{chosen}.")]
+    return values, [*notes, f"{chosen} is taken", *grouped((name, "left out") for name in others)]
+
+
+def _fitted(
+    model: nn.Module, state: Mapping[str, Tensor], network: Network, source: str
+) -> tuple[dict[str, Tensor], list[str]]:
     try:
         found = fit(state, network.rules, model)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
-    notes = [*_adapt_input(found, network), *_renew_heads(found, network)]
+    notes = [*_adapt_input(found, network), *_renew_heads(found, network), *_drop_class_tokens(found, model)]
     if found.problems:
         notes += _renew_parts(found, network, model)
     if found.problems or not found.values:
@@ -108,6 +155,20 @@ def _adapt_input(found: Fit, network: Network) -> list[str]:
     return [f"the first convolution is adapted from 3 channels to {own.shape[1]}"]
 
 
+def _drop_class_tokens(found: Fit, model: nn.Module) -> list[str]:
+    """Leave out the file's class tokens where the model has none, and their places in the table of positions beside them."""
+    dropped = []
+    for theirs, (ours, tokens) in list(found.left_over.items()):
+        owner, dot, leaf = ours.rpartition(".")
+        table = f"{owner}{dot}position.table"
+        if leaf == "prefix" and table in found.shapes:
+            their_table, places = found.shapes.pop(table)
+            place(found, their_table, table, places[:, tokens.shape[1] :], model)
+            del found.left_over[theirs]
+            dropped.append((theirs, "the class token, is left out"))
+    return grouped(dropped)
+
+
 def _renew_heads(found: Fit, network: Network) -> list[str]:
     """Leave the heads as they were drawn if the file has none or one of another size; drop the file's if the model has none."""
     prefixes = tuple(f"{head}." for head in network.heads)
@@ -124,6 +185,8 @@ def _renew_heads(found: Fit, network: Network) -> list[str]:
     if not names and gone:
         return [f"the head of the file is left out ({' and '.join(gone)})"]
     theirs = f"has {' and '.join(map(str, sizes))}" if sizes else "has no such head"
+    if gone:
+        theirs += f", {' and '.join(gone)} is left out"
     return [f"the head is new ({len(found.own[names[0]])} classes; the file {theirs})"] if names else []
 
 

@@ -4,6 +4,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from timm.models import (
@@ -19,7 +20,7 @@ from vitcore import Embedding, FeatureOp
 from vitmodels.skeletons.checkpoint import KeyRules
 from vitmodels.skeletons.entries import Origin, callable_entries
 from vitmodels.skeletons.overlay import Overlay
-from vitmodels.skeletons.pretrained import Network, fitted, load_weights
+from vitmodels.skeletons.pretrained import Network, load_weights, values_of
 from vitmodels.skeletons.signature import with_parameters
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -159,19 +160,21 @@ def _register(
     configurations.update(generate_default_cfgs({name: cfg}))
 
     def rename(state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
-        return fitted(model, state, network, "The checkpoint")[0]
+        return values_of(state, model, network)
 
     def build(device: Any = None, dtype: Any = None, weights: Any = None, **arguments: Any) -> nn.Module:
         data: dict[str, Any] = {}
         Overlay().lay(data, callable_entries(builder), arguments, Origin(name, ""))
         return builder(pretrained=weights, **data).to(device=device, dtype=dtype)
 
-    def entry(pretrained: bool = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
-        weights = _weights_of(name, arguments) if pretrained else None
+    def entry(pretrained: bool | str | Path = False, **arguments: Any) -> nn.Module:  # noqa: FBT001, FBT002 (timm's signature)
+        weights = (
+            pretrained if isinstance(pretrained, str | Path) else _weights_of(name, arguments) if pretrained else None
+        )
         return build_model_with_cfg(
             functools.partial(build, weights=weights),
             name,
-            pretrained and not weights,
+            bool(pretrained) and not weights,
             pretrained_filter_fn=rename,
             feature_cfg={"out_indices": levels, "feature_cls": "getter"},
             **arguments,

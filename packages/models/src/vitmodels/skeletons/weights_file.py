@@ -4,19 +4,23 @@ Whatever wraps the state dict comes off: mappings around it, and a prefix that a
 Nothing in a file is run: only tensors and plain values are read.
 """
 
+import argparse
 import pickle
 import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from vitmodels.skeletons.other_files import IN_PIECES, INDEX, is_safetensors, refuse_other_files
 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "teacher")
 """Names of averaged weights beside those of the last step; they come first."""
@@ -52,26 +56,15 @@ UNREADABLE = (
 )
 """What reading a file raises that is damaged or no checkpoint."""
 
-LOCAL_DIR = "local-dir:"
+_NUMPYS = {"scalar": np.float64().__reduce__()[0], "_reconstruct": np.empty(0).__reduce__()[0]}
+HARMLESS: list[Any] = [
+    *(argparse.Namespace, PosixPath, np.ndarray, np.dtype),
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    *((maker, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core") for name, maker in _NUMPYS.items()),
+]
+"""What trainings store beside their weights and what holds values alone: their arguments, and scores as numbers of NumPy."""
 
-STARTS = (
-    (rb"version https://git-lfs", "a Git LFS pointer; fetch the file itself with git lfs pull"),
-    (rb"(?i)<!doctype html|<html|<head", "an HTML page; the download gave a page instead of the file"),
-    (rb"<\?xml|<", "an XML page, such as the answer of a server that refused the download"),
-    (rb"[{\[]\s*[\"{\[\]}]", "JSON text"),
-    (rb"\x1f\x8b", "a gzip archive; unpack it first"),
-    (rb"\x89HDF", "an HDF5 file; only PyTorch's and safetensors files are read"),
-    (rb"\x93NUMPY", "a NumPy array; only PyTorch's and safetensors files are read"),
-    (rb"(?s).{257}ustar", "a tar archive; unpack it first"),
-    (rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!", "an archive; unpack it first"),
-    (rb"(?s)\x89PNG|\xff\xd8\xff|GIF8|RIFF.{4}WEBP", "an image"),
-    (rb"%PDF", "a PDF file"),
-)
-"""First bytes of files that are not checkpoints, and what such a file is."""
-
-
-class NotACheckpointError(ValueError):
-    """A file of another kind, named for what it is."""
+LOCAL_DIR, ADDRESS = "local-dir:", r"\w+://|hf[-_]hub:"
 
 
 def locate(path: str | Path) -> Path:
@@ -83,6 +76,8 @@ def locate(path: str | Path) -> Path:
         FileNotFoundError: There is nothing at this path.
         ValueError: It is a directory in which no single checkpoint can be found.
     """
+    if re.match(ADDRESS, str(path)):
+        raise ValueError(f"{path} is an address; nothing is downloaded here, so fetch the file and give its path.")
     place = Path(str(path).removeprefix(LOCAL_DIR)).expanduser()
     if not place.exists():
         raise FileNotFoundError(f"There is no file {str(place)!r}, seen from {str(Path.cwd())!r}.")
@@ -98,6 +93,8 @@ def locate(path: str | Path) -> Path:
     others = sorted(one for one in place.iterdir() if one.suffix in (".ckpt", ".pth", ".pt", ".bin", ".safetensors"))
     if len(others) == 1:
         return others[0]
+    if any(place.glob(f"*{INDEX}")):
+        raise ValueError(f"{place} holds {IN_PIECES}.")
     several = f"several checkpoints ({', '.join(one.name for one in others[:4])}); name one of them"
     raise ValueError(
         f"{place} is a directory with {several if others else f'no checkpoint; {IN_FOLDER[1]} or {IN_FOLDER[2]} was expected'}."
@@ -124,8 +121,20 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         ValueError: The file cannot be read, holds no state dict or several, or objects that only running its code would restore.
     """
     path = locate(path)
-    content = _content(path)
-    state = _state_dict(content, path)
+    return unwrapped(_content(path), str(path))
+
+
+def unwrapped(content: Any, source: str) -> dict[str, Tensor]:
+    """Return the state dict in what a file holds, without mappings and prefixes around it, averaged weights first.
+
+    Args:
+        content: What the file holds.
+        source: The file, for messages.
+
+    Raises:
+        ValueError: There is no state dict in it, or there are several.
+    """
+    state = _state_dict(content, source)
     state = {name: value for name, value in state.items() if name != AVERAGING_COUNTER}
     network = {name: value for name, value in state.items() if name.startswith(TASK_PREFIX)}
     if network and isinstance(content, Mapping) and LIGHTNING in content:
@@ -137,56 +146,17 @@ def _content(path: Path) -> Any:
     """Return what a file holds."""
     refuse_other_files(path)
     try:
-        return load_file(path) if is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
+        with torch.serialization.safe_globals(HARMLESS):
+            return load_file(path) if is_safetensors(path) else torch.load(path, "cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(_more_than_tensors(path, str(error))) from error
     except PermissionError as error:
         raise ValueError(f"{path} cannot be read: permission denied.") from error
     except UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
+        text = " ".join(str(error).split()).partition(". ")[0][:200]
         raise ValueError(
             f"{path} cannot be read as a checkpoint: the file is cut short or no checkpoint ({text})."
         ) from error
-
-
-def refuse_other_files(path: Path) -> None:
-    """Refuse what is known not to be a checkpoint by how it begins, whatever its name.
-
-    Raises:
-        NotACheckpointError: The file is empty or of another kind.
-    """
-    start = _start(path)
-    if not start.strip(b"\0 \t\r\n"):  # a copy that failed may have the length of the file and nothing in it
-        raise NotACheckpointError(f"{path} is empty; the download or the copy has failed.")
-    shown = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for pattern, what in STARTS:
-        if re.match(pattern, start) or re.match(pattern, shown):
-            raise NotACheckpointError(f"{path} is not a checkpoint but {what}.")
-    if start[:2] == b"PK" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = {one.rpartition("/")[2] for one in archive.namelist()}
-        if "constants.pkl" in names:
-            raise NotACheckpointError(
-                f"{path} is not a checkpoint but a TorchScript module; save its state dict alone."
-            )
-        if "data.pkl" not in names:
-            raise NotACheckpointError(
-                f"{path} is not a checkpoint but a zip archive that PyTorch did not write; unpack it first."
-            )
-    if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
-        raise NotACheckpointError(
-            f"{path} is not a checkpoint but text, which begins with {shown[:40].decode().strip()!r}."
-        )
-
-
-def is_safetensors(path: Path) -> bool:
-    """Whether a file is of the form safetensors, told by its beginning: the length of a header, then JSON."""
-    return path.suffix == ".safetensors" or _start(path)[8:9] == b"{"
-
-
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(512)
 
 
 def _more_than_tensors(path: Path, error: str) -> str:
@@ -201,7 +171,7 @@ def _more_than_tensors(path: Path, error: str) -> str:
     )
 
 
-def _state_dict(content: Any, path: Path) -> Mapping[str, Tensor]:
+def _state_dict(content: Any, source: str) -> Mapping[str, Tensor]:
     """Return the state dict among all that a file holds.
 
     Raises:
@@ -209,7 +179,7 @@ def _state_dict(content: Any, path: Path) -> Mapping[str, Tensor]:
     """
     found = dict(_state_dicts(content, ""))
     if not found:
-        raise ValueError(f"{path} holds no state dict: expected names and tensors, also inside of other mappings.")
+        raise ValueError(f"{source} holds no state dict: expected names and tensors, also inside of other mappings.")
     largest = max(len(state) for state in found.values())
     large = {place: state for place, state in found.items() if 2 * len(state) > largest}  # the others are bookkeeping
     for name in (*AVERAGED, *WRAPPERS):
@@ -217,7 +187,7 @@ def _state_dict(content: Any, path: Path) -> Mapping[str, Tensor]:
             if name in place.split("."):
                 return _with_head(place, found)
     if len(large) > 1:
-        raise ValueError(f"{path} holds several state dicts ({', '.join(large)}); save the one that is meant alone.")
+        raise ValueError(f"{source} holds several state dicts ({', '.join(large)}); save the one that is meant alone.")
     return _with_head(next(iter(large)), found)
 
 
@@ -232,22 +202,46 @@ def _with_head(place: str, found: Mapping[str, Mapping[str, Tensor]]) -> Mapping
 
 def _state_dicts(content: Any, place: str) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
     """Yield (place, names and tensors) of each mapping that has tensors, the outermost first."""
-    if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
-        return
-    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    inside = _named(content)
+    tensors = {name: value for name, value in inside.items() if isinstance(value, Tensor)}
     if tensors:
         yield place, tensors
-    for name, value in content.items():
+    for name, value in inside.items():
         yield from _state_dicts(value, f"{place}.{name}" if place else name)
 
 
+def _named(content: Any) -> dict[str, Any]:
+    """Return what a mapping has under names, or the mappings in a list; an optimizer's state has numbers for names."""
+    if isinstance(content, list | tuple):
+        return {str(number): value for number, value in enumerate(content) if isinstance(value, Mapping)}
+    if isinstance(content, Mapping):
+        return {name: value for name, value in content.items() if isinstance(name, str)}
+    return {}
+
+
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what all names begin with, such as ``module.`` or ``backbone.``; a list of modules, as ``stages.0``, is kept."""
+    """Take off what all names begin with, such as ``module.`` or ``backbone.``.
+
+    A list of modules, as ``stages.0``, is kept, and so is the name of a layer that is alone, as ``head``.
+    """
     while len(state) > 1:
         prefix = next(iter(state)).partition(".")[0] + "."
         if not all(name.startswith(prefix) for name in state):
             break
-        if all(name[len(prefix) :].partition(".")[0].isdigit() for name in state):
+        bare = {name.removeprefix(prefix): value for name, value in state.items()}
+        if all(name.partition(".")[0].isdigit() for name in bare) or all("." not in name for name in bare):
             break
-        state = {name.removeprefix(prefix): value for name, value in state.items()}
+        state = bare
     return state
+
+
+def modules_in(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return name -> state dict of the modules with a third of a state dict's tensors or more, each with the head beside it."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, value in state.items():
+        module, _, rest = name.partition(".")
+        found.setdefault(module, {})[rest] = value
+    beside = {name: value for name, value in state.items() if name.partition(".")[0] in HEADS}
+    least = max(2, len(state) / 3)
+    large = {name: inside for name, inside in found.items() if len(inside) >= least and name not in HEADS}
+    return {name: beside | _without_prefix(inside) for name, inside in large.items()}

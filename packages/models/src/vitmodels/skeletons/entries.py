@@ -33,7 +33,7 @@ from vitmodels.skeletons.kinds import (
     takes_call,
     wanted_class,
 )
-from vitmodels.skeletons.parts import public_name, warn_renamed
+from vitmodels.skeletons.parts import public_name, public_path, warn_renamed
 
 __all__ = [
     "REQUIRED",
@@ -264,16 +264,6 @@ def _refuse_module(path: str, module: str, origin: Origin) -> None:
         raise origin.error(f"is {path!r}, {STANDARD}")
     if "__main__" in module.split("."):
         raise origin.error(f"is {path!r}, which is a program; name a class of a package by its import path.")
-
-
-def public_path(found: Any) -> str:
-    """Return the shortest import path of a class or function."""
-    parts, name = found.__module__.split("."), found.__qualname__
-    for end in range(1, len(parts) + 1):
-        home = ".".join(parts[:end])
-        if home in sys.modules and getattr(sys.modules[home], name, None) is found:
-            return f"{home}.{name}"
-    return f"{'.'.join(parts)}.{name}"
 
 
 def as_data(value: Any) -> Any:

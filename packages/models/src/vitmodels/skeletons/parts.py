@@ -10,6 +10,7 @@ The same data comes from a preset, from YAML and from ``timm.create_model(name, 
 import functools
 import importlib
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -77,6 +78,16 @@ def walk(data: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
         return
     for name, value in data.items():
         yield from walk(value, above if name == "init_args" else (*above, str(name)))
+
+
+def public_path(found: Any) -> str:
+    """Return the shortest import path of a class or function."""
+    parts, name = found.__module__.split("."), found.__qualname__
+    for end in range(1, len(parts) + 1):
+        home = ".".join(parts[:end])
+        if home in sys.modules and getattr(sys.modules[home], name, None) is found:
+            return f"{home}.{name}"
+    return f"{'.'.join(parts)}.{name}"
 
 
 def public_name(path: str) -> str:

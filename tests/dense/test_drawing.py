@@ -68,6 +68,14 @@ def test_right_false_and_missed_objects_have_their_colours():
     assert share(detection_picture(torch.zeros(3, SIDE, SIDE), nothing, None, ["cat", "dog"]), RIGHT) == 0
 
 
+def test_pixels_of_two_masks_have_a_colour():
+    masks = torch.zeros(2, 1, SIDE, SIDE)
+    masks[:, :, 20:40, 20:40] = 1
+    found = objects((20, 20, 40, 40), (20, 20, 40, 40), scores=torch.ones(2), labels=torch.tensor([0, 1]), masks=masks)
+    predicted = detection_picture(torch.zeros(1, SIDE, SIDE), found, None, ["cat", "dog"])[:, :, 4 * SIDE :]
+    assert predicted[:, 4 * 35, 4 * 35].any()
+
+
 def test_names_of_classes_hold_no_slash_and_numbers_stand_for_missing_ones():
     assert class_names(["a/b", "c"], 2) == ["a-b", "c"]
     assert class_names(None, 2) == class_names(["a"], 2) == ["0", "1"]

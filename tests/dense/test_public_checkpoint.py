@@ -65,7 +65,8 @@ def test_a_whole_network_loads_and_no_weight_stays_as_it_was(name, tmp_path):
     assert not [name for name, weight in whole.named_parameters() if (weight == 7).all()]
 
 
-@pytest.mark.parametrize("name", ["semantic_fpn", pytest.param("retinanet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["semantic_fpn", pytest.param("retinanet", marks=pytest.mark.exhaustive)])
 def test_a_task_starts_from_a_public_checkpoint_of_the_whole_network(name, tmp_path):
     model, records, parts = WHOLE[name]
     save(tmp_path / "public.pth", records)

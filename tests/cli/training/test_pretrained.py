@@ -174,3 +174,19 @@ def test_however_a_file_is_named_it_counts_by_its_content_and_is_not_needed_late
     backbone = without_start(configs[0])["model"]["init_args"]["backbone"]["init_args"]
     assert backbone.get("pretrained") in (False, None)
     assert backbone.get("path") is backbone.get("checkpoint_path") is None
+
+
+def test_a_checkpoint_of_a_whole_dense_network_counts_by_its_content_and_is_not_needed_later(tmp_path):
+    files = [tmp_path / name for name in ("first.pth", "other.pth")]
+    for file in files:
+        file.write_bytes(file.name.encode())
+    backbone = part("vitmodels.pvt_tiny", pretrained=None)
+    first, other, without = (
+        {"model": part("vittasks.Segmentation", backbone=backbone, pretrained=file)}
+        for file in (*map(str, files), None)
+    )
+    assert len({identity(config) for config in (first, other, without)}) == 3
+    assert [one["file"] for one in starting_weights(first)] == [str(files[0])]
+    assert without_start(first)["model"]["init_args"]["pretrained"] is None
+    bare = {"model": part("vittasks.Segmentation", backbone=backbone)}
+    assert identity(bare) == identity(without)

@@ -160,8 +160,9 @@ def _with_objects(
     picture: Tensor, boxes: Tensor, masks: Tensor | None, words: Sequence[str], shades: Sequence[Colour]
 ) -> Tensor:
     scale = _scale(picture)
-    if masks is not None and len(masks):
-        picture = draw_segmentation_masks(picture, masks.bool(), alpha=0.4, colors=list(shades))
+    for mask, shade in zip([] if masks is None else masks, shades, strict=False):
+        # One by one, since torchvision leaves pixels without a colour that two masks of one call share.
+        picture = draw_segmentation_masks(picture, mask.bool(), alpha=0.4, colors=[shade])
     picture = _enlarged(picture)
     if len(boxes):
         picture = draw_bounding_boxes(picture, boxes * scale, list(words), list(shades), width=2)

@@ -122,6 +122,7 @@ def test_a_metric_that_a_test_does_not_log_is_refused_whatever_callbacks_there_a
     )
 
 
+@pytest.mark.slow
 def test_a_pretraining_that_does_not_log_what_it_is_scored_by_is_refused_as_such(tmp_path):
     recipe = {**RECIPE, "model": f"{__name__}.Unscored"}
     plan = plan_of(tmp_path, ("--ablation.only", "plain"), {"pretraining": recipe})

@@ -1,5 +1,6 @@
 """PASCAL VOC's folders: lists of names, PNGs with palettes for the labels of pixels, XML files for boxes."""
 
+import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -148,10 +149,10 @@ def _names(root: Path, folder: str, split: str, faults: Faults) -> list[str]:
 
 def _with_images(root: Path, names: list[str], faults: Faults) -> list[Path]:
     images = [root / "JPEGImages" / f"{name}.jpg" for name in names]
-    for image in images:
-        if not image.is_file():
-            faults.add("an image file that is missing", image)
-    return [image for image in images if image.is_file()]
+    there = [image for image in images if os.path.isfile(image)]  # False for a name that no file can have
+    for image in sorted(set(images) - set(there)):
+        faults.add("an image file that is missing", image)
+    return there
 
 
 def _text(tree: ET.Element, place: str) -> str:

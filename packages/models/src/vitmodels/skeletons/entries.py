@@ -33,7 +33,7 @@ from vitmodels.skeletons.kinds import (
     takes_call,
     wanted_class,
 )
-from vitmodels.skeletons.parts import public_name, public_path, warn_renamed
+from vitmodels.skeletons.parts import public_name, public_path, similar_names, warn_renamed
 
 __all__ = [
     "REQUIRED",
@@ -231,7 +231,7 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the module's own code, which may raise anything
-        found = {home: _alike(name, dir(importlib.import_module(home))) for home in origin.homes}
+        found = {home: similar_names(name, dir(importlib.import_module(home))) for home in origin.homes}
         homes = sorted((f"{home}.{one}" for home in found for one in found[home]), key=lambda at: not at.endswith(name))
         hint = f"; did you mean {homes[0]}?" if homes else origin.failed_import(module_name, error)
         raise origin.error(f"is {path!r}, which cannot be imported{hint}") from error
@@ -249,13 +249,6 @@ def import_part(path: str, annotation: Any, origin: Origin) -> Any:
     alike = [candidate for candidate in names if candidate.rpartition(".")[2].lower() == name.lower()]
     hint = f"; did you mean {alike[0]}?" if alike else origin.nearest(path, names)
     raise origin.error(f"is {path!r}, which makes no {public_path(stated_kinds(annotation)[0])}{hint}")
-
-
-def _alike(name: str, names: list[str]) -> list[str]:
-    """Return the most similar name, if one is similar; letters in another case are a smaller difference than other letters."""
-    lowered = {one.lower(): one for one in names}
-    close = get_close_matches(name, names, 1, 0.85)
-    return close or [lowered[one] for one in get_close_matches(name.lower(), lowered, 1, 0.85)]
 
 
 def _refuse_module(path: str, module: str, origin: Origin) -> None:

@@ -12,8 +12,9 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -99,6 +100,13 @@ def public_name(path: str) -> str:
     home, name = path.partition(".")[0], path.rpartition(".")[2]
     public = home in HOMES and name in importlib.import_module(home).__all__
     return f"{home}.{name}" if public else path
+
+
+def similar_names(name: str, names: Sequence[str]) -> list[str]:
+    """Return the most similar of some names, if one is similar; another case is a smaller difference than another letter."""
+    lowered = {one.lower(): one for one in names}
+    close = get_close_matches(name, names, 1, 0.85)
+    return close or [lowered[one] for one in get_close_matches(name.lower(), lowered, 1, 0.85)]
 
 
 def current_name(name: str, names: Mapping[str, Any]) -> str:

@@ -10,13 +10,15 @@ import timm
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from timm.models.fastvit import MobileOneBlock
+from torch import nn
 
 import vitcli
 from tests.cli.images import write_images
 from tests.cli.tiny_ablation import LIGHTNING, PLAIN, TRAINER, write
 from vitcli.main import main
 from vitcli.trained.graphs import merged
-from vitcore import SlideAttention
+from vitcore import LocalityFeedForward, SlideAttention
 
 pytestmark = LIGHTNING
 
@@ -54,7 +56,7 @@ def test_onnxruntime_computes_the_same_for_any_number_of_images(folders_run, log
 
 @pytest.mark.slow
 def test_an_exported_program_needs_no_code_of_this_project(folders_run, logits, tmp_path):
-    path = exported(folders_run, "torch_export", tmp_path / "flowers.pt2")
+    path = exported(folders_run, "torch_export", tmp_path / "flowers")  # whatever its ending
     torch.save((IMAGES, logits), tmp_path / "expected.pt")
     code = (
         "import json, sys, torch; extra = {'description': ''}; "
@@ -126,6 +128,28 @@ def test_shifts_that_were_trained_apart_are_merged():
     one = merged(op)
     assert (op.shift.kind, one.shift.kind) == ("both", "learned")
     torch.testing.assert_close(one(grid), op(grid))
+
+
+@pytest.mark.parametrize(
+    ("part", "shape"),
+    [
+        (LocalityFeedForward(8), (2, 9, 9, 8)),
+        (nn.Sequential(nn.Conv2d(8, 4, 3), nn.BatchNorm2d(4), nn.ReLU()), (2, 8, 9, 9)),
+        (nn.ModuleList([MobileOneBlock(8, 8, 3)]), (2, 8, 9, 9)),
+    ],
+    ids=["ours", "layers", "timm's branches"],
+)
+def test_batch_norms_behind_convolutions_and_what_timm_merges_are_merged(part, shape):
+    def applied(module, images):
+        return module[0](images) if isinstance(module, nn.ModuleList) else module(images)
+
+    with torch.no_grad():
+        applied(part.train(), torch.randn(shape))  # statistics
+        images = torch.randn(shape)
+        expected, one = applied(part.eval(), images), merged(part)
+        torch.testing.assert_close(applied(one, images), expected, rtol=1e-4, atol=1e-5)
+    assert not [module for module in one.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert [module for module in part.modules() if isinstance(module, nn.BatchNorm2d)], "the run's own stays as it is"
 
 
 def test_a_file_that_computes_something_else_is_not_kept(folders_run, tmp_path, monkeypatch, capsys):

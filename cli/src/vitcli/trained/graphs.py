@@ -1,12 +1,14 @@
 """The model as a graph of operations that runs without its Python code: ONNX, and PyTorch's own exported program."""
 
-import copy
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from timm.models import reparameterize_model
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from vitcli.trained.described import as_metadata
 from vitcli.trained.load import TrainedRun
@@ -17,22 +19,37 @@ MOST_IMAGES = 4096
 
 
 def merged(model: nn.Module) -> nn.Module:
-    """Return a copy of a model in which parts that are separate only for training are merged.
+    """Return a copy of a model in which parts that were trained apart and compute one thing are one.
 
-    These are the shifts of slide attention: the fixed and the learned filter become their sum.
+    These are the shifts of slide attention, whose fixed and learned filters become their sum; convolutions and the BatchNorms
+    behind them; and what timm's models merge themselves, such as the branches of a RepVGG.
+
+    Args:
+        model: The model, in evaluation mode.
     """
-    model = copy.deepcopy(model)
+    model = reparameterize_model(model)
     for part in model.modules():
         if isinstance(part, DeformedShift) and part.kind == "both":
             part.merge()
+        if type(part) is nn.Sequential:
+            _merge_norms(part)
     return model
+
+
+def _merge_norms(layers: nn.Sequential) -> None:
+    """Merge each convolution with the BatchNorm behind it, whose place stays as an identity."""
+    for place, (layer, norm) in enumerate(itertools.pairwise(list(layers))):
+        if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.track_running_stats:
+            layers[place], layers[place + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
 
 
 def write_torch_export(run: TrainedRun, path: Path) -> Callable[[Tensor], Tensor]:
     """Write a .pt2 file of ``torch.export`` with the run's description as extra file, and return the program in it."""
     program = torch.export.export(merged(run.model), (_two_images(run),), dynamic_shapes=_free_batch())
-    torch.export.save(program, path, extra_files=as_metadata(run))
-    network: Callable[[Tensor], Tensor] = torch.export.load(path).module()
+    with path.open("wb") as file:  # a path would have to end in .pt2
+        torch.export.save(program, file, extra_files=as_metadata(run))
+    with path.open("rb") as file:
+        network: Callable[[Tensor], Tensor] = torch.export.load(file).module()
     return network
 
 

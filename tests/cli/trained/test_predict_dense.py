@@ -73,10 +73,12 @@ def test_a_segmentation_is_scored_by_class_and_drawn(tmp_path, capsys):
     assert classes.shape == (90, 150)
     assert sum(of_photo["classes"].values()) == pytest.approx(1)
     assert set(of_photo["classes"]) <= {"background", *"0123456789"}
+    assert main(["export", str(run), "--format", "timm", "--out", str(tmp_path / "timm")]) == 2
+    assert "the model is Segmentation, which timm.create_model does not know by name" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_detection_is_scored_by_class_and_drawn(tmp_path):
+def test_a_detection_is_scored_by_class_and_drawn(tmp_path, capsys):
     run, scenes = train(tmp_path, "Detection")
     metrics = json.loads((run / "result.json").read_text())["metrics"]
     assert any(name.startswith("test/AP/") for name in metrics)
@@ -88,6 +90,10 @@ def test_a_detection_is_scored_by_class_and_drawn(tmp_path):
     assert first["objects"] == [] or set(first["objects"][0]) == {"class", "score", "box"}
     with Image.open(out / second["picture"]) as picture:
         assert picture.size == (3 * 256, 256)  # image, truth, detections
+    assert main(["test", str(run)]) == 0
+    assert json.loads((run / "test0.json").read_text())["speed"]["inference_images_per_second"] > 0
+    assert main(["export", str(run), "--format", "safetensors"]) == 2
+    assert "Detection does not answer with one tensor" in capsys.readouterr().err
     shutil.rmtree(scenes)  # without the data there is no truth
     Image.new("L", (64, 64)).save(tmp_path / "black.png")
     assert main(["predict", str(run), str(tmp_path / "black.png"), "--out", str(tmp_path / "more")]) == 0

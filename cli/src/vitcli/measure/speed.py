@@ -160,7 +160,7 @@ def _weight_averages(config: dict[str, Any]) -> list[Any]:
     return [one for one in given if issubclass(pydoc.locate(one["class_path"]), WeightAveraging)]  # type: ignore[arg-type]
 
 
-def inference_speed(model: LightningModule, images: Tensor, trainer: Trainer) -> dict[str, float]:
+def inference_speed(model: LightningModule, images: Tensor | list[Tensor], trainer: Trainer) -> dict[str, float]:
     """Return the images per second on a batch and the milliseconds of its first image alone, in the trainer's precision.
 
     The model is timed in evaluation mode, and left in the mode in which it was.
@@ -206,7 +206,7 @@ class _Stopwatch(Callback):
             trainer.should_stop = True
 
     def _measure_inference(self, trainer: Trainer, model: LightningModule, batch: Any) -> None:
-        image = first_tensor(batch)
+        image = images_of(batch)
         self.device, self.images = model.device, len(image)
         self.inference = inference_speed(model, image, trainer)
 
@@ -252,10 +252,15 @@ def _allocated_bytes(trainer: Trainer) -> int:
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 
-def first_tensor(batch: Any) -> Tensor:
-    """Return the images of a batch: the batch itself, the first entry of a list, or the first value of a mapping."""
+def images_of(batch: Any) -> Tensor | list[Tensor]:
+    """Return the images of a batch: the batch itself, the first entry of a list, or the first value of a mapping.
+
+    Images (c, H, W) of several sizes, as detectors take them, are a list in it.
+    """
     while not isinstance(batch, Tensor):
         batch = next(iter(batch.values() if isinstance(batch, Mapping) else batch))
+        if isinstance(batch, list | tuple) and all(isinstance(one, Tensor) and one.ndim == 3 for one in batch):
+            return list(batch)
     return batch
 
 

@@ -64,6 +64,11 @@ def export(run: TrainedRun, form: str, path: Path) -> float:
     images = example_images(run, 3)
     with torch.inference_mode():
         expected = run.model(images)
+    if not isinstance(expected, Tensor):
+        raise ConfigError(
+            f"{run.directory}: {type(run.task).__name__} does not answer with one tensor, which an export is compared by; "
+            "classifiers and segmentation networks can be exported."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:

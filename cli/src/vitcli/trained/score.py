@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from vitcli.config.yaml_files import read_yaml
-from vitcli.measure.speed import first_tensor, inference_speed
+from vitcli.measure.speed import images_of, inference_speed
 from vitcli.records.json_files import FORMAT, write_json
 from vitcli.trained.load import CONFIG, TrainedRun, Weights, load_run
 from vitcli.training.provenance import processor
@@ -31,7 +31,7 @@ class _Throughput(Callback):
     ) -> None:
         if self.speed:
             return
-        images, device = first_tensor(batch), pl_module.device
+        images, device = images_of(batch), pl_module.device
         self.speed = inference_speed(pl_module, images, trainer)
         self.conditions = {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),

@@ -12,6 +12,7 @@ import vitmodels
 from vitcli.config.errors import ConfigError
 from vitcli.trained.described import as_metadata, description
 from vitcli.trained.load import TrainedRun
+from vittasks import Classification
 from vittasks.distillation import logits_of
 
 OURS = "vitmodels."
@@ -58,7 +59,8 @@ def _from_timm(run: TrainedRun) -> nn.Module:
     if hasattr(run.network, "pretrained_cfg"):
         return run.network
     backbone = run.config["model"].get("init_args", {}).get("backbone", {})
-    path = backbone.get("class_path", type(run.network).__name__)
+    whole = type(run.network).__name__
+    path = backbone.get("class_path", whole) if isinstance(run.task, Classification) else whole
     name = path.removeprefix(OURS)
     if name not in vitmodels.MODELS:
         raise ConfigError(

@@ -44,7 +44,7 @@ class MaskRCNN(GeneralizedRCNN):
         anchor_scale: Side of the anchors, in strides of their level.
         proposals: Most boxes of an image that the second part reads; in training as many, or twice as many, see ``rules``.
         sampled_boxes: Boxes of an image that the second part is trained with, a quarter of them on objects if there are as many.
-        recipe: Whose rules hold where ``rules`` leaves it open: ``mmdet``, as in the papers' recipes, or ``torchvision``.
+        recipe: Which library's rules hold where ``rules`` states none: ``mmdet``, as in the papers' recipes, or ``torchvision``.
         rules: Points in which another rule than the recipe's holds, see ``vittasks.MaskRCNNRules``.
         short_side: Images are resized to this shorter side, in pixels; of several, one is drawn in training.
         long_side: Largest longer side, in pixels.

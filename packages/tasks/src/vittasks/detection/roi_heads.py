@@ -1,4 +1,4 @@
-"""What Mask R-CNN does with a region: where it is pooled from, what is predicted for it, and with which losses."""
+"""What Mask R-CNN does with a region: how it is pooled, what is predicted for it, and the losses."""
 
 from collections.abc import Sequence
 
@@ -50,9 +50,9 @@ class AlignedPool(MultiScaleRoIAlign):
 
 
 class BoxPredictor(FastRCNNPredictor):
-    """Classes with the background last, and boxes of the classes alone, as in public checkpoints.
+    """Predict classes with the background last, and boxes for the classes alone, as public checkpoints do.
 
-    torchvision reads the background first and boxes for it too: the scores are turned, and boxes of zero put before the others.
+    torchvision expects the background first, and boxes for it too: the scores are reordered, and zeros stand for its boxes.
 
     Args:
         in_channels: Channels of what is read.
@@ -70,7 +70,7 @@ class BoxPredictor(FastRCNNPredictor):
 
 
 class MaskPredictor(MaskRCNNPredictor):
-    """Masks of the classes alone, as in public checkpoints; torchvision reads one of the background before them.
+    """Predict masks for the classes alone, as public checkpoints do; torchvision expects the background's before them.
 
     Args:
         in_channels: Channels of what is read.

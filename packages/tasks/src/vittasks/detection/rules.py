@@ -1,4 +1,4 @@
-"""Points in which mmdetection's detectors, which the papers used, differ from torchvision's: each can be chosen by itself."""
+"""The points in which mmdetection's detectors, which the papers used, differ from torchvision's. Each can be set by itself."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Rules = TypeVar("Rules", bound=Any)
 
 @dataclass(frozen=True)
 class RetinaNetRules:
-    """Whose rule RetinaNet follows in each point; None for that of the detector's ``recipe``.
+    """Which library's rule RetinaNet follows in each point; None for that of the detector's ``recipe``.
 
     Args:
         p6: What the fourth level reads. ``mmdet``: the backbone's coarsest map; ``torchvision``: the third level if that map has
@@ -18,8 +18,8 @@ class RetinaNetRules:
         p7: What stands before the fifth level. ``mmdet``: nothing; ``torchvision``: a ReLU.
         loss_mean: What the losses are divided by. ``mmdet``: the positive anchors of the batch; ``torchvision``: those of each
             image, and the mean over the images.
-        matching: Whose an anchor is that overlaps an object best, though by less than the threshold. ``mmdet``: that object's,
-            and of several the later one's; ``torchvision``: the object's that it overlaps most.
+        matching: Which object gets an anchor that overlaps it best of all, though by less than the threshold. ``mmdet``: that
+            object, and of several the later one; ``torchvision``: the object that the anchor overlaps most.
         anchors: ``mmdet``: exact sides, a level's stride apart; ``torchvision``: sides and corners in whole pixels.
         kept_boxes: Most boxes of an image. ``mmdet``: 100; ``torchvision``: 300.
         initial_weights: How those of the levels are drawn. ``mmdet``: Xavier's uniform ones; ``torchvision``: He's
@@ -37,12 +37,12 @@ class RetinaNetRules:
 
 @dataclass(frozen=True)
 class MaskRCNNRules:
-    """Whose rule Mask R-CNN follows in each point; None for that of the detector's ``recipe``.
+    """Which library's rule Mask R-CNN follows in each point; None for that of the detector's ``recipe``.
 
     Args:
         outputs: What boxes and masks are predicted for. ``mmdet``: the classes; ``torchvision``: the background too.
-        matching: Whose an anchor is that overlaps an object best, though by less than the threshold. ``mmdet``: that object's,
-            and of several the later one's, if they overlap by .3; ``torchvision``: the object's that it overlaps most.
+        matching: Which object gets an anchor that overlaps it best of all, though by less than the threshold. ``mmdet``: that
+            object, and of several the later one, if they overlap by .3; ``torchvision``: the object that it overlaps most.
         anchors: ``mmdet``: exact sides, a level's stride apart; ``torchvision``: sides and corners in whole pixels.
         proposals: Most boxes of an image that the second part is trained with. ``mmdet``: as many as it reads in evaluation,
             1000; ``torchvision``: twice as many.
@@ -66,6 +66,6 @@ class MaskRCNNRules:
 
 
 def chosen(rules: Rules, recipe: Rule) -> Rules:
-    """Return rules in which every point is stated: as they say, or as the recipe has it."""
+    """Return rules in which every point is set: those that were given, and the recipe's for the rest."""
     open_points = [field.name for field in dataclasses.fields(rules) if getattr(rules, field.name) is None]
     return dataclasses.replace(rules, **dict.fromkeys(open_points, recipe))

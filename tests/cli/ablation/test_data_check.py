@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from tests.tasks.data.trees import cut_in_half, pack_cifar, write_tree
+from vitcli.ablation.checks.rehearsal import rehearse
 from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -51,23 +52,19 @@ def test_a_damaged_image_is_found_by_the_plan_and_named_once(plan):
     assert "of class cat" in str(caught.value)
 
 
-def test_the_same_arms_are_planned_on_digits_on_a_folder_and_on_cifar_by_one_more_file(tmp_path):
+def test_the_same_arms_train_on_digits_on_a_folder_and_on_cifar_by_one_more_file(tmp_path):
     write_tree(tmp_path / "animals")
     for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
         pack_cifar(tmp_path / "cifar" / name, 20, 10, 0)
     arms = write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
-    files = {
-        "animals": {
-            "class_path": "vittasks.ImageFolder",
-            "root": str(tmp_path / "animals"),
-            "img_size": 32,
-            "batch_size": 4,
-        },
-        "cifar": {"class_path": "vittasks.CIFAR", "root": str(tmp_path / "cifar"), "batch_size": 4},
-    }
-    macs = {"digits": make_plan(parse_arguments(["--config", arms])).arms["plain"].macs}
-    for name, data in files.items():
+    folder = {"class_path": "vittasks.ImageFolder", "root": str(tmp_path / "animals"), "img_size": 32, "batch_size": 4}
+    cifar = {"class_path": "vittasks.CIFAR", "root": str(tmp_path / "cifar"), "batch_size": 4}
+    plans = {"digits": make_plan(parse_arguments(["--config", arms]))}
+    for name, data in (("animals", folder), ("cifar", cifar)):
         head = {"num_classes": 3 if name == "animals" else 10, "in_chans": 3}
         other = write(tmp_path / f"{name}.yaml", {"data": data, "model.backbone": head})
-        macs[name] = make_plan(parse_arguments(["--config", arms, "--config", other])).arms["plain"].macs
+        plans[name] = make_plan(parse_arguments(["--config", arms, "--config", other]))
+    macs = {name: plan.arms["plain"].macs for name, plan in plans.items()}
     assert macs["digits"] < macs["animals"] < macs["cifar"]
+    for plan in plans.values():
+        rehearse(plan, plan.arms, str)  # a batch of the training, the validation and the test of every arm

@@ -70,11 +70,16 @@ def test_an_unlabelled_test_folder_is_a_problem_unless_another_is_the_test_set(c
     assert check("--test_split", "val")[0] == 0
 
 
+def test_folders_that_no_run_reads_are_named(check, root):
+    shutil.copytree(root / "val", root / "testing")
+    assert f"not read: {root / 'testing'}" in check()[1].splitlines()
+
+
 def test_missing_and_incomplete_splits_are_problems(check, root):
     shutil.rmtree(root / "val" / "bee")
     code, text = check()
     assert code == 2
-    assert f"{root / 'val'} must hold the class folders of {root / 'train'}, but 1 are in one only: ['bee']" in text
+    assert f"{root / 'val'} must hold the class folders of {root / 'train'}, but lacks bee" in text
     shutil.rmtree(root / "val")
     assert f"problem: no folder {root / 'val'}" in check()[1]
 

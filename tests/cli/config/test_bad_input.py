@@ -175,6 +175,16 @@ def test_a_class_of_the_wrong_kind_is_refused(key, value, said, plain, refused):
         ("--data {class_path: vittasks.ImageFolder, root: nowhere}", "ImageFolder: no folder nowhere"),
         (f"--{ACTIVATION} torch.nn.Linear", "activation.in_features is missing; torch.nn.Linear needs it."),
         ("--threads 0", "threads is 0; expected a whole number of at least 1."),
+        ("--seed_everything -1", "seed_everything is -1; expected a whole number of at least 0."),
+        ("--seed_everything 4294967296", "seed_everything is 4294967296; expected at most 4294967295."),
+        (
+            "--trainer.accumulate_grad_batches 0",
+            "trainer.accumulate_grad_batches is 0; expected a whole number of at least 1.",
+        ),
+        (
+            "--trainer.check_val_every_n_epoch 0",
+            "trainer.check_val_every_n_epoch is 0; expected a whole number of at least 1.",
+        ),
         ("--ckpt_path nowhere.ckpt", "ckpt_path is 'nowhere.ckpt', but there is no such file."),
         ("--trainer.accelerator tpux", "accelerator='tpux'"),
     ],

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,10 @@ SLURM = {
 }
 
 
-def configured(folder: Path) -> str:
-    trainer = PLAIN["trainer"] | {"devices": 2, "use_distributed_sampler": False, "callbacks": [AVERAGING]}
+def configured(folder: Path, nodes: int = 1) -> str:
+    """A configuration of two processes, on so many machines."""
+    places = {"devices": 2 // nodes, "num_nodes": nodes}
+    trainer = PLAIN["trainer"] | places | {"use_distributed_sampler": False, "callbacks": [AVERAGING]}
     return write(folder / "two.yaml", PLAIN, trainer=trainer)
 
 
@@ -153,13 +156,22 @@ def test_two_processes_go_on_from_a_checkpoint_of_one(tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("folder", [False, True])
-def test_sharded_parameters_give_the_numbers_of_one_process(folder, tmp_path):
+def test_sharded_parameters_give_the_numbers_of_one_process_and_go_on(folder, tmp_path):
     assert main(["fit", "--config", of_size(tmp_path, "whole.yaml", 1, model=WITHOUT_BATCH_NORM)]) == 0
     strategy = {"class_path": "vittasks.FullySharded", "init_args": {"save_distributed_checkpoint": folder}}
-    ended(vitcli(of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, trainer={"strategy": strategy})))
-    assert rows(tmp_path / "two" / "fit0") == [
-        pytest.approx(row, rel=1e-4) for row in rows(tmp_path / "whole" / "fit0")
-    ]
+    trainer = {"strategy": strategy, "callbacks": [f"{__name__}.Told"]}
+    path = of_size(tmp_path, "two.yaml", 2, model=WITHOUT_BATCH_NORM, trainer=trainer, ckpt_path="last")
+    _, errors = (told := vitcli(path)).communicate(timeout=300)
+    assert told.returncode == 143, errors
+    saved = tmp_path / "two" / "fit0" / "last.ckpt"
+    assert saved.is_dir() == folder
+    ended(vitcli(path))
+    expected = [pytest.approx(row, rel=1e-4) for row in rows(tmp_path / "whole" / "fit0")]
+    assert rows(saved.parent) == expected
+    alone = of_size(
+        tmp_path, "alone.yaml", 1, model=WITHOUT_BATCH_NORM, ckpt_path=str(saved), trainer={"max_epochs": 3}
+    )
+    assert main(["fit", "--config", alone]) == (2 if folder else 0)
 
 
 @pytest.mark.exhaustive
@@ -185,16 +197,31 @@ def test_synchronised_batch_norm_of_two_processes_is_that_of_one(tmp_path):
     ]
 
 
+def free_port() -> int:
+    """Return a port that nothing uses."""
+    with socket.socket() as one:
+        one.bind(("", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
 @pytest.mark.exhaustive
-def test_torchrun_starts_both_processes(tmp_path):
-    ended(vitcli(configured(tmp_path), "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"))
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_torchrun_starts_both_processes_on_one_machine_or_two(nodes, tmp_path):
+    path, meeting = configured(tmp_path, nodes), ["--master-addr", "127.0.0.1", "--master-port", str(free_port())]
+    start = ["-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={2 // nodes}", *meeting]
+    machines = [vitcli(path, *start, f"--node-rank={number}") for number in range(nodes)]
+    assert "".join(ended(one) for one in machines).count("Run: runs/two/fit0") == 1
     one_run(tmp_path)
 
 
 @pytest.mark.exhaustive
-def test_srun_starts_both_processes(tmp_path):
-    path = configured(tmp_path)
-    ranks = [vitcli(path, **SLURM, SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)) for rank in (0, 1)]
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_srun_starts_both_processes_on_one_machine_or_two(nodes, tmp_path):
+    path, each = configured(tmp_path, nodes), 2 // nodes
+    step = SLURM | {"SLURM_NTASKS_PER_NODE": str(each), "SLURM_NNODES": str(nodes), "MASTER_PORT": str(free_port())}
+    places = [{"SLURM_PROCID": rank, "SLURM_LOCALID": rank % each, "SLURM_NODEID": rank // each} for rank in (0, 1)]
+    ranks = [vitcli(path, **step, **{name: str(value) for name, value in one.items()}) for one in places]
     assert "".join(ended(process) for process in ranks).count("Run: runs/two/fit0") == 1
     one_run(tmp_path)
 

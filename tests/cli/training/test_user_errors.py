@@ -14,6 +14,8 @@ from vitcli.main import main
 
 pytestmark = LIGHTNING
 
+MISSPELT = '{"class_path":"lightning.pytorch.callbacks.EarlyStopping","monitor":"val_loss"}'
+
 IMAGES = {"class_path": "vittasks.ImageFolder", "root": "animals", "img_size": 32, "batch_size": 4, "workers": 0}
 
 
@@ -60,6 +62,13 @@ class Damaging(Callback):
         cut_in_half(Path("animals/val/cat/0.jpg"))
 
 
+class Dividing(Callback):
+    """Has a fault of its own."""
+
+    def on_fit_start(self, *arguments: object) -> None:
+        1 / 0  # noqa: B018
+
+
 class Broken(nn.ReLU):
     """A module with a fault of its own, which is nothing that a user can mend in a configuration."""
 
@@ -97,11 +106,34 @@ def test_damage_that_is_found_in_the_training_is_one_sentence_too(workers, refus
             "model.backbone.in_chans is 1, but the images of ImageFolder have 3 channels, (3, 32, 32): set "
             "model.backbone.in_chans=3, or data.channels=1.",
         ),
+        ("--data.std [0.0,1.0,1.0]", "data.std is [0.0, 1.0, 1.0]; expected positive numbers"),
+        ("--data.crop_pct 0", "ImageFolder: crop_pct must be positive and re_prob lie in [0, 1], got crop_pct=0.0"),
+        ("--model.optimizer.lr -1", "model.optimizer: Invalid learning rate: -1.0."),
+        (
+            "--trainer.max_epochs -1 --trainer.max_time 00:01:00:00",
+            "model.schedule needs to know the end of the training",
+        ),
+        (
+            "--trainer.limit_train_batches 0",
+            "the training made no step: its split gives no batch, or trainer.limit_train",
+        ),
+        ("--trainer.barebones true", "trainer.barebones is True, with which no metric is recorded; remove it."),
+        (f"--trainer.callbacks+ {MISSPELT}", "Early stopping conditioned on metric `val_loss` which is not available."),
+        (
+            "--ckpt_path runs/plain/fit0",
+            "ckpt_path is 'runs/plain/fit0', a folder; give the checkpoint in it, runs/plain/fit0/last",
+        ),
         ("--trainer.val_check_interval 100", "`val_check_interval` (100) must be less than or equal to the number"),
     ],
 )
 def test_what_does_not_fit_together_is_one_sentence(words, said, refused):
     assert refused(*words.split()).startswith(said)
+
+
+def test_a_fault_of_arithmetic_in_the_code_is_no_loss_that_is_not_finite(refused):
+    with pytest.raises(ZeroDivisionError):
+        main(["fit", "--config", "plain.yaml", "--trainer.callbacks+", f"{__name__}.Dividing"])
+    assert not list(Path("runs/plain/fit1").glob("result.json"))
 
 
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])

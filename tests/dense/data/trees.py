@@ -27,9 +27,9 @@ def draw_label(path, values):
     Image.fromarray(draw.choice(np.array(values, np.uint8), SIZE)).save(path)
 
 
-def write_ade20k(root):
+def write_ade20k(root, splits=SPLITS):
     """Labels 0 to 3, where 0 stands for no class."""
-    for split, names in zip(("training", "validation"), SPLITS.values(), strict=True):
+    for split, names in zip(("training", "validation"), splits.values(), strict=True):
         for name in names:
             draw_image(root / f"images/{split}/{name}.jpg")
             draw_label(root / f"annotations/{split}/{name}.png", [0, 1, 2, 3])
@@ -67,9 +67,9 @@ def write_pascal(root):
     return root
 
 
-def write_coco(root):
+def write_coco(root, splits=SPLITS):
     """A cat of 6 x 6 pixels with a hole cut by a dog of 2 x 3, and a crowd of cats, in each image."""
-    for split, names in SPLITS.items():
+    for split, names in splits.items():
         images, objects = [], []
         for number, name in enumerate(names):
             draw_image(root / f"{split}2017/{name}.jpg")

@@ -65,6 +65,12 @@ def test_floating_point_numbers_are_taken_as_they_are(tmp_path):
     )
 
 
+def test_numbers_that_are_not_finite_are_damage(tmp_path):
+    pixels = np.array([[0.5, np.nan]], dtype=np.float32)
+    damaged = saved(tmp_path, Image.fromarray(pixels), "image.tif")
+    assert reason_of_damage(damaged, 3) == "it holds numbers that are not finite"
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
 def test_six_channels_are_filled_by_repetition(mode, tmp_path):
     image = Image.fromarray(COLOURS).convert(mode)

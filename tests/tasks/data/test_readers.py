@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from tests.tasks.data.trees import CLASSES, cut_in_half, write_tree
+from tests.tasks.data.trees import CLASSES, write_tree
 from vittasks import HuggingFaceImages, ImageFolder, LitDataImages, TarShards, TorchvisionImages
 
 SMALL = {"img_size": 16, "batch_size": 2, "workers": 0}
@@ -79,7 +79,13 @@ def test_shards_that_cannot_be_used_are_named(tree, tmp_path):
         shard.add(tree / "val" / "ant" / "0.jpg", "lonely.jpg")
     with pytest.raises(ValueError, match=r"sample lonely in .*000009.tar has no class \(lonely.cls\)"):
         TarShards(str(root), **SMALL).check_data()
-    cut_in_half(root / "val" / "000009.tar").write_bytes(b"<html>")
+    with tarfile.open(root / "val" / "000009.tar", "w") as shard:
+        head = tarfile.TarInfo("lonely.cls")
+        head.size = 3
+        shard.addfile(head, io.BytesIO(b"ant"))
+    with pytest.raises(ValueError, match=r"000009.tar .*: lonely.cls holds 'ant', which is no number of a class\.$"):
+        TarShards(str(root), **SMALL).check_data()
+    (root / "val" / "000009.tar").write_bytes(b"<html>")
     with pytest.raises(ValueError, match=r"000009.tar cannot be read as a tar file"):
         TarShards(str(root), **SMALL).check_data()
     shutil.rmtree(root / "val")

@@ -106,5 +106,6 @@ def _lines(found: "Survey") -> Iterator[str]:
         modes = ", ".join(f"{mode} {count:,}" for mode, count in split.modes.items())
         yield f"{name}: {split.images:,} images in {len(counts):,} classes, {each} in a class"
         yield f"  width x height, smallest / median / largest: {sizes}; modes: {modes}; damaged: {len(split.damaged)}"
+    yield from (f"not read: {folder}" for folder in found.unread)
     yield from (f"problem: {problem}" for problem in found.problems)
     yield f"{found.root}: {len(found.problems)} problems" if found.problems else f"{found.root}: no problem found"

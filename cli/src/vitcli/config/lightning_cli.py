@@ -31,6 +31,17 @@ FILE_LOGGERS = ("lightning.pytorch.loggers.CSVLogger", "lightning.pytorch.logger
 """Loggers that need a ``save_dir``."""
 
 
+LOWEST = {
+    "threads": 1,
+    "seed_everything": 0,
+    "trainer.accumulate_grad_batches": 1,
+    "trainer.check_val_every_n_epoch": 1,
+}
+"""Key -> the smallest whole number that makes sense there, where Lightning takes any."""
+LARGEST_SEED = 2**32 - 1
+"""The largest that numpy takes."""
+
+
 class VitCLI(LightningCLI):
     """LightningCLI for any task and any data module, built from a complete configuration; it reads no command line."""
 
@@ -107,16 +118,8 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
         if config.get(name) is None:
             raise missing(name, place)
     refuse_long_path(place, "runs", config.get("runs") or "")
-    threads = config.get("threads")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"{place}: threads is {threads}; expected a whole number of at least 1.")
-    checkpoint = config.get("ckpt_path")
-    if checkpoint and "://" in checkpoint:
-        raise ConfigError(
-            f"{place}: ckpt_path is {checkpoint!r}; expected a file on this machine: download it and give its path."
-        )
-    if checkpoint and not os.path.isfile(checkpoint):
-        raise ConfigError(f"{place}: ckpt_path is {checkpoint!r}, but there is no such file.")
+    _refuse_numbers(config, place)
+    _refuse_missing_checkpoint(config.get("ckpt_path"), place)
     own = {name: value for name, value in config.items() if name != PRETRAINING}
     filled = complete(
         _with_directories(own), {name: entry for name, entry in schema().items() if name != PRETRAINING}, place
@@ -124,6 +127,29 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     if config.get(PRETRAINING) is not None:
         filled[PRETRAINING] = complete_pretraining(config[PRETRAINING], filled, place)
     return filled
+
+
+def _refuse_numbers(config: dict[str, Any], place: str) -> None:
+    for key, lowest in LOWEST.items():
+        name = key.removeprefix("trainer.")
+        value = ((config.get("trainer") or {}) if name != key else config).get(name)
+        if isinstance(value, int) and value < lowest:
+            raise ConfigError(f"{place}: {key} is {value}; expected a whole number of at least {lowest}.")
+    if config.get("seed_everything", 0) > LARGEST_SEED:
+        raise ConfigError(f"{place}: seed_everything is {config['seed_everything']}; expected at most {LARGEST_SEED}.")
+
+
+def _refuse_missing_checkpoint(path: str | None, place: str) -> None:
+    if path and "://" in path:
+        raise ConfigError(
+            f"{place}: ckpt_path is {path!r}; expected a file on this machine: download it and give its path."
+        )
+    inside = [name for name in ("meta.pt", "last.ckpt") if path and os.path.exists(os.path.join(path, name))]
+    if "last.ckpt" in inside:
+        raise ConfigError(f"{place}: ckpt_path is {path!r}, a folder; give the checkpoint in it, {path}/last.ckpt.")
+    # Some strategies write a folder with a piece of each process.
+    if path and not os.path.isfile(path) and not inside:
+        raise ConfigError(f"{place}: ckpt_path is {path!r}, but there is no such file.")
 
 
 def _with_directories(config: dict[str, Any]) -> dict[str, Any]:

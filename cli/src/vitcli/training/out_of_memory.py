@@ -10,6 +10,8 @@ from lightning.pytorch import LightningDataModule
 TEXTS = ("can't allocate memory", "out of memory", "ALLOC_FAILED", "Cannot allocate memory")
 """Texts in out-of-memory errors of torch, CUDA's libraries and the system that have no exception class of their own."""
 SHARED = ("shared memory", "shm")
+KILLED = "is killed by signal: Killed"
+"""Of a process that loads data: the kernel kills the largest process when the memory of the machine runs out."""
 
 
 class OutOfMemoryError(MemoryError):
@@ -39,7 +41,7 @@ def explain_out_of_memory(config: dict[str, Any], data: LightningDataModule | No
 
 def _is_about_memory(error: Exception) -> bool:
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(text in str(error) for text in (*TEXTS, *SHARED))
+    return known or any(text in str(error) for text in (*TEXTS, *SHARED, KILLED))
 
 
 def _is_shared(error: Exception) -> bool:
@@ -49,12 +51,16 @@ def _is_shared(error: Exception) -> bool:
 def _what(error: Exception, data: LightningDataModule | None, device: str) -> str:
     size, shape = getattr(data, "batch_size", None), getattr(data, "image_shape", None)
     batch = f" with a batch of {size}" + (f" images of {' x '.join(map(str, shape))}" if shape else "") if size else ""
+    if KILLED in str(error):
+        return f"a process that loads data was killed, most likely because the memory of this machine ran out{batch}"
     place = "the memory that the data loader's processes share" if _is_shared(error) else f"the memory of {device}"
     return f"{place} ran out{batch}"
 
 
 def _advice(error: Exception, config: dict[str, Any], data: LightningDataModule | None) -> str:
     """Return the keys that need less memory, without those that are set already."""
+    if KILLED in str(error):
+        return "fewer data.workers, or a machine or job with more memory"
     if _is_shared(error):
         return "fewer data.workers, or more shared memory (docker run --shm-size 8g)"
     trainer, model, size = (

@@ -50,6 +50,8 @@ def run(command: str, arguments: Arguments) -> int:
             f"{arguments.place}: pretraining is set, but without an ablation section nothing is trained before; train the "
             "classifier by a file of its own, and start from it: model.backbone.pretrained: runs/NAME/fit0."
         )
+    if config["trainer"]["barebones"]:
+        raise ConfigError(f"{arguments.place}: trainer.barebones is True, with which no metric is recorded; remove it.")
     refuse_lonely_process(config["trainer"]["num_nodes"], arguments.place)
     name = results_name(arguments.files[0]) if arguments.files else "run"
     if command != "fit" and config["ckpt_path"]:
@@ -58,6 +60,7 @@ def run(command: str, arguments: Arguments) -> int:
     if command == "fit" and config["ckpt_path"]:
         config["ckpt_path"] = whole_checkpoint(config["ckpt_path"])
     if config["ckpt_path"]:
+        _refuse_pieces(config["ckpt_path"], config["trainer"]["strategy"], arguments.place)
         backbone = (config["model"].get("init_args", {}).get("backbone") or {}).get("class_path", "")
         check_checkpoint(config["ckpt_path"], build_anywhere(config)[0], arguments.place, backbone)
     stem = Path(config["runs"]) / name / command
@@ -74,6 +77,15 @@ def run(command: str, arguments: Arguments) -> int:
     if code == 0 and directory.exists() and is_first_rank():
         print(f"Run: {directory}")
     return code
+
+
+def _refuse_pieces(checkpoint: str, strategy: Any, place: str) -> None:
+    """Refuse a checkpoint with a piece of each process for a strategy that keeps the whole network in each."""
+    if Path(checkpoint).is_dir() and str(strategy).startswith(("auto", "ddp")):
+        raise ConfigError(
+            f"{place}: ckpt_path {checkpoint} is in pieces, one of each process, but trainer.strategy is {strategy!r}; set the "
+            "strategy that wrote it, such as vittasks.FullySharded."
+        )
 
 
 def _go_on(config: dict[str, Any], directory: Path, place: str) -> Saved | None:
@@ -111,6 +123,8 @@ def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
     try:
         result = fit_and_test(config, directory, _progress_bar(config["trainer"]), past)
     except (ArithmeticError, MemoryError) as error:
+        if isinstance(error, ZeroDivisionError | OverflowError):  # a fault in the code, not a loss
+            raise
         if not is_first_rank():
             return (
                 0  # Lightning kills the first process, which says why, as soon as another one ends with any other code

@@ -101,7 +101,7 @@ def fit_and_test(
     Raises:
         ArithmeticError: The loss of a step or a metric is not finite.
         MemoryError: The batch does not fit into memory.
-        RuntimeError: The training made no step.
+        ValueError: The training made no step.
         SystemExit: SIGTERM or SIGUSR1 ended the training; see ``vitcli.training.signals``.
     """
     if is_first_rank():
@@ -117,7 +117,9 @@ def fit_and_test(
     with hide_expected_warnings(), tell_scheduler(), explain_out_of_memory(config, cli.datamodule, device):
         reached = past if past and past.is_complete(config["trainer"]) else _fit(cli, config["ckpt_path"], past)
         if reached.steps == 0 and 0 not in (trainer.max_epochs, trainer.max_steps):
-            raise RuntimeError("the training made no step")
+            raise ValueError(
+                "the training made no step: its split gives no batch, or trainer.limit_train_batches or another limit leaves none"
+            )
         _refuse_non_finite(reached.metrics, reached.epochs)
         scores = _test(cli, reached)
         finish(trainer.loggers)

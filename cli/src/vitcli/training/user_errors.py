@@ -19,6 +19,12 @@ from vitmodels.skeletons.weights_file import LIGHTNING, model_of
 OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 """Packages whose ValueErrors are sentences about the user's input."""
 
+OTHERS = ("torch.optim", "torchvision.transforms", "timm.data")
+"""Modules of other packages whose ValueErrors are about arguments that a configuration states."""
+
+CALLBACKS = "lightning.pytorch.callbacks"
+"""Where Lightning raises RuntimeErrors about the user's input."""
+
 TORCHS = ("SyncBatchNorm layers only work with GPU modules",)
 """ValueErrors of torch that are also about the user's input."""
 
@@ -30,11 +36,12 @@ def tell_user_errors(place: str) -> Iterator[None]:
     """Turn an error about the user's input into a ConfigError; any other keeps its traceback.
 
     Raises:
-        ConfigError: The body raised a ValueError of these packages or of Lightning, here or in a process that loads data.
+        ConfigError: The body raised a ValueError of these packages or of Lightning, here or in a process that loads data, or a
+            RuntimeError of Lightning's callbacks, such as EarlyStopping on a metric that is not logged.
     """
     try:
         yield
-    except (ValueError, MisconfigurationException) as error:
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
         if isinstance(error, ConfigError) or not _is_about_input(error):
             raise
         raise ConfigError(f"{place}: {_sentence(error)}.") from error
@@ -44,7 +51,7 @@ def check_checkpoint(path: str | None, model: LightningModule, place: str, backb
     """Check that a checkpoint can be read and holds the tensors of the model.
 
     Args:
-        path: The file; None and addresses of other machines are left to Lightning.
+        path: The file; None is no checkpoint, and a folder with a piece of each process is left to Lightning.
         model: The model; its tensors may be without memory.
         place: Where the path was set, for messages.
         backbone: Import path of the model's backbone, for messages.
@@ -52,7 +59,7 @@ def check_checkpoint(path: str | None, model: LightningModule, place: str, backb
     Raises:
         ConfigError: It cannot be read, or lacks tensors of the model.
     """
-    if not path or "://" in path:
+    if not path or Path(path).is_dir():
         return
     saved = _tensors(path, place)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -104,13 +111,16 @@ def _tensors(path: str, place: str) -> dict[str, tuple[int, ...]]:
 
 
 def _is_about_input(error: Exception) -> bool:
+    *_, (last, _) = walk_tb(error.__traceback__)
+    module = str(last.f_globals.get("__name__", ""))
+    if isinstance(error, RuntimeError):
+        return module.startswith(CALLBACKS)
     if IN_WORKER in str(error):  # the text holds the traceback of the other process
         *_, file = re.findall(r'File "([^"]+)", line', str(error))
         return bool({*OURS} & {*Path(file).parts})
     if str(error) in TORCHS:
         return True
-    *_, (last, _) = walk_tb(error.__traceback__)
-    return last.f_globals.get("__name__", "").split(".")[0] in OURS
+    return module.split(".")[0] in OURS or module.startswith(OTHERS)
 
 
 def _sentence(error: Exception) -> str:

@@ -6,6 +6,9 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import nn
 
+STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+"""Methods of a task that Lightning calls with a batch."""
+
 
 class FullySharded(ModelParallelStrategy):
     """Lightning's strategy for FSDP2 with the sharding done: every device holds its part of each parameter.
@@ -33,8 +36,11 @@ class FullySharded(ModelParallelStrategy):
 
 
 def shard(module: LightningModule, mesh: Any) -> None:
-    """Shard a task's parameters over a mesh of devices, part by part; once, however often it is called."""
-    from torch.distributed.fsdp import FSDPModule, fully_shard  # a second of imports
+    """Shard a task's parameters over a mesh of devices, part by part; once, however often it is called.
+
+    What belongs to no part is gathered when a step of the task begins: Lightning calls the step, not ``forward``.
+    """
+    from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method  # a second of imports
 
     if isinstance(module, FSDPModule):
         return
@@ -43,3 +49,6 @@ def shard(module: LightningModule, mesh: Any) -> None:
         if any(True for _ in child.parameters()) and not isinstance(child, FSDPModule):
             fully_shard(child, mesh=mesh)
     fully_shard(module, mesh=mesh)
+    for step in STEPS:
+        if getattr(type(module), step) is not getattr(LightningModule, step):
+            register_fsdp_forward_method(module, step)

@@ -162,8 +162,16 @@ class SupervisedTask(pl.LightningModule):
         return {f"{self.backbone_path}.{name}" for name in listed()}
 
     def configure_optimizers(self) -> Any:
-        """Make optimizer and schedule for the whole training's number of steps."""
-        optimizer = self.optimizer(self.groups.split(self, self.no_weight_decay(), self.backbone_path))
+        """Make optimizer and schedule for the whole training's number of steps.
+
+        Raises:
+            ValueError: The optimizer refuses its arguments, or a schedule is wanted for a training without an end.
+        """
+        groups = self.groups.split(self, self.no_weight_decay(), self.backbone_path)
+        try:
+            optimizer = self.optimizer(groups)
+        except ValueError as error:
+            raise ValueError(f"model.optimizer: {error}") from error
         scale = self.step_batch.lr_scale if self.step_batch else 1.0
         for group in optimizer.param_groups:
             group["lr"] *= scale * group.get(RATE, 1.0)
@@ -172,8 +180,13 @@ class SupervisedTask(pl.LightningModule):
             rank_zero_info(f"{self.step_batch}, made for {self.global_batch}: learning rate {rate:.3g}")
         if self.schedule is None:
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ValueError(
+                "model.schedule needs to know the end of the training: set trainer.max_epochs or trainer.max_steps, beside "
+                "trainer.max_time too; or set model.schedule=null, which keeps the learning rate."
+            )
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.schedule(optimizer, steps), "interval": "step"},
+            "lr_scheduler": {"scheduler": self.schedule(optimizer, int(steps)), "interval": "step"},
         }

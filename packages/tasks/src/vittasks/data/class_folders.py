@@ -8,8 +8,11 @@ from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-NOT_DATA = ("__MACOSX", "@eaDir")
-"""Folders that archives and file servers add, beside the hidden ones whose names begin with a dot."""
+NOT_DATA = ("__MACOSX", "@eaDir", "__pycache__", "lost+found", "$RECYCLE.BIN", "System Volume Information")
+"""Folders that archives, systems and file servers add, beside the hidden ones whose names begin with a dot."""
+
+NAMED = 5
+"""Most names that a message lists."""
 
 
 def is_hidden(name: str) -> bool:
@@ -27,13 +30,26 @@ def class_names(folder: Path) -> list[str]:
     if not folder.parent.is_dir():
         raise ValueError(f"ImageFolder: no folder {folder.parent}; {layout}.")
     if not folder.is_dir():
-        raise ValueError(f"ImageFolder: no folder {folder}; {layout}.")
-    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
+        beside = folders_in(folder.parent)
+        found = f"; {folder.parent} holds {_listed(beside)}" if beside else ""
+        raise ValueError(f"ImageFolder: no folder {folder}; {layout}{found}.")
+    names = folders_in(folder)
     if not names:
         loose = next(image_files(folder, IMG_EXTENSIONS), None)
         unlabelled = ", so that the images in it have no labels" if loose else ""
         raise ValueError(f"ImageFolder: no class folder in {folder}{unlabelled}; expected {folder}/<class>/*.JPEG.")
     return names
+
+
+def folders_in(folder: Path) -> list[str]:
+    """The sorted names of the folders in a folder, without hidden ones."""
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not is_hidden(entry.name))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, and how many there are if there are more."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def image_files(folder: Path, extensions: Sequence[str]) -> Iterator[str]:
@@ -51,19 +67,24 @@ def check_split(folder: Path, train: Path, extensions: Sequence[str]) -> None:
     Raises:
         ValueError: The folder is missing, its class folders are not those of ``train``, or a class holds no image.
     """
-    names = class_names(folder)
-    different = sorted(set(names) ^ set(class_names(train)))
-    if different:
-        raise ValueError(
-            f"ImageFolder: {folder} must hold the class folders of {train}, "
-            f"but {len(different)} are in one only: {different[:5]}."
-        )
+    names, wanted = class_names(folder), class_names(train)
+    lacks, only = sorted(set(wanted) - set(names)), sorted(set(names) - set(wanted))
+    if lacks or only:
+        wrong = [f"lacks {_listed(lacks)}"] * bool(lacks) + [f"has {_listed(only)} beside them"] * bool(only)
+        raise ValueError(f"ImageFolder: {folder} must hold the class folders of {train}, but {' and '.join(wrong)}.")
     empty = [name for name in names if next(image_files(folder / name, extensions), None) is None]
     if empty:
+        hold = "hold" if len(empty) > 1 else "holds"
         raise ValueError(
-            f"ImageFolder: every class folder in {folder} must hold images, "
-            f"but {len(empty)} hold none, such as {empty[0]}."
+            f"ImageFolder: every class folder in {folder} must hold images, but {_listed(empty)} {hold} none"
+            f"{_other_files(folder / empty[0], extensions)}."
         )
+
+
+def _other_files(folder: Path, extensions: Sequence[str]) -> str:
+    """Which files a folder without images holds instead; empty if it holds none."""
+    others = sorted({path.suffix for path in folder.iterdir() if path.suffix and not is_hidden(path.name)})
+    return f": {folder} holds {_listed(others)}, and what is read is {', '.join(extensions)}" if others else ""
 
 
 def hash_files(folders: Sequence[Path]) -> str:

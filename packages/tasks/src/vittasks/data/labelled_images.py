@@ -96,6 +96,11 @@ class LabelledImages(LightningDataModule):
                 f"{type(self).__name__}: img_size, batch_size and channels must be at least 1 and workers at least 0, got "
                 f"img_size={img_size}, batch_size={batch_size}, channels={channels}, workers={workers}."
             )
+        if crop_pct <= 0 or not 0 <= re_prob <= 1:
+            raise ValueError(
+                f"{type(self).__name__}: crop_pct must be positive and re_prob lie in [0, 1], got crop_pct={crop_pct}, "
+                f"re_prob={re_prob}."
+            )
         self.mean, self.std = per_channel("mean", mean, channels), per_channel("std", std, channels)
         self.train_transform = training_transform(
             img_size, interpolation, auto_augment, color_jitter, re_prob, self.mean, self.std, crop

@@ -44,7 +44,7 @@ def read_image(path: str, channels: int) -> Image.Image | Tensor:
         Its values are those of 8 bits divided by 255, those of 16 bits by 65,535, and floating-point numbers as they are.
 
     Raises:
-        ValueError: The image has a number of channels that does not divide ``channels``.
+        ValueError: The image has a number of channels that does not divide ``channels``, or numbers that are not finite.
         OSError: The file cannot be read. Decoders raise other exceptions too.
     """
     if path.endswith(".npy"):
@@ -130,6 +130,8 @@ def _fill(array: Any, channels: int) -> Tensor:
         raise ValueError(f"it has {count} channels, which do not fill data.channels: {channels}")
     if array.dtype.kind not in "uif":
         raise ValueError(f"it holds {array.dtype}, not numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("it holds numbers that are not finite")
     most = {np.dtype(np.uint8): 255.0}.get(array.dtype, 65535.0) if array.dtype.kind in "ui" else 1.0
     # astype also turns the bytes of big-endian numbers, which torch does not take.
     values = torch.from_numpy(array.astype(np.float32) / np.float32(most))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vittasks.data.class_folders import check_split, image_files
+from vittasks.data.class_folders import check_split, folders_in, image_files
 from vittasks.data.damaged import in_threads
 from vittasks.data.read_image import extensions, reason_of_damage
 
@@ -64,12 +64,21 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found: facts by folder, files with the same content in several splits, and every problem as a sentence."""
+    """What was found.
+
+    Args:
+        root: The folder.
+        splits: Name of a split's folder -> what is in it.
+        shared: Files with the same content that lie in several splits.
+        problems: Every problem as a sentence.
+        unread: Folders beside the splits, which no run reads.
+    """
 
     root: str
     splits: dict[str, SplitFacts] = field(default_factory=dict)
     shared: list[list[str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 def survey(root: Path, test_split: str | None = None, channels: int = 3) -> Survey:
@@ -84,6 +93,7 @@ def survey(root: Path, test_split: str | None = None, channels: int = 3) -> Surv
     found = Survey(str(root))
     names = list(dict.fromkeys(("train", "val", test)))
     found.problems.extend(_layout_problems(root, names, channels))
+    found.unread.extend(str(root / name) for name in folders_in(root) if name not in names)
     contents: dict[str, list[tuple[str, str]]] = {}
     for name in names:
         paths = list(image_files(root / name, extensions(channels)))

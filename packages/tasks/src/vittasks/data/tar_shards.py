@@ -1,6 +1,7 @@
 """Images in tar files, as webdataset writes them: a few large files in place of a million small ones."""
 
 import io
+import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def index_shards(paths: Sequence[Path]) -> ShardIndex:
                 for member in shard:
                     key, dot, ending = member.name.partition(".") if "/" not in member.name else _parts(member.name)
                     if dot + ending == LABEL:
-                        labels[key] = int((shard.extractfile(member) or io.BytesIO()).read())
+                        labels[key] = _class_number(member.name, (shard.extractfile(member) or io.BytesIO()).read())
                     elif (dot + ending).lower() in extensions(3):
                         images[key] = (member.offset_data, member.size)
         except (tarfile.TarError, OSError, ValueError) as error:
@@ -61,6 +62,13 @@ def index_shards(paths: Sequence[Path]) -> ShardIndex:
             raise ValueError(f"TarShards: sample {different[0]} in {path} has no {lacks}.")
         rows += [(number, *place, labels[key]) for key, place in images.items()]
     return ShardIndex(np.array(rows, dtype=np.int64).reshape(-1, 4))
+
+
+def _class_number(name: str, content: bytes) -> int:
+    text = content.decode(errors="replace").strip()
+    if not text.isdecimal():
+        raise ValueError(f"{name} holds {text[:40]!r}, which is no number of a class")
+    return int(text)
 
 
 def _parts(name: str) -> tuple[str, str, str]:
@@ -191,7 +199,7 @@ def _indexed_once(paths: Sequence[Path], fingerprint: str) -> ShardIndex:
     except (OSError, ValueError, EOFError):
         pass
     index = index_shards(paths)
-    draft = file.with_suffix(f".{id(index)}.npy")
+    draft = file.with_suffix(f".{os.getpid()}.npy")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(draft, index.rows)

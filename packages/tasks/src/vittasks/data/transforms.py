@@ -119,13 +119,15 @@ def per_channel(name: str, values: Sequence[float], channels: int) -> tuple[floa
     """One value for each channel; ImageNet's three stand for their average where there are other than three channels.
 
     Raises:
-        ValueError: There are neither ``channels`` values nor one.
+        ValueError: There are neither ``channels`` values nor one, or a standard deviation is not positive.
     """
     given = tuple(values)
     if given in (MEAN, STD) and channels != 3:
         given = (sum(given) / 3,)
     if len(given) not in (1, channels):
         raise ValueError(f"data.{name} holds {len(given)} numbers, but data.channels is {channels}: give one for each.")
+    if name == "std" and min(given) <= 0:
+        raise ValueError(f"data.std is {list(given)}; expected positive numbers, since the images are divided by them.")
     return given if len(given) == channels else given * channels
 
 

@@ -14,7 +14,6 @@ SETTINGS = {
     "limit_train_batches": None,
     "limit_val_batches": 0,
     "limit_test_batches": 0.5,
-    "accumulate_grad_batches": 1,
 }
 
 
@@ -29,7 +28,6 @@ SETTINGS = {
         ("max_steps", 0, "trainer.max_steps is 0, so that nothing would be trained"),
         ("limit_train_batches", 0.0, "trainer.limit_train_batches is 0, so that nothing would be trained"),
         ("limit_test_batches", 0, "trainer.limit_test_batches is 0, so that nothing would be tested"),
-        ("accumulate_grad_batches", 0, "trainer.accumulate_grad_batches is 0; expected a whole number of at least 1."),
     ],
 )
 def test_a_debug_run_is_refused_in_an_ablation(name, value, said):

@@ -31,8 +31,3 @@ def refuse_debug_run(trainer: dict[str, Any], place: str) -> None:
         if trainer[name] is not None and trainer[name] == 0:
             what = "tested" if name == "limit_test_batches" else "trained"
             raise ConfigError(f"{place}: trainer.{name} is 0, so that nothing would be {what}; expected at least 1.")
-    batches = trainer["accumulate_grad_batches"]
-    if batches < 1:
-        raise ConfigError(
-            f"{place}: trainer.accumulate_grad_batches is {batches}; expected a whole number of at least 1."
-        )

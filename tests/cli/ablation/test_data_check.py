@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
 from tests.tasks.data.trees import cut_in_half, pack_cifar, write_tree
-from vitcli.ablation.checks.rehearsal import rehearse
+from vitcli.ablation.planning.checks.rehearsal import rehearse
 from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.errors import ConfigError
@@ -67,4 +67,4 @@ def test_the_same_arms_train_on_digits_on_a_folder_and_on_cifar_by_one_more_file
     macs = {name: plan.arms["plain"].macs for name, plan in plans.items()}
     assert macs["digits"] < macs["animals"] < macs["cifar"]
     for plan in plans.values():
-        rehearse(plan, plan.arms, str)  # a batch of the training, the validation and the test of every arm
+        rehearse(plan, ["gelu"], str)  # a batch of the training, of the validation and of the test

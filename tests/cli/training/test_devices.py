@@ -5,7 +5,6 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
+from tests.cli.shipped.trainings import free_port
 from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, results, write
 from vitcli.config.command_line import parse_arguments
 from vitcli.config.lightning_cli import VitCLI, base_config, resolve
@@ -104,6 +104,22 @@ class Told(Callback):
     def on_train_batch_start(self, trainer, module, batch, index):
         if (trainer.current_epoch, index, trainer.global_rank) == (1, 0, trainer.world_size - 1):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Greedy(Callback):
+    """Runs out of memory in the second of the processes alone."""
+
+    def on_train_batch_start(self, trainer, module, batch, index):
+        if trainer.global_rank == 1:
+            raise MemoryError
+
+
+@pytest.mark.exhaustive
+def test_memory_that_runs_out_in_one_of_the_processes_ends_all_of_them(tmp_path):
+    two = vitcli(of_size(tmp_path, "two.yaml", 2, trainer={"callbacks": [f"{__name__}.Greedy"]}))
+    _, errors = two.communicate(timeout=300)
+    assert two.returncode not in (0, None)
+    assert "the training failed: the memory of cpu ran out with a batch of 32 images" in errors
 
 
 def of_size(folder: Path, name: str, processes: int, **changes: object) -> str:
@@ -197,14 +213,6 @@ def test_synchronised_batch_norm_of_two_processes_is_that_of_one(tmp_path):
     ]
 
 
-def free_port() -> int:
-    """Return a port that nothing uses."""
-    with socket.socket() as one:
-        one.bind(("", 0))
-        port: int = one.getsockname()[1]
-    return port
-
-
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_torchrun_starts_both_processes_on_one_machine_or_two(nodes, tmp_path):
@@ -221,7 +229,7 @@ def test_srun_starts_both_processes_on_one_machine_or_two(nodes, tmp_path):
     path, each = configured(tmp_path, nodes), 2 // nodes
     step = SLURM | {"SLURM_NTASKS_PER_NODE": str(each), "SLURM_NNODES": str(nodes), "MASTER_PORT": str(free_port())}
     places = [{"SLURM_PROCID": rank, "SLURM_LOCALID": rank % each, "SLURM_NODEID": rank // each} for rank in (0, 1)]
-    ranks = [vitcli(path, **step, **{name: str(value) for name, value in one.items()}) for one in places]
+    ranks = [vitcli(path, **(step | {name: str(value) for name, value in one.items()})) for one in places]
     assert "".join(ended(process) for process in ranks).count("Run: runs/two/fit0") == 1
     one_run(tmp_path)
 

@@ -115,6 +115,23 @@ def test_processes_that_load_data_outlive_the_signal(tmp_path):
     assert read_checkpoint(tmp_path / "runs" / "all" / "fit0" / "last.ckpt").steps == 1
 
 
+class Failing(Callback):
+    """Fails in the first validation, while the processes that load data live."""
+
+    def on_validation_batch_end(self, *arguments: object, **named: object) -> None:
+        raise ValueError("own")
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_ends_its_loaders(tmp_path):
+    trainer = PLAIN["trainer"] | {"callbacks": [f"{__name__}.Failing"]}
+    path = write(tmp_path / "fails.yaml", PLAIN, data=PLAIN["data"] | {"workers": 1}, trainer=trainer)
+    process = vitcli(path)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "ValueError: own" in errors
+
+
 def test_the_handlers_of_before_are_there_again_after_a_training(whole):
     assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
 

@@ -135,7 +135,7 @@ def _refuse_numbers(config: dict[str, Any], place: str) -> None:
         value = ((config.get("trainer") or {}) if name != key else config).get(name)
         if isinstance(value, int) and value < lowest:
             raise ConfigError(f"{place}: {key} is {value}; expected a whole number of at least {lowest}.")
-    if config.get("seed_everything", 0) > LARGEST_SEED:
+    if (config.get("seed_everything") or 0) > LARGEST_SEED:
         raise ConfigError(f"{place}: seed_everything is {config['seed_everything']}; expected at most {LARGEST_SEED}.")
 
 

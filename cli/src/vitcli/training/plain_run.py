@@ -24,6 +24,9 @@ from vitcli.training.run import fit_and_test, hide_expected_warnings, prepare
 from vitcli.training.signals import tell_scheduler
 from vitcli.training.user_errors import check_checkpoint, tell_user_errors
 
+SECONDS_TO_FAIL = 10.0
+"""Time that the first of several processes has to say that its memory ran out, before another one says it."""
+
 NEWEST = "last"
 """Value of ``ckpt_path`` that continues the newest run of a name if it was interrupted, and otherwise starts a new one."""
 
@@ -126,9 +129,7 @@ def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
         if isinstance(error, ZeroDivisionError | OverflowError):  # a fault in the code, not a loss
             raise
         if not is_first_rank():
-            return (
-                0  # Lightning kills the first process, which says why, as soon as another one ends with any other code
-            )
+            return _fail_later(error, directory)
         write_json(directory / RESULT, {"format": FORMAT, **failed_result(str(error))})
         print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
         return 1
@@ -137,6 +138,18 @@ def _fit(config: dict[str, Any], directory: Path, past: Saved | None) -> int:
     write_json(directory / RESULT, {"format": FORMAT, **done_result(**result)})
     print("\n".join(f"{metric}: {value:.4f}" for metric, value in result["metrics"].items()))
     return 0
+
+
+def _fail_later(error: Exception, directory: Path) -> int:
+    """Return the exit code of another process than the first, whose failure the first one knows of, or does not.
+
+    Lightning kills the first process as soon as another one ends with a code that is not 0.
+    """
+    if not isinstance(error, MemoryError):  # all processes end with a loss that is not finite
+        return 0
+    time.sleep(SECONDS_TO_FAIL)  # if the memory of the first ran out too, it says so and ends the others
+    print(f"vitcli: {directory}: the training failed: {error}.", file=sys.stderr)
+    return 1
 
 
 def _evaluate(command: str, config: dict[str, Any], directory: Path) -> None:

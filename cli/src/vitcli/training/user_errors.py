@@ -25,8 +25,11 @@ OTHERS = ("torch.optim", "torchvision.transforms", "timm.data")
 CALLBACKS = "lightning.pytorch.callbacks"
 """Where Lightning raises RuntimeErrors about the user's input."""
 
-TORCHS = ("SyncBatchNorm layers only work with GPU modules",)
-"""ValueErrors of torch that are also about the user's input."""
+TORCHS = {
+    "SyncBatchNorm layers only work with GPU modules": "trainer.sync_batchnorm is true, but torch synchronises BatchNorm on GPUs "
+    "only; remove it, or train with trainer.accelerator=gpu"
+}
+"""ValueErrors of torch that are about the user's input too -> what is said."""
 
 IN_WORKER = "in DataLoader worker process"
 
@@ -127,4 +130,4 @@ def _sentence(error: Exception) -> str:
     text: Any = str(error).strip()
     if IN_WORKER in text:  # the text is a traceback, whose last line is "type: sentence"
         text = text.splitlines()[-1].partition(": ")[2]
-    return " ".join(text.split()).rstrip(".")
+    return TORCHS.get(text, " ".join(text.split()).rstrip("."))

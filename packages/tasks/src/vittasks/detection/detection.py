@@ -151,7 +151,8 @@ class Detection(SupervisedTask):
         if split == "test":
             named |= self._of_classes(values, "bbox_" if both else "", "AP")
             named |= self._of_classes(values, "segm_", "mask_AP") if both else {}
-        self.log_dict({name: value.clamp(min=0) for name, value in named.items()})
+        # Every process has computed the scores of the whole set; what is said here keeps Lightning from a warning for each.
+        self.log_dict({name: value.clamp(min=0) for name, value in named.items()}, sync_dist=True)
 
     def _of_classes(self, values: dict[str, Tensor], kind: str, name: str) -> dict[str, Tensor]:
         """Return the score of each class that occurs in the truth."""

@@ -138,7 +138,9 @@ class Segmentation(SupervisedTask):
         """Log the score of each class that occurs."""
         scores = enumerate(self.test_classes.compute().tolist())
         self.test_classes.reset()
-        self.log_dict(by_class(self, "test/IoU", {number: one for number, one in scores if not math.isnan(one)}))
+        # Every process has computed the scores of the whole set, as in ``Detection``.
+        found = {number: one for number, one in scores if not math.isnan(one)}
+        self.log_dict(by_class(self, "test/IoU", found), sync_dist=True)
 
     def predict_step(self, batch: Any, batch_index: int) -> Tensor:
         """Return the class of every pixel (b, H, W)."""

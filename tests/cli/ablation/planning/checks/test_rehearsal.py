@@ -97,8 +97,12 @@ BEST = callback("lightning.pytorch.callbacks.ModelCheckpoint", monitor="val/acc"
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("model.optimizer.lr", "-1", "training failed: Invalid learning rate: -1.0."),
-        ("model.optimizer.betas", "[1.5, 0.9]", "training failed: Invalid beta parameter at index 0: 1.5."),
+        ("model.optimizer.lr", "-1", "training failed: model.optimizer: Invalid learning rate: -1.0."),
+        (
+            "model.optimizer.betas",
+            "[1.5, 0.9]",
+            "training failed: model.optimizer: Invalid beta parameter at index 0: 1.5.",
+        ),
         ("model.schedule.warmup", "3", "training failed: WarmupCosine: warmup is a fraction of the steps in [0, 1)"),
         ("data.batch_size", "2000", "data.batch_size must not exceed the 1297 samples"),
         ("trainer.limit_train_batches", "0.01", "You requested to check 0.01 of the `train_dataloader`"),
@@ -221,7 +225,7 @@ def test_the_commands_rehearse_unless_they_are_asked_not_to(tmp_path, monkeypatc
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
     bad = ["--model.optimizer.lr", "-1"]
     assert main(["plan", "arms.yaml", *bad]) == 2
-    said = "vitcli: arms.yaml, arm plain: a rehearsal of its training failed: Invalid learning rate: -1.0.\n"
+    said = "vitcli: arms.yaml, arm plain: a rehearsal of its training failed: model.optimizer: Invalid learning rate: -1.0.\n"
     assert capsys.readouterr().err == said
     assert main(["fit", "--config", "arms.yaml", *bad]) == 2
     assert capsys.readouterr().err == said

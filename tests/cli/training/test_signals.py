@@ -122,7 +122,7 @@ class Failing(Callback):
         raise ValueError("own")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_training_that_fails_ends_its_loaders(tmp_path):
     trainer = PLAIN["trainer"] | {"callbacks": [f"{__name__}.Failing"]}
     path = write(tmp_path / "fails.yaml", PLAIN, data=PLAIN["data"] | {"workers": 1}, trainer=trainer)

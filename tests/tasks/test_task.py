@@ -106,6 +106,15 @@ def test_a_global_batch_below_1_is_refused():
         Classification(Linear(), global_batch=0)
 
 
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_gradients_are_clipped_before_a_fused_step_in_bfloat16(algorithm):
+    task = Classification(Linear(), functools.partial(torch.optim.SGD, lr=1.0, fused=True), schedule=None)
+    clip = {"gradient_clip_val": 1e-3, "gradient_clip_algorithm": algorithm}
+    fit(task, precision="bf16-mixed", limit_train_batches=1, **clip)
+    moved = torch.cat([weight.detach().flatten() for weight in task.parameters()])  # they began at zero
+    assert (moved.norm() if algorithm == "norm" else moved.abs().max()).item() == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_recomputing_activations_needs_a_network_that_can_and_is_passed_on_to_it():
     with torch.device("meta"):
         assert Classification(timm.create_model("pvt_tiny"), activations="recompute").backbone.grad_checkpointing

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.dense.data.trees import write_ade20k, write_coco
 OF_DENSE = RECIPES / "dense"
 
 COLUMN = {"width": 16, "depth": 2, "every.mixer.op.head_dim": 8}
-STAGES = {f"stage{number}": {"width": 8 * number, "depth": 2} for number in (1, 2, 3, 4)}
+STAGES = {f"stage{number}": {"width": 16 * number, "depth": 2} for number in (1, 2, 3, 4)}
 PYRAMID = {"every.mixer.op.head_dim": 8, **STAGES}
 CLUSTERS = {f"stage{number}.alternate.content_mixer.op.head_dim": 8 for number in (1, 2, 3)}
 TEACHER = {
@@ -39,7 +40,7 @@ BACKBONES = {
     "deit": COLUMN,
     "deit_384": COLUMN,
     "deit_distilled": COLUMN,
-    "localvit": COLUMN,
+    "localvit": COLUMN | {"every.feed_forward.op.channel_attention.reduction": 16},
     "pale": PYRAMID,
     "pvt": PYRAMID,
     "pvtv2": PYRAMID,
@@ -96,7 +97,7 @@ def overlay(name: str, data: Path) -> dict[str, Any]:
 
 def _classes(name: str, data: Path) -> tuple[dict[str, Any], ...]:
     backbone = BACKBONES[OVERLAYS.get(name, name)]
-    size = {"img_size": 64} if backbone is COLUMN else {}
+    size = {"img_size": 64} if "stage1" not in backbone else {}
     model = {"backbone": {"num_classes": 3, **size, **backbone}}
     if name == "deit_distilled":
         model["distillation"] = {"teacher": TEACHER}
@@ -142,4 +143,6 @@ def test_one_recipe_of_each_kind_trains_in_two_processes(data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_all_other_recipes_train_in_two_processes(data, tmp_path):
-    check_trained(tuple(name for name in (*BACKBONES, *OVERLAYS, *DENSE) if name not in IN_CI), data, tmp_path)
+    missing = set() if find_spec("transformers") else {"coco_detr_50e"}  # whose detector is that of the package
+    names = {*BACKBONES, *OVERLAYS, *DENSE} - {*IN_CI} - missing
+    check_trained(sorted(names), data, tmp_path)

@@ -22,7 +22,7 @@ OURS = ("vitcore", "vitmodels", "vittasks", "vitcli", "lightning")
 OTHERS = ("torch.optim", "torchvision.transforms", "timm.data")
 """Modules of other packages whose ValueErrors are about arguments that a configuration states."""
 
-CALLBACKS = "lightning.pytorch.callbacks"
+SENTENCES = ("lightning.pytorch.callbacks", "lightning.pytorch.plugins.precision")
 """Where Lightning raises RuntimeErrors about the user's input."""
 
 TORCHS = {
@@ -40,7 +40,7 @@ def tell_user_errors(place: str) -> Iterator[None]:
 
     Raises:
         ConfigError: The body raised a ValueError of these packages or of Lightning, here or in a process that loads data, or a
-            RuntimeError of Lightning's callbacks, such as EarlyStopping on a metric that is not logged.
+            RuntimeError of Lightning's callbacks or precisions, such as EarlyStopping on a metric that is not logged.
     """
     try:
         yield
@@ -117,7 +117,7 @@ def _is_about_input(error: Exception) -> bool:
     *_, (last, _) = walk_tb(error.__traceback__)
     module = str(last.f_globals.get("__name__", ""))
     if isinstance(error, RuntimeError):
-        return module.startswith(CALLBACKS)
+        return module.startswith(SENTENCES)
     if IN_WORKER in str(error):  # the text holds the traceback of the other process
         *_, file = re.findall(r'File "([^"]+)", line', str(error))
         return bool({*OURS} & {*Path(file).parts})

@@ -5,8 +5,10 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType, rank_zero_info
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from vittasks.freezing import Freezing
 from vittasks.optim import RATE, OptimizerFactory, ParameterGroups
@@ -160,6 +162,23 @@ class SupervisedTask(pl.LightningModule):
         """Names of the parameters that the backbone exempts from weight decay."""
         listed = getattr(self._backbone, "no_weight_decay", set)
         return {f"{self.backbone_path}.{name}" for name in listed()}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, also before a step of a fused optimizer in bfloat16.
+
+        Lightning refuses that in any mixed precision, since such an optimizer takes scaled gradients; in bfloat16 they are not.
+        """
+        precision = self.trainer.precision_plugin
+        if isinstance(precision, MixedPrecision) and precision.scaler is None:
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or "norm")
+            Precision.clip_gradients(precision, optimizer, gradient_clip_val or 0.0, algorithm)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
         """Make optimizer and schedule for the whole training's number of steps.

@@ -39,7 +39,7 @@ class Numbered:
 class KeyRules:
     """How the names of a public implementation become ours.
 
-    Rules may speak of parts that a model does not have: they are for all models of a system, whatever parts are swapped in.
+    Rules may name parts that a model does not have: they serve all models of a system, whatever parts are swapped in.
 
     Args:
         renames: Pairs (regular expression for a whole name, replacement), tried in order; the first match whose replacement
@@ -258,18 +258,18 @@ def _at_own_size(name: str, value: Tensor, model: nn.Module) -> Tensor:
 
 
 def grouped(kinds: Iterable[tuple[str, str]], noun: str = "tensors") -> list[str]:
-    """Return a line for each kind of names: those that differ in numbers alone and of which the same is said count as one kind.
+    """Return a line for each pattern: names with equal remarks that differ only in their numbers share one.
 
     Args:
-        kinds: Pairs (name, what is said of it).
+        kinds: Pairs (name, remark).
         noun: What is counted.
     """
     groups: dict[tuple[str, str], list[str]] = {}
-    for name, said in kinds:
-        groups.setdefault((re.sub(r"(?<![^.])\d+(?![^.])", "*", name), said), []).append(name)
+    for name, remark in kinds:
+        groups.setdefault((re.sub(r"(?<![^.])\d+(?![^.])", "*", name), remark), []).append(name)
     return [
-        f"{_pattern(names)}, {f'{len(names)} {noun}, ' if len(names) > 1 else ''}{said}"
-        for (_, said), names in groups.items()
+        f"{_pattern(names)}, {f'{len(names)} {noun}, ' if len(names) > 1 else ''}{remark}"
+        for (_, remark), names in groups.items()
     ]
 
 

@@ -1,11 +1,11 @@
-"""What a file is that holds no weights, told by how it begins."""
+"""Recognise what a file without weights is by how it begins."""
 
 import re
 import zipfile
 from pathlib import Path
 
 INDEX, IN_PIECES = ".index.json", "a checkpoint in pieces; save its state dict in one file"
-"""How the index of a checkpoint of several files is called, and what is said of it."""
+"""The ending of the index of a checkpoint in several files, and the remark on such a checkpoint."""
 
 STARTS = (
     (rb"version https://git-lfs", "a Git LFS pointer; fetch the file itself with git lfs pull"),

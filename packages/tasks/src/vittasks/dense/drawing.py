@@ -48,7 +48,7 @@ def as_picture(image: Tensor) -> Tensor:
     return ((shown - low) / (high - low).clamp(min=1e-6) * 255).round().to(torch.uint8)
 
 
-def painted(label: Tensor, ignored: int) -> Tensor:
+def label_picture(label: Tensor, ignored: int) -> Tensor:
     """Return classes (H, W) as a picture (3, H, W), each in its colour."""
     label = label.cpu()
     picture = torch.zeros(3, *label.shape, dtype=torch.uint8)
@@ -71,13 +71,13 @@ def segmentation_picture(image: Tensor, found: Tensor, truth: Tensor | None, ign
         (3, h, k w) of bytes; in the map of errors wrong pixels are red and ignored ones grey, above the image in grey.
     """
     picture = as_picture(interpolate(image[None].float().cpu(), size=found.shape, mode="bilinear")[0])
-    panels = [picture, painted(found, ignored)]
+    panels = [picture, label_picture(found, ignored)]
     if truth is not None:
         truth, grey = truth.cpu(), picture.float().mean(0).expand(3, -1, -1) / 2 + 100
         errors = grey.round().to(torch.uint8)
         errors[:, (found.cpu() != truth) & (truth != ignored)] = torch.tensor(FALSE, dtype=torch.uint8)[:, None]
         errors[:, truth == ignored] = torch.tensor(IGNORED, dtype=torch.uint8)[:, None]
-        panels = [picture, painted(truth, ignored), panels[1], errors]
+        panels = [picture, label_picture(truth, ignored), panels[1], errors]
     return torch.cat([_enlarged(one) for one in panels], 2)
 
 
@@ -129,7 +129,7 @@ def matches(found: Target, truth: Target) -> tuple[Tensor, Tensor]:
     return right, missed
 
 
-def show(task: pl.LightningModule, pictures: Sequence[Tensor]) -> None:
+def log_pictures(task: pl.LightningModule, pictures: Sequence[Tensor]) -> None:
     """Log pictures of a validation to TensorBoard, if the run logs there."""
     if not task.loggers or task.trainer.sanity_checking or not task.trainer.is_global_zero:
         return
@@ -142,7 +142,7 @@ def show(task: pl.LightningModule, pictures: Sequence[Tensor]) -> None:
 Score = TypeVar("Score")
 
 
-def by_class(task: pl.LightningModule, prefix: str, values: dict[int, Score]) -> dict[str, Score]:
+def scores_by_class(task: pl.LightningModule, prefix: str, values: dict[int, Score]) -> dict[str, Score]:
     """Return the score of each class under the name that the data module gives it: ``test/IoU/cat``."""
     data = getattr(task.trainer, "datamodule", None)
     names = class_names(getattr(data, "class_names", None), max(values, default=0) + 1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.detection import MeanAveragePrecision
 
-from vittasks.dense.drawing import PICTURES, by_class, class_names, detection_picture, show
+from vittasks.dense.drawing import PICTURES, class_names, detection_picture, log_pictures, scores_by_class
 from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.detection.fcos import FCOS
 from vittasks.detection.mask_rcnn import MaskRCNN
@@ -85,7 +85,7 @@ class Detection(SupervisedTask):
         return [{**one, "labels": one["labels"] - self.first_label} for one in found]
 
     def counted_pass(self, images: Tensor) -> None:
-        """Run what papers count as a detector's cost: every layer, on as many boxes whatever is found in the images.
+        """Run the layers that papers count as a detector's cost, on a fixed number of boxes, whatever is found in the images.
 
         A detector that has no ``counted_pass`` of its own is applied as at evaluation.
 
@@ -113,7 +113,7 @@ class Detection(SupervisedTask):
         if batch_index == 0 and self.loggers:
             names = class_names(getattr(self.trainer.datamodule, "class_names", None), self.num_classes)  # type: ignore[attr-defined]
             shown = list(zip(*batch, found, strict=True))[:PICTURES]
-            show(self, [detection_picture(image, one, truth, names) for image, truth, one in shown])
+            log_pictures(self, [detection_picture(image, one, truth, names) for image, truth, one in shown])
 
     def test_step(self, batch: tuple[list[Tensor], list[Target]], batch_index: int) -> None:
         """Keep the detections of a test batch."""
@@ -157,4 +157,4 @@ class Detection(SupervisedTask):
     def _of_classes(self, values: dict[str, Tensor], kind: str, name: str) -> dict[str, Tensor]:
         """Return the score of each class that occurs in the truth."""
         scores = zip(values["classes"].flatten().tolist(), values[f"{kind}map_per_class"].flatten(), strict=True)
-        return by_class(self, f"test/{name}", {int(number): score for number, score in scores if score >= 0})
+        return scores_by_class(self, f"test/{name}", {int(number): score for number, score in scores if score >= 0})

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from vitcore import NormFactory
 from vittasks.dense.backbone import DenseBackbone
-from vittasks.dense.drawing import PICTURES, by_class, segmentation_picture, show
+from vittasks.dense.drawing import PICTURES, log_pictures, scores_by_class, segmentation_picture
 from vittasks.dense.public_checkpoint import load_public_checkpoint
 from vittasks.freezing import Freezing
 from vittasks.optim import OptimizerFactory, ParameterGroups
@@ -121,7 +121,7 @@ class Segmentation(SupervisedTask):
         self.val_scores.update(logits.argmax(1), label)
         if batch_index == 0 and self.loggers:
             shown = zip(image[:PICTURES], logits[:PICTURES].argmax(1), label, strict=False)
-            show(self, [segmentation_picture(one, found, truth, self.ignored) for one, found, truth in shown])
+            log_pictures(self, [segmentation_picture(one, found, truth, self.ignored) for one, found, truth in shown])
         self.log_means({"val/loss": self._loss(logits, label)}, len(image))
         self.log_dict(self.val_scores, batch_size=len(image))
 
@@ -140,7 +140,7 @@ class Segmentation(SupervisedTask):
         self.test_classes.reset()
         # Every process has computed the scores of the whole set, as in ``Detection``.
         found = {number: one for number, one in scores if not math.isnan(one)}
-        self.log_dict(by_class(self, "test/IoU", found), sync_dist=True)
+        self.log_dict(scores_by_class(self, "test/IoU", found), sync_dist=True)
 
     def predict_step(self, batch: Any, batch_index: int) -> Tensor:
         """Return the class of every pixel (b, H, W)."""

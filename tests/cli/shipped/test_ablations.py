@@ -419,11 +419,22 @@ def test_an_arm_of_localvit_builds_and_takes_a_training_step_that_reaches_the_sw
 
 
 def idle(name: str, arm: str, backbone: torch.nn.Module) -> set[torch.nn.Parameter]:
-    """Return the weights of feed-forwards that the class token passes by on its way to the head."""
+    """Return the weights without a gradient in the first step.
+
+    They are the feed-forwards that the class token passes by on its way to the head, the positions of a map of one token, and
+    what lies behind timm's last BatchNorms, which start at zero.
+    """
     if name == "localvit_hosts" and arm in ("localvit_deit", "localvit_t2t", "localvit_tnt"):
         return set(backbone.blocks[-1].feed_forward.parameters())
     if (name, arm) == ("localvit_hosts", "localvit_pvt"):
         return set(backbone.stages[-1].blocks[-1].feed_forward.parameters())
+    if name == "families" and arm in ("shuffle", "nat"):
+        named = backbone.stages[-1].blocks[0].mixer.op.named_parameters()
+        return {weight for key, weight in named if key.startswith("position")}
+    if (name, arm) == ("families", "resnet"):
+        return {
+            weight for key, weight in backbone.named_parameters() if key.startswith("layer") and "downsample" not in key
+        }
     return set()
 
 

@@ -34,6 +34,7 @@ def test_a_file_says_its_question_source_and_command_and_scores_its_task(name):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_segmentation_and_detection_share_their_classifiers():
     first, second = small("dense_backbones"), small("dense_backbones_detection")
     assert set(first.classifiers.arms) == set(second.classifiers.arms)

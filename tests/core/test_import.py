@@ -106,6 +106,7 @@ print("every shape is as annotated")
 """
 
 
+@pytest.mark.slow
 def test_the_annotated_shapes_are_those_that_tensors_have():
     lines = run_python(CHECKED_SHAPES).splitlines()
     assert lines == ["a wrong shape is refused", "every shape is as annotated"]

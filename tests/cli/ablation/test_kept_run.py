@@ -10,6 +10,8 @@ import pytest
 from tests.cli.processes import Running
 from tests.cli.tiny_ablation import results
 
+pytestmark = pytest.mark.slow
+
 KEPT = Path(__file__).parent / "kept_run"
 """One trial is done, one was killed in its second epoch, two had not begun."""
 

@@ -54,7 +54,7 @@ def test_an_arm_that_cannot_be_measured_costs_the_others_nothing(tmp_path):
     )
     found, problems = measure({arm: plan.arms[arm].config for arm in arms}, dict.fromkeys(arms, "id"), rounds=2)
     assert list(found["arms"]) == ["plain"]
-    assert problems == {"bad": "ValueError: Invalid learning rate: -1.0"}
+    assert problems == {"bad": "ValueError: model.optimizer: Invalid learning rate: -1.0"}
 
 
 class Leaves(Classification):

@@ -240,7 +240,7 @@ def test_damaged_images_are_refused_before_the_training_by_file_and_class(tmp_pa
         checked(tmp_path)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_image_that_is_found_damaged_in_the_training_is_named(workers, tmp_path):
     write_tree(tmp_path)
     data = checked(tmp_path, workers=workers, batch_size=6)

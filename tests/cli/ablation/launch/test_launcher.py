@@ -112,6 +112,7 @@ def own(folder, **options):
     return write(folder / "arms.yaml", PLAIN, ablation=section)
 
 
+@pytest.mark.slow
 def test_a_user_s_own_launcher_is_named_by_its_class_and_runs_the_trials(tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--config", own(tmp_path, value=0.5), "--launcher.places", "2"]) == 0

@@ -15,10 +15,10 @@ RESNET = {"class_path": "timm.models.resnet10t", "num_classes": 2}
 TRANSFORMER = {"img_size": 32, "patch_size": 8, "embed_dim": 12, "depth": 1, "num_heads": 3}
 BACKBONES = {
     "entry_point": RESNET,
-    "factory": {"class_path": "timm.create_model", "model_name": "resnet10t", "num_classes": 2, "drop_rate": 0.1},
+    "factory": {"class_path": "timm.create_model", "model_name": "resnet10t", "drop_rate": 0.1},
     "unannotated": {"class_path": "timm.models.efficientvit_m0", "num_classes": 2},
     "constructor": {"class_path": "timm.models.VisionTransformer", "num_classes": 2, **TRANSFORMER},
-    "torchvision": {"class_path": "torchvision.models.squeezenet1_1", "num_classes": 2},
+    "torchvision": {"class_path": "torchvision.models.squeezenet1_1"},
     "linear_head": {"class_path": "torchvision.models.shufflenet_v2_x0_5", "num_classes": 2},
     "ours": {"class_path": "vitmodels.deit_tiny", "num_classes": 2, "img_size": 32, "width": 64, "depth": 1},
 }
@@ -136,7 +136,7 @@ def test_models_of_transformers_are_arms_and_their_runs_are_used_as_others(ablat
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        ({"class_path": "timm.create_model", "model_name": "resnet10t"}, "set model.backbone.num_classes=2"),
+        ({**RESNET, "num_classes": 7}, "set model.backbone.num_classes=2"),
         ({**RESNET, "num_clases": 2}, "unexpected keyword argument 'num_clases'"),
         (
             {"class_path": "timm.create_model", "model_name": "resnet_ten", "num_classes": 2},

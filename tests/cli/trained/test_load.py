@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 
 import vitcli
+import vittasks
 from tests.cli.tiny_ablation import LIGHTNING
 from vitcli.config.errors import ConfigError
 
@@ -28,6 +29,15 @@ def test_a_run_gives_its_trained_model_in_evaluation_mode(digits_run):
     assert not any(module.training for module in run.model.modules())
     assert run.class_names == tuple("0123456789")
     assert run.transform(Image.new("RGB", (50, 20))).shape == run.image_shape == (1, 32, 32)
+
+
+def test_the_task_package_loads_a_run_too(digits_run, monkeypatch):
+    ours, theirs = vitcli.load_run(digits_run), vittasks.load_run(digits_run)
+    assert all(torch.equal(theirs.model.state_dict()[name], value) for name, value in ours.model.state_dict().items())
+    assert theirs.class_names == ours.class_names
+    monkeypatch.setattr("vittasks.trained_runs.entry_points", lambda group: ())
+    with pytest.raises(ModuleNotFoundError, match="load_run needs vitcli"):
+        vittasks.load_run(digits_run)
 
 
 def test_loading_leaves_random_numbers_and_threads_alone(digits_run):

@@ -13,6 +13,7 @@ from vitcli.config.command_line import NEEDED, Arguments, missing
 from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.errors import ConfigError
 from vitcli.config.names import refuse_long_path
+from vitcli.config.number_of_classes import with_number_of_classes
 from vitcli.config.overlay import lay_over
 from vitcli.config.pretraining import PRETRAINING, complete_pretraining
 from vitcli.config.schema import schema
@@ -107,6 +108,8 @@ def base_config(arguments: Arguments) -> dict[str, Any]:
 def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     """Return ``config`` with the defaults of every class filled in, so that every value is stated.
 
+    A backbone that states no number of classes gets that of the data.
+
     Args:
         config: The values that were set, their types checked; see ``vitcli.config.overlay``.
         place: Where they were set, for messages.
@@ -120,7 +123,7 @@ def resolve(config: dict[str, Any], place: str) -> dict[str, Any]:
     refuse_long_path(place, "runs", config.get("runs") or "")
     _refuse_numbers(config, place)
     _refuse_missing_checkpoint(config.get("ckpt_path"), place)
-    own = {name: value for name, value in config.items() if name != PRETRAINING}
+    own = {name: value for name, value in with_number_of_classes(config, place).items() if name != PRETRAINING}
     filled = complete(
         _with_directories(own), {name: entry for name, entry in schema().items() if name != PRETRAINING}, place
     )

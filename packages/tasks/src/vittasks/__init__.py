@@ -41,6 +41,7 @@ from vittasks.segmentation.semantic_fpn import SemanticFPN
 from vittasks.segmentation.smp_decoder import SmpDecoder
 from vittasks.segmentation.upernet import UPerNet
 from vittasks.sharding import FullySharded
+from vittasks.trained_runs import load_run
 
 __all__ = [
     "CIFAR",
@@ -90,5 +91,6 @@ __all__ = [
     "WarmupPolynomial",
     "WholeImage",
     "load_public_checkpoint",
+    "load_run",
     "weight_decay_groups",
 ]

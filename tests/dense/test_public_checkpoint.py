@@ -98,8 +98,8 @@ def test_the_wrong_pyramid_is_refused_with_both_names(model, arguments, name, tm
     save(tmp_path / "public.pth", records)
     with torch.device("meta"):
         other = task(model, records, parts, **arguments)
-    said = rf"holds a network on pvt_tiny, but this one is on {name}; it does not fit this Segmentation"
-    with pytest.raises(MisfitError, match=said):
+    message = rf"holds a network on pvt_tiny, but this one is on {name}; it does not fit this Segmentation"
+    with pytest.raises(MisfitError, match=message):
         load_public_checkpoint(other, tmp_path / "public.pth")
 
 

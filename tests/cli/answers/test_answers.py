@@ -82,8 +82,10 @@ def test_a_kept_answer_holds_all_trials_and_stands_in_the_table(folder, capsys):
     assert main(["answers", "--folder", str(folder), "tiny"]) == 0
     assert capsys.readouterr().out == page
     assert main(["plan", str(folder / "tiny.yaml"), "--quick"]) == 0
-    said = capsys.readouterr().out.splitlines()[-1]
-    assert said == "Answered on 2026-11-30, stale since these arms changed: plain, gelu; vitcli answers tiny prints it."
+    output = capsys.readouterr().out.splitlines()[-1]
+    assert (
+        output == "Answered on 2026-11-30, stale since these arms changed: plain, gelu; vitcli answers tiny prints it."
+    )
 
 
 def test_an_answer_is_stale_once_its_arms_compute_something_else(folder, capsys):
@@ -140,8 +142,8 @@ def test_a_fault_in_what_the_papers_found_is_named(folder, content, says, capsys
 def test_an_unfinished_run_is_not_an_answer(folder, capsys):
     edit_result(folder.parent / "runs" / "tiny", "gelu", 2, status="failed", metrics={})
     assert keep(folder) == 2
-    said = capsys.readouterr().err
-    assert "gelu/seed2 has no usable result; an answer holds every trial, so finish the run first." in said
+    message = capsys.readouterr().err
+    assert "gelu/seed2 has no usable result; an answer holds every trial, so finish the run first." in message
     assert not (folder / "answers" / "tiny.json").exists()
 
 

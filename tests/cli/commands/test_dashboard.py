@@ -76,9 +76,9 @@ def test_without_a_port_the_next_free_one_is_taken(tmp_path):
 def test_a_directory_without_runs_is_one_sentence_and_exit_code_2(tmp_path, capsys, name):
     (tmp_path / "empty").mkdir()
     assert main(["dashboard", str(tmp_path / name)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert f"{tmp_path / name}: neither an ablation (ablation.json) nor a run" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert f"{tmp_path / name}: neither an ablation (ablation.json) nor a run" in message
 
 
 def test_an_ablation_that_cannot_be_read_is_one_sentence_and_exit_code_2(tmp_path, capsys):

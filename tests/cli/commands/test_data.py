@@ -85,7 +85,7 @@ def test_missing_and_incomplete_splits_are_problems(check, root):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "data needs a word and a folder"),
         (["chek", "."], "data needs a word and a folder"),
@@ -96,6 +96,6 @@ def test_missing_and_incomplete_splits_are_problems(check, root):
         (["check", ".", "--format", "xml"], "--format is 'xml'; expected text, json"),
     ],
 )
-def test_words_that_make_no_sense_are_refused(words, said, capsys):
+def test_words_that_make_no_sense_are_refused(words, message, capsys):
     assert main(["data", *words]) == 2
-    assert capsys.readouterr().err.startswith(f"vitcli: command line: {said}")
+    assert capsys.readouterr().err.startswith(f"vitcli: command line: {message}")

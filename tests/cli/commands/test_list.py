@@ -106,9 +106,9 @@ def test_a_public_checkpoint_is_written_under_our_names(tmp_path, capsys):
     assert main(["convert", "pvtv2_b0", str(public), str(ours)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert main(["convert", "pvt_tiny", str(public), str(tmp_path / "other.safetensors")]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"vitcli: {public} does not fit pvt_tiny:\n")
-    assert said.count("\n") == 10
+    message = capsys.readouterr().err
+    assert message.startswith(f"vitcli: {public} does not fit pvt_tiny:\n")
+    assert message.count("\n") == 10
     assert not (tmp_path / "other.safetensors").exists()
     assert main(["convert", "pvtv2_b0", str(public), str(tmp_path / "nowhere" / "ours.safetensors")]) == 2
     assert "lies in a directory that does not exist" in capsys.readouterr().err
@@ -122,10 +122,10 @@ def test_a_file_cut_short_is_refused_in_one_sentence(name, kept, tmp_path, capsy
     torch.save(weights, whole) if whole.suffix == ".pth" else save_file(weights, whole)
     cut.write_bytes(whole.read_bytes()[:kept])
     assert main(["convert", "pvtv2_b0", str(cut), str(target)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"vitcli: {cut} ")
-    assert ("the file is cut short or no checkpoint" if kept else "is empty") in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"vitcli: {cut} ")
+    assert ("the file is cut short or no checkpoint" if kept else "is empty") in message
+    assert message.count("\n") == 1
     assert not target.exists()
 
 

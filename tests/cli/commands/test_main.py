@@ -27,10 +27,10 @@ def test_help_imports_nothing_heavy(words):
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_helps_with_its_own_options_and_an_example(command, capsys):
     assert main([command, "--help"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"usage: vitcli {command} ")
-    assert f"Example: vitcli {command} " in said
-    assert all(option in said for option, _ in COMMANDS[command].options)
+    output = capsys.readouterr().out
+    assert output.startswith(f"usage: vitcli {command} ")
+    assert f"Example: vitcli {command} " in output
+    assert all(option in output for option, _ in COMMANDS[command].options)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_every_command_helps_with_its_own_options_and_an_example(command, capsys
 )
 def test_help_says_what_can_stand_at_a_key(key, says, capsys):
     assert main(["fit", "--config", "ablations/localvit_act.yaml", "--help", key]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"{key}\n")
-    flat = " ".join(said.split())
+    output = capsys.readouterr().out
+    assert output.startswith(f"{key}\n")
+    flat = " ".join(output.split())
     assert [text for text in says if " ".join(text.split()) not in flat] == []
 
 
@@ -69,9 +69,9 @@ def test_help_about_a_key_that_does_not_exist_names_the_nearest(capsys):
 
 def test_help_about_a_class_that_no_file_names_asks_for_the_file(capsys):
     assert main(["fit", "--help", "model.backbone.depth"]) == 2
-    said = capsys.readouterr().err
-    assert "model has no class yet, so that nothing is known about model.backbone.depth; name a file" in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "model has no class yet, so that nothing is known about model.backbone.depth; name a file" in message
+    assert message.count("\n") == 1
 
 
 def test_the_installed_command_helps_within_a_second():
@@ -99,10 +99,10 @@ def test_no_command_shows_the_help_and_is_bad_input(capsys):
 )
 def test_an_unknown_command_is_bad_input_and_names_the_nearest(word, meant, capsys):
     assert main([word, "--config", "x.yaml"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"vitcli: command line: there is no command '{word}'")
-    assert meant in said
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"vitcli: command line: there is no command '{word}'")
+    assert meant in message
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
@@ -114,6 +114,6 @@ def test_a_run_needs_a_file(command, capsys):
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["nothing_here"]])
 def test_a_report_needs_one_directory_that_is_there(words, capsys):
     assert main(["report", *words]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("vitcli: ")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("vitcli: ")
+    assert message.count("\n") == 1

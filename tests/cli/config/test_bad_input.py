@@ -21,13 +21,13 @@ def refused(tmp_path, capsys, monkeypatch):
     def run(*words: str) -> str:
         before = sorted(tmp_path.rglob("*"))
         assert main(["fit", *words]) == 2
-        out, said = capsys.readouterr()
+        out, message = capsys.readouterr()
         assert sorted(tmp_path.rglob("*")) == before
         assert out == ""
-        assert said.startswith("vitcli: ")
-        assert said.count("\n") == 1
-        assert said.endswith((".\n", "?\n"))
-        return said.removeprefix("vitcli: ").rstrip("\n")
+        assert message.startswith("vitcli: ")
+        assert message.count("\n") == 1
+        assert message.endswith((".\n", "?\n"))
+        return message.removeprefix("vitcli: ").rstrip("\n")
 
     return run
 
@@ -42,7 +42,7 @@ def without(key: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--trainr.max_epochs 3", "trainr.max_epochs has no entry 'trainr'; did you mean trainer?"),
         ("--trainer.max_epoch 3", "trainer.max_epoch has no entry 'max_epoch' in trainer; did you mean max_epochs?"),
@@ -64,12 +64,12 @@ def without(key: str) -> dict:
         ("--threads.x 3", "threads.x goes through threads, which is 1 and has no entries."),
     ],
 )
-def test_a_misspelt_key_names_the_nearest(words, said, plain, refused):
-    assert said in refused("--config", plain, *words.split())
+def test_a_misspelt_key_names_the_nearest(words, message, plain, refused):
+    assert message in refused("--config", plain, *words.split())
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--model.backbone.every.feed_forward.op.ratio abc", "op.ratio is 'abc'; expected float."),
         ("--model.backbone.every.feed_forward.op.placement midle", "is 'midle'; expected 'none', 'first', 'middle'."),
@@ -87,13 +87,13 @@ def test_a_misspelt_key_names_the_nearest(words, said, plain, refused):
         ("--model null", "model is null; expected a class."),
     ],
 )
-def test_a_value_of_the_wrong_type_names_the_right_one(words, said, plain, refused):
+def test_a_value_of_the_wrong_type_names_the_right_one(words, message, plain, refused):
     assert refused("--config", plain, *words.split()).startswith(LINE)
-    assert said in refused("--config", plain, *words.split())
+    assert message in refused("--config", plain, *words.split())
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("torch.relu", "is 'torch.relu', which makes no torch.nn.Module; did you mean torch.nn.ReLU?"),
         ("torch.nn.functional.gelu", "which makes no torch.nn.Module; did you mean torch.nn.GELU?"),
@@ -109,14 +109,14 @@ def test_a_value_of_the_wrong_type_names_the_right_one(words, said, plain, refus
         ("{class_path: torch.nn.GELU, aproximate: tanh}", "has no entry 'aproximate'"),
     ],
 )
-def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
+def test_an_activation_that_is_none_is_refused(value, message, plain, refused):
     answer = refused("--config", plain, f"--{ACTIVATION}", value)
     assert answer.startswith(f"{LINE}{ACTIVATION}")
-    assert said in answer
+    assert message in answer
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         (
             "model.backbone.every.feed_forward.op",
@@ -142,14 +142,14 @@ def test_an_activation_that_is_none_is_refused(value, said, plain, refused):
         ),
     ],
 )
-def test_a_class_of_the_wrong_kind_is_refused(key, value, said, plain, refused):
+def test_a_class_of_the_wrong_kind_is_refused(key, value, message, plain, refused):
     answer = refused("--config", plain, f"--{key}", value)
     assert answer.startswith(f"{LINE}{key}")
-    assert said in answer
+    assert message in answer
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             "--model.backbone.every.mixer.op.head_dim 28",
@@ -189,15 +189,15 @@ def test_a_class_of_the_wrong_kind_is_refused(key, value, said, plain, refused):
         ("--trainer.accelerator tpux", "accelerator='tpux'"),
     ],
 )
-def test_what_cannot_be_built_says_why(words, said, plain, refused):
+def test_what_cannot_be_built_says_why(words, message, plain, refused):
     key, value = words.split(" ", 1)
     answer = refused("--config", plain, key, value)
     assert answer.startswith(f"{plain}: ")
-    assert said in answer
+    assert message in answer
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--trainer.max_epochs", "command line: --trainer.max_epochs has no value; write --trainer.max_epochs VALUE"),
         ("--trainer.max_epochs --threads 1", "command line: --trainer.max_epochs has no value"),
@@ -213,12 +213,12 @@ def test_what_cannot_be_built_says_why(words, said, plain, refused):
         ("--ablation 3", "command line: ablation is set, but plain.yaml has no ablation section."),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refused):
-    assert refused("--config", Path(plain).name, *words.split()).startswith(said)
+def test_a_command_line_that_makes_no_sense_is_refused(words, message, plain, refused):
+    assert refused("--config", Path(plain).name, *words.split()).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "model is missing; name its class, for example model: vittasks.Classification."),
         ("model: [", "this is not valid YAML (while parsing a flow node"),
@@ -234,11 +234,11 @@ def test_a_command_line_that_makes_no_sense_is_refused(words, said, plain, refus
         ("\x00", "this is not valid YAML"),
     ],
 )
-def test_a_bad_file_is_named_with_its_fault(text, said, tmp_path, refused):
+def test_a_bad_file_is_named_with_its_fault(text, message, tmp_path, refused):
     (tmp_path / "bad.yaml").write_text(text)
     answer = refused("--config", "bad.yaml")
     assert answer.startswith("bad.yaml")
-    assert said in answer
+    assert message in answer
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path, refused):
@@ -281,7 +281,7 @@ def plan_error(tmp_path: Path, words: str, **ablation: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--ablation.only nope", "ablation.only names 'nope', which is not an arm; valid names are gelu, plain."),
         ("--ablation.only gelu,gellu", "ablation.only names 'gellu', which is not an arm; did you mean gelu?"),
@@ -301,12 +301,12 @@ def plan_error(tmp_path: Path, words: str, **ablation: object) -> str:
         ("--ablation 3", "ablation is 3; expected a section with baseline and arms."),
     ],
 )
-def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp_path):
-    assert plan_error(tmp_path, words).startswith(LINE + said)
+def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, message, tmp_path):
+    assert plan_error(tmp_path, words).startswith(LINE + message)
 
 
 @pytest.mark.parametrize(
-    ("ablation", "said"),
+    ("ablation", "message"),
     [
         (
             {"seeds": "x"},
@@ -335,8 +335,8 @@ def test_an_ablation_set_wrongly_on_the_command_line_is_refused(words, said, tmp
         ),
     ],
 )
-def test_a_fault_in_an_arm_is_refused_with_the_arm_s_name(ablation, said, tmp_path):
-    assert plan_error(tmp_path, "", **ablation).startswith(said)
+def test_a_fault_in_an_arm_is_refused_with_the_arm_s_name(ablation, message, tmp_path):
+    assert plan_error(tmp_path, "", **ablation).startswith(message)
 
 
 def test_the_command_refuses_an_ablation_before_it_writes(tmp_path, refused):

@@ -364,10 +364,9 @@ def test_a_file_and_a_command_line_give_a_plan_or_a_sentence(text, words, kind):
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=2000)
-@given(documents(), options(), KINDS)
-def test_two_thousand_files_and_command_lines_give_a_plan_or_a_sentence(text, words, kind):
-    check(text, words, kind)
+@pytest.mark.parametrize("examples", [500, pytest.param(2000, marks=pytest.mark.exhaustive)])
+def test_many_files_and_command_lines_give_a_plan_or_a_sentence(examples):
+    settings(QUIET, max_examples=examples)(given(documents(), options(), KINDS)(check))()
 
 
 @settings(QUIET, max_examples=60)

@@ -123,10 +123,9 @@ def test_a_damaged_record_is_reported_or_named(runs, data):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(QUIET, max_examples=2000)
-@given(st.data())
-def test_two_thousand_damaged_records_are_reported_or_named(runs, data):
-    check(runs, data)
+@pytest.mark.parametrize("examples", [500, pytest.param(2000, marks=pytest.mark.exhaustive)])
+def test_many_damaged_records_are_reported_or_named(examples, runs):
+    settings(QUIET, max_examples=examples)(given(st.data())(lambda data: check(runs, data)))()
 
 
 @pytest.mark.parametrize("command", [["report", "--format", "terminal"], ["compare"], ["dashboard"]])

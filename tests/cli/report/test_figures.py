@@ -195,8 +195,8 @@ def test_the_factor_figure_has_a_panel_for_each_factor_with_its_levels(tmp_path)
     make_grid(tmp_path, {"activation": ["relu", "gelu"], "attention": ["none", "eca", "se"]})
     assert "factors" in draw(tmp_path)
     text = words(tmp_path / "factors.svg")
-    for said in ("activation", "attention", "relu", "gelu", "none", "eca", "se", "attention:", "activation:"):
-        assert f"\n{said}\n" in f"\n{text}\n"
+    for label in ("activation", "attention", "relu", "gelu", "none", "eca", "se", "attention:", "activation:"):
+        assert f"\n{label}\n" in f"\n{text}\n"
 
 
 def test_without_factors_there_is_no_factor_figure(runs):

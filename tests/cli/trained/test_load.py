@@ -71,6 +71,8 @@ def test_a_value_can_be_changed(folders_run):
     assert vitcli.load_run(folders_run, overrides={"data.img_size": 48}).image_shape == (3, 48, 48)
     with pytest.raises(ConfigError, match=r"command line: data\.crop"):
         vitcli.load_run(folders_run, overrides={"data.crop_pc": 1.0})
+    with pytest.raises(ConfigError, match=r"has no entry 'crop_pct'; did you mean data\.crop_pct\?"):
+        vitcli.load_run(folders_run, overrides={"crop_pct": 1.0})
 
 
 def test_the_trainer_of_another_machine_is_not_needed(copied):

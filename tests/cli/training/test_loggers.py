@@ -85,16 +85,16 @@ class Refusing(CSVLogger):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("logger", f"[CSVLogger, {__name__}.Refusing]", "the store is closed"),
         ("callbacks", "{class_path: EarlyStopping, monitor: x, mode: up}", "`mode` can be min, max, got up"),
     ],
 )
-def test_what_a_logger_or_a_callback_refuses_is_said_in_its_words(key, value, said, tmp_path):
+def test_what_a_logger_or_a_callback_refuses_is_said_in_its_words(key, value, message, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN)
     arguments = parse_run("fit", ["--config", path, f"--trainer.{key}", value])
-    with pytest.raises(ConfigError, match=f"^a.yaml: {re.escape(said)}\\.$"):
+    with pytest.raises(ConfigError, match=f"^a.yaml: {re.escape(message)}\\.$"):
         checked_cost(resolve(base_config(arguments), path), "a.yaml")
 
 

@@ -61,8 +61,8 @@ def test_shared_memory_is_distinguished_from_the_device_and_other_errors_pass():
     with pytest.raises(OutOfMemoryError, match="docker run"), explain_out_of_memory(CONFIG, Data(), "cpu"):
         raise killed
     gone = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
-    said = r"a process that loads data was killed.*try fewer data\.workers"
-    with pytest.raises(OutOfMemoryError, match=said), explain_out_of_memory(CONFIG, Data(), "cuda:0"):
+    message = r"a process that loads data was killed.*try fewer data\.workers"
+    with pytest.raises(OutOfMemoryError, match=message), explain_out_of_memory(CONFIG, Data(), "cuda:0"):
         raise gone
     with pytest.raises(RuntimeError, match="stumbled"), explain_out_of_memory(CONFIG, Data(), "cpu"):
         raise RuntimeError("stumbled")

@@ -42,9 +42,9 @@ def refused(folder, tmp_path, capsys, monkeypatch):
 
     def run(*words: str, command: str = "fit") -> str:
         assert main([command, "--config", "plain.yaml", *words]) == 2
-        said = capsys.readouterr().err
-        (sentence,) = [line for line in said.splitlines() if line.startswith("vitcli: ")]
-        assert "Traceback" not in said
+        message = capsys.readouterr().err
+        (sentence,) = [line for line in message.splitlines() if line.startswith("vitcli: ")]
+        assert "Traceback" not in message
         return sentence.removeprefix("vitcli: plain.yaml: ")
 
     return run
@@ -89,12 +89,12 @@ def test_damage_is_found_before_anything_is_written(refused):
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_damage_that_is_found_in_the_training_is_one_sentence_too(workers, refused):
-    said = refused("--trainer.callbacks+", f"{__name__}.Damaging", "--data.workers", workers)
-    assert said.startswith("ImageFolder: cannot read animals/val/cat/0.jpg of class cat (image file is truncated")
+    message = refused("--trainer.callbacks+", f"{__name__}.Damaging", "--data.workers", workers)
+    assert message.startswith("ImageFolder: cannot read animals/val/cat/0.jpg of class cat (image file is truncated")
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--data.batch_size 64", "data.batch_size must not exceed the 6 samples"),
         (
@@ -126,8 +126,8 @@ def test_damage_that_is_found_in_the_training_is_one_sentence_too(workers, refus
         ("--trainer.val_check_interval 100", "`val_check_interval` (100) must be less than or equal to the number"),
     ],
 )
-def test_what_does_not_fit_together_is_one_sentence(words, said, refused):
-    assert refused(*words.split()).startswith(said)
+def test_what_does_not_fit_together_is_one_sentence(words, message, refused):
+    assert refused(*words.split()).startswith(message)
 
 
 def test_a_fault_of_arithmetic_in_the_code_is_no_loss_that_is_not_finite(refused):
@@ -139,22 +139,22 @@ def test_a_fault_of_arithmetic_in_the_code_is_no_loss_that_is_not_finite(refused
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
 def test_a_checkpoint_of_another_width_is_one_sentence(command, refused):
     words = ("--ckpt_path", "runs/plain/fit0/last.ckpt", "--model.backbone.width", "24")
-    said = refused(*words, command=command)
-    assert said.startswith("ckpt_path runs/plain/fit0/last.ckpt holds another model: backbone.")
-    assert "(1, 1, 16) in it and (1, 1, 24) in the model, and " in said
+    message = refused(*words, command=command)
+    assert message.startswith("ckpt_path runs/plain/fit0/last.ckpt holds another model: backbone.")
+    assert "(1, 1, 16) in it and (1, 1, 24) in the model, and " in message
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "is empty; the download or the copy has failed."),
         (b"<html>", "is not a checkpoint but an HTML page; the download gave a page instead of the file."),
         (b"PK\x03\x04 half an archive", "is not a checkpoint of a training ("),
     ],
 )
-def test_a_file_that_is_not_a_checkpoint_is_refused_in_one_sentence(content, said, refused):
+def test_a_file_that_is_not_a_checkpoint_is_refused_in_one_sentence(content, message, refused):
     Path("other.ckpt").write_bytes(content)
-    assert refused("--ckpt_path", "other.ckpt").startswith(f"ckpt_path other.ckpt {said}")
+    assert refused("--ckpt_path", "other.ckpt").startswith(f"ckpt_path other.ckpt {message}")
 
 
 def test_a_fault_in_the_code_keeps_its_traceback(refused):

@@ -119,11 +119,11 @@ def head(state):
 
 @pytest.mark.parametrize("what", BESIDE)
 def test_what_a_training_keeps_beside_its_network_is_left_out_and_named(what, column, caplog):
-    wrap, said = BESIDE[what]
+    wrap, message = BESIDE[what]
     overlay = {"state_dict": {"model": wrap(column)}}
     model = timm.create_model("deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **COLUMN)
     assert not differing(model, column)
-    assert said in caplog.text
+    assert message in caplog.text
 
 
 def test_two_networks_that_fit_are_not_guessed(column):

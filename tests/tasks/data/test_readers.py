@@ -164,7 +164,7 @@ def test_a_data_set_is_a_class_of_data_sets_and_nothing_else_is_called(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("dataset", "arguments", "said"),
+    ("dataset", "arguments", "message"),
     [
         (
             "torchvision.datasets.Nonesuch",
@@ -180,8 +180,8 @@ def test_a_data_set_is_a_class_of_data_sets_and_nothing_else_is_called(tmp_path)
         (f"{__name__}.Animals", {"train": {"splt": "train"}}, "unexpected keyword argument 'splt'"),
     ],
 )
-def test_a_data_set_that_cannot_be_made_says_why(dataset, arguments, said, tree):
-    with pytest.raises(ValueError, match=rf"^TorchvisionImages: .*{said}"):
+def test_a_data_set_that_cannot_be_made_says_why(dataset, arguments, message, tree):
+    with pytest.raises(ValueError, match=rf"^TorchvisionImages: .*{message}"):
         TorchvisionImages(dataset, str(tree), **({"test": {"split": "val"}} | arguments), **SMALL).check_data()
 
 
@@ -209,11 +209,11 @@ def test_a_data_set_of_hugging_face_gives_the_batches_of_the_folder(saved, tree)
 
 @pytest.mark.filterwarnings("ignore")
 def test_what_is_missing_in_a_data_set_of_hugging_face_is_named(saved, tmp_path):
-    for arguments, said in (
+    for arguments, message in (
         ({"image": "picture"}, "split train of .* has no column picture; it has image, label"),
         ({"test_split": "minitest"}, "has no split minitest; it has train, validation"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             HuggingFaceImages(str(saved), **arguments, **SMALL).check_data()
     with pytest.raises(ValueError, match="HuggingFaceImages: no folder"):
         HuggingFaceImages(str(tmp_path / "nowhere"), **SMALL).check_data()

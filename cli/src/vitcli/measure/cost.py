@@ -142,8 +142,8 @@ class CostCounter:
 def error_text(error: BaseException) -> str:
     """Return the text of an error, or of the error that jsonargparse wrapped in it, on one line without its full stop."""
     first = _original_error(error)
-    said = _of_the_class(str(error)) or str(first)
-    return (" ".join(said.split())[:700] or type(first).__name__).rstrip(".!")
+    text = _of_the_class(str(error)) or str(first)
+    return (" ".join(text.split())[:700] or type(first).__name__).rstrip(".!")
 
 
 def _of_the_class(text: str) -> str:

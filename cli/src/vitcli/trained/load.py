@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 
 from vitcli.config.command_line import COMMAND_LINE
-from vitcli.config.errors import ConfigError
+from vitcli.config.errors import ConfigError, nearest
 from vitcli.config.lightning_cli import resolve, without_start
 from vitcli.config.overlay import lay_over
 from vitcli.config.schema import schema
@@ -18,6 +18,7 @@ from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
 from vitcli.training.checkpoints import LAST, UNREADABLE, saved_class_names
 from vittasks import Classification
+from vitmodels.skeletons.parts import walk
 from vittasks.distillation import logits_of
 
 CONFIG = "config.yaml"
@@ -139,11 +140,21 @@ def _config(folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(_not_a_run(folder))
     written = {name: value for name, value in read_yaml(path).items() if name in ("model", "data")}
+    _refuse_unknown(overrides, written)
     config: dict[str, Any] = {}
     for place, content in ((str(path), {**written, "trainer": QUIET}), (COMMAND_LINE, dict(overrides))):
         lay_over(config, schema(), content, place)
     # The caller's random numbers and threads are left alone.
     return {**without_start(resolve(config, str(path))), "seed_everything": False}
+
+
+def _refuse_unknown(overrides: Mapping[str, Any], written: Mapping[str, Any]) -> None:
+    """Refuse a key that the configuration does not have at its top, with the key further down that may have been meant."""
+    below = {path[-1]: ".".join(path) for path, _ in walk(written)}
+    for key in overrides:
+        if key.split(".")[0] not in schema():
+            end = f"; did you mean {below[key]}?" if key in below else nearest(key, schema())
+            raise ConfigError(f"{COMMAND_LINE}: the configuration has no entry {key!r}{end}")
 
 
 def _not_a_run(folder: Path) -> str:

@@ -29,7 +29,7 @@ TORCHS = {
     "SyncBatchNorm layers only work with GPU modules": "trainer.sync_batchnorm is true, but torch synchronises BatchNorm on GPUs "
     "only; remove it, or train with trainer.accelerator=gpu"
 }
-"""ValueErrors of torch that are about the user's input too -> what is said."""
+"""ValueErrors of torch that are about the user's input too -> the message shown."""
 
 IN_WORKER = "in DataLoader worker process"
 

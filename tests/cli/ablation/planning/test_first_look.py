@@ -32,7 +32,7 @@ SECTION_FAULTS = {
 }
 
 
-def said(function, *arguments):
+def error_of(function, *arguments):
     with pytest.raises(ConfigError) as error:
         function(*arguments)
     return str(error.value)
@@ -41,7 +41,7 @@ def said(function, *arguments):
 @pytest.mark.parametrize("words", SECTION_FAULTS.values(), ids=SECTION_FAULTS)
 def test_the_first_look_says_what_the_complete_reading_says(words, tmp_path):
     arguments = parse_ablation_file("plan", [write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION}), *words])
-    assert said(look_at_section, arguments) == said(read_spec, arguments.ablation_sections(), arguments.place)
+    assert error_of(look_at_section, arguments) == error_of(read_spec, arguments.ablation_sections(), arguments.place)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_first_look_says_what_the_complete_reading_says(words, tmp_path):
 def test_a_misspelt_key_or_word_is_named_as_the_complete_reading_names_it(overrides, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION})
     wrong = replace(parse_ablation_file("plan", [path]), overrides=overrides)
-    assert said(wrong.refuse_unknown_keys) == said(base_config, wrong)
+    assert error_of(wrong.refuse_unknown_keys) == error_of(base_config, wrong)
 
 
 def test_what_can_be_set_is_what_the_complete_reading_knows():
@@ -67,7 +67,7 @@ def test_what_can_be_set_is_what_the_complete_reading_knows():
 @pytest.mark.parametrize("key", MOVED)
 def test_the_refusal_of_a_lightningcli_key_says_where_it_belongs(key, tmp_path):
     path = write(tmp_path / "a.yaml", PLAIN, {"ablation": ABLATION, key: {"lr": 0.1}})
-    text = said(parse_ablation_file, "plan", [path])
+    text = error_of(parse_ablation_file, "plan", [path])
     assert text.startswith(f"{path}: {key} is set, but {key} ")
     assert "trainer, model, data" in text or "model." in text
 

@@ -95,7 +95,7 @@ BEST = callback("lightning.pytorch.callbacks.ModelCheckpoint", monitor="val/acc"
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("model.optimizer.lr", "-1", "training failed: model.optimizer: Invalid learning rate: -1.0."),
         (
@@ -113,10 +113,10 @@ BEST = callback("lightning.pytorch.callbacks.ModelCheckpoint", monitor="val/acc"
         ("trainer.callbacks", f"{__name__}.Fails", "training failed: KeyError: 'x' (test_rehearsal.py, line "),
     ],
 )
-def test_what_training_would_refuse_is_refused_with_the_arm_s_name(key, value, said, tmp_path):
+def test_what_training_would_refuse_is_refused_with_the_arm_s_name(key, value, message, tmp_path):
     answer = refused(tmp_path, (f"--ablation.arms.gelu.{key}", value, "--ablation.only", "gelu"))
     assert answer.startswith("command line, arm gelu: ")
-    assert said in answer
+    assert message in answer
 
 
 def test_a_metric_that_a_test_does_not_log_is_refused_whatever_callbacks_there_are(tmp_path):
@@ -166,7 +166,7 @@ def unlabelled(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda root: shutil.rmtree(root / "val"), "ImageFolder: no folder FOLDER/images/val"),
         (unlabelled, "ImageFolder: no class folder in FOLDER/images/test"),
@@ -181,7 +181,7 @@ def unlabelled(root: Path) -> None:
         (lambda root: None, ""),
     ],
 )
-def test_every_split_of_the_real_data_is_opened(damage, said, images, tmp_path):
+def test_every_split_of_the_real_data_is_opened(damage, message, images, tmp_path):
     root = tmp_path / "images"
     shutil.copytree(images, root)
     damage(root)
@@ -192,8 +192,8 @@ def test_every_split_of_the_real_data_is_opened(damage, said, images, tmp_path):
         "data": data,
         "ablation": ABLATION | {"metric": "test/loss"},
     }
-    if said:
-        assert said in refused(tmp_path, (), content)
+    if message:
+        assert message in refused(tmp_path, (), content)
     else:
         check(tmp_path, (), content)
 
@@ -225,10 +225,10 @@ def test_the_commands_rehearse_unless_they_are_asked_not_to(tmp_path, monkeypatc
     write(tmp_path / "arms.yaml", PLAIN, ablation=ABLATION)
     bad = ["--model.optimizer.lr", "-1"]
     assert main(["plan", "arms.yaml", *bad]) == 2
-    said = "vitcli: arms.yaml, arm plain: a rehearsal of its training failed: model.optimizer: Invalid learning rate: -1.0.\n"
-    assert capsys.readouterr().err == said
+    message = "vitcli: arms.yaml, arm plain: a rehearsal of its training failed: model.optimizer: Invalid learning rate: -1.0.\n"
+    assert capsys.readouterr().err == message
     assert main(["fit", "--config", "arms.yaml", *bad]) == 2
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == message
     assert not (tmp_path / "runs").exists()
     assert main(["plan", "arms.yaml", "--quick", *bad]) == 0
     assert main(["plan", "arms.yaml", "--ablation.arms.gelu.trainer.callbacks", f"{__name__}.Leaves"]) == 2

@@ -18,7 +18,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("fast_dev_run", True, "trainer.fast_dev_run is True, which is for debugging"),
         ("fast_dev_run", 3, "trainer.fast_dev_run is 3, which is for debugging"),
@@ -30,10 +30,10 @@ SETTINGS = {
         ("limit_test_batches", 0, "trainer.limit_test_batches is 0, so that nothing would be tested"),
     ],
 )
-def test_a_debug_run_is_refused_in_an_ablation(name, value, said):
+def test_a_debug_run_is_refused_in_an_ablation(name, value, message):
     with pytest.raises(ConfigError) as caught:
         refuse_debug_run(SETTINGS | {name: value}, "arms.yaml, arm x")
-    assert str(caught.value).startswith(f"arms.yaml, arm x: {said}")
+    assert str(caught.value).startswith(f"arms.yaml, arm x: {message}")
 
 
 def test_a_training_without_validation_or_on_a_part_of_the_data_is_one():

@@ -106,5 +106,29 @@ def test_the_wrong_pyramid_is_refused_with_both_names(model, arguments, name, tm
 def test_a_head_without_public_names_is_refused(tmp_path):
     with torch.device("meta"):
         detector = Detection(timm.create_model("pvt_tiny", num_classes=0), 5, FCOS)
+    save(tmp_path / "public.pth", WHOLE["retinanet"][1])
     with pytest.raises(ValueError, match=r"no public names are known for FCOS; they are for SemanticFPN, UPerNet"):
         load_public_checkpoint(detector, tmp_path / "public.pth")
+
+
+NARROW = {"mixer": {"op": {"init_args": {"head_dim": 8}}}}
+SMALL = {"img_size": 64, "every": NARROW, **{f"stage{i}": {"width": 16, "depth": 1} for i in range(1, 5)}}
+
+
+@pytest.mark.parametrize("network", [functools.partial(FCOS, channels=32), SemanticFPN])
+def test_a_task_starts_from_a_run_of_the_same_task(network, tmp_path):
+    def made(pretrained=None, **arguments):
+        pyramid = timm.create_model("pvt_tiny", num_classes=0, **SMALL | arguments)
+        kind = Segmentation if network is SemanticFPN else Detection
+        return kind(pyramid, 5, network, pretrained=pretrained)
+
+    trained = made().state_dict()
+    (tmp_path / "run").mkdir()
+    torch.save({"pytorch-lightning_version": "2.6", "state_dict": trained}, tmp_path / "run/last.ckpt")
+    (tmp_path / "run/config.yaml").write_text("")
+    for path in (tmp_path / "run", tmp_path / "run/last.ckpt"):
+        assert all(torch.equal(value, trained[name]) for name, value in made(str(path)).state_dict().items())
+    with pytest.raises(
+        MisfitError, match=r"holds a network on a pyramid of 1, 1, 1, 1 blocks, .* of 2, 1, 1, 1 blocks"
+    ):
+        made(str(tmp_path / "run"), stage1={"width": 16, "depth": 2})

@@ -17,8 +17,8 @@ from vitcli.config.schema import schema
 from vitcli.config.yaml_files import read_yaml
 from vitcli.measure.cost import build, error_text
 from vitcli.training.checkpoints import LAST, UNREADABLE, saved_class_names
-from vittasks import Classification
 from vitmodels.skeletons.parts import walk
+from vittasks import Classification
 from vittasks.distillation import logits_of
 
 CONFIG = "config.yaml"

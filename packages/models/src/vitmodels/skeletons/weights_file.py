@@ -110,26 +110,28 @@ def model_of(path: str | Path) -> str:
         return ""
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+def read_checkpoint(path: str | Path, *, whole: bool = False) -> dict[str, Tensor]:
     """Read a state dict from a PyTorch or safetensors file, out of whatever wraps it, averaged weights first.
 
     Args:
         path: A file, a trial's directory or a ``local-dir:``, see ``locate``.
+        whole: Whether what lies beside the backbone in a checkpoint of Lightning is returned too, such as a segmentation head.
 
     Raises:
         FileNotFoundError: There is nothing at this path.
         ValueError: The file cannot be read, holds no state dict or several, or objects that only running its code would restore.
     """
     path = locate(path)
-    return unwrapped(_content(path), str(path))
+    return unwrapped(_content(path), str(path), whole=whole)
 
 
-def unwrapped(content: Any, source: str) -> dict[str, Tensor]:
+def unwrapped(content: Any, source: str, *, whole: bool = False) -> dict[str, Tensor]:
     """Return the state dict in what a file holds, without mappings and prefixes around it, averaged weights first.
 
     Args:
         content: What the file holds.
         source: The file, for messages.
+        whole: As in ``read_checkpoint``.
 
     Raises:
         ValueError: There is no state dict in it, or there are several.
@@ -137,7 +139,7 @@ def unwrapped(content: Any, source: str) -> dict[str, Tensor]:
     state = _state_dict(content, source)
     state = {name: value for name, value in state.items() if name != AVERAGING_COUNTER}
     network = {name: value for name, value in state.items() if name.startswith(TASK_PREFIX)}
-    if network and isinstance(content, Mapping) and LIGHTNING in content:
+    if network and not whole and isinstance(content, Mapping) and LIGHTNING in content:
         state = network  # a task may have further modules, such as a teacher
     return _without_prefix({re.sub(PASSED_THROUGH, "", name): value for name, value in state.items()})
 

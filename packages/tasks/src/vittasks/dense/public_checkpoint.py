@@ -1,4 +1,4 @@
-"""Public checkpoints of whole segmentation networks and detectors, loaded into a task; every name is accounted for."""
+"""Checkpoints of whole segmentation networks and detectors, public or of a run; every name is accounted for."""
 
 import dataclasses
 import inspect
@@ -20,32 +20,36 @@ logger = logging.getLogger("vittasks")
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 
 BLOCK = re.compile(r"stages\.(\d+)\.blocks\.(\d+)\..+")
-OF_AUXILIARY = "auxiliary_head.*"
+OF_AUXILIARY = ("auxiliary_head.*", "auxiliary.*")
+"""Names of the auxiliary head, theirs and ours."""
 
 
 def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
-    """Load a public checkpoint of the whole network into ``vittasks.Segmentation`` or ``vittasks.Detection``.
+    """Load a public checkpoint, or a trained run, of the whole network into ``vittasks.Segmentation`` or ``vittasks.Detection``.
 
     Tables of positions are interpolated to the size of the task's images. If the task has no auxiliary head, the file's is
     ignored; everything else must fit. A task on the meta device is checked against the file and stays empty.
 
     Args:
-        task: The task; its pyramid is one of vitmodels whose classifier has a public checkpoint, its detector follows
-            mmdetection's rules.
-        path: A checkpoint of mmsegmentation or mmdetection.
+        task: The task. For a public checkpoint its pyramid is one of vitmodels whose classifier has one too, and its detector
+            follows mmdetection's rules.
+        path: A checkpoint of mmsegmentation or mmdetection, or a run of the same task, its directory or its checkpoint.
 
     Raises:
         FileNotFoundError: There is nothing at this path.
         ValueError: The file holds no state dict, or there are no public names for the head.
         MisfitError: The file does not fit the task; the message names both pyramids and counts what does not fit.
     """
-    network, place, heads = _network(task)
-    state = read_checkpoint(path)
-    without = (OF_AUXILIARY,) if getattr(network, "auxiliary", None) is None else ()
+    network, place = _network(task)
+    state = read_checkpoint(path, whole=True)
+    ours = _are_ours(state, network)
+    heads = () if ours else _public_names(network)
+    without = OF_AUXILIARY if getattr(network, "auxiliary", None) is None else ()
     found = _best_fit(state, network, place, heads, without)
     if found.problems:
-        sizes = {name: tuple(value.shape) for name, value in found.own.items()}
-        pair = _described(_renamed(state)), _described(_below(sizes, f"{place}.pyramid."))
+        pyramid = f"{place}.pyramid."
+        theirs = _below(_shapes(state), pyramid) if ours else _renamed(state)
+        pair = _described(theirs), _described(_below(_shapes(found.own), pyramid))
         source = "{} holds a network on {}, but this one is on {}; it".format(path, *pair)
         raise found.refusal(f"this {type(task).__name__}", source)
     if next(network.parameters()).is_meta:
@@ -55,21 +59,31 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
     logger.info("%s: all weights from %s%s.", type(task).__name__, path, resized)
 
 
-def _network(task: Any) -> tuple[nn.Module, str, Renames]:
-    """Return the module that the names are relative to, the path of its dense backbone, and the rules of its heads."""
+def _network(task: Any) -> tuple[nn.Module, str]:
+    """Return the module that the names are relative to, and the path of its dense backbone."""
     detector = getattr(task, "network", None)
-    network, place, parts = (
-        (detector, "backbone.maps", [detector])
-        if isinstance(detector, nn.Module)
-        else (task, "backbone", [task.head, task.auxiliary])
-    )
+    return (detector, "backbone.maps") if isinstance(detector, nn.Module) else (task, "backbone")
+
+
+def _are_ours(state: Mapping[str, Tensor], network: nn.Module) -> bool:
+    """Whether most names of a file are those of the network itself, as in the checkpoint of a run."""
+    own = network.state_dict()
+    return sum(name in own for name in state) > len(state) / 2
+
+
+def _public_names(network: Any) -> Renames:
+    """Return the rules that turn the public names of the network's heads into ours.
+
+    Raises:
+        ValueError: There are none for one of the heads.
+    """
+    parts = [network.head, network.auxiliary] if hasattr(network, "auxiliary") else [network]
     unknown = [type(one).__name__ for one in parts if one is not None and type(one).__name__ not in HEADS]
     if unknown:
         raise ValueError(
             f"load_public_checkpoint: no public names are known for {unknown[0]}; they are for {', '.join(HEADS)}."
         )
-    rules = (HEADS[type(one).__name__] for one in parts if one is not None)
-    return network, place, tuple(pair for renames in rules for pair in renames)
+    return tuple(pair for one in parts if one is not None for pair in HEADS[type(one).__name__])
 
 
 def _best_fit(
@@ -92,12 +106,16 @@ def _systems() -> list[KeyRules]:
 
 def _renamed(state: Mapping[str, Tensor]) -> Shapes:
     """Return the shapes of a file's backbone under our names, by the rules that know most of its names."""
-    theirs = _below({name: tuple(value.shape) for name, value in state.items()}, "backbone.")
+    theirs = _below(_shapes(state), "backbone.")
     found = []
     for rules in _systems():
         renamed = ((rules.rename(name, ()), shape) for name, shape in theirs.items())
         found.append({pair[0]: shape for pair, shape in renamed if pair is not None})
     return max(found, key=len)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> Shapes:
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def _below(names: Shapes, place: str) -> Shapes:

@@ -42,7 +42,7 @@ class Detection(SupervisedTask):
         global_batch: Images of an optimizer step, over all devices, that the learning rate is made for; None for no scaling.
         activations: ``keep`` those of the backbone for the backward pass, or ``recompute`` them there to save memory.
         compile: Mode in which torch.compile compiles the backbone; None for none.
-        pretrained: A public checkpoint of the whole network that the weights start from, see
+        pretrained: A public checkpoint, or a run of this task, that all weights start from, see
             ``vittasks.load_public_checkpoint``; None for none.
 
     Logs ``train/loss`` and each loss beside it; ``val/mAP``, ``val/mAP50``, ``val/mAP75``, with Mask R-CNN ``val/mask_mAP`` and

@@ -24,7 +24,7 @@ SMALLEST = (
     *("slide_swin_tiny", "boat_swin_tiny", "pale_tiny"),
 )
 
-QUICK = ("deit_tiny", "localvit_tiny", "tnt_tiny", "pvt_tiny", "pvtv2_b0", "swin_tiny", "msg_tiny", "pale_tiny")
+QUICK = ("deit_tiny", "localvit_tiny", "tnt_tiny", "pvt_tiny", "msg_tiny", "pale_tiny")
 
 
 def _marks(name: str) -> tuple[pytest.MarkDecorator, ...]:

@@ -55,8 +55,9 @@ def test_the_arms_keep_their_identities(name):
 )
 def test_a_new_name_of_a_slot_or_a_class_changes_no_identity(model, recorded):
     config = {}
+    backbone = {"class_path": f"vitmodels.{model}", "num_classes": 1000}
     classes = {
-        "model": {"class_path": "vittasks.Classification", "backbone": f"vitmodels.{model}"},
+        "model": {"class_path": "vittasks.Classification", "backbone": backbone},
         "data": "vittasks.DigitScenes",
     }
     lay_over(config, schema(), classes, "here")

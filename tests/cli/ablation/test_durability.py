@@ -187,6 +187,7 @@ def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_
 
 
 @pytest.mark.slow  # four runs of the command
+@pytest.mark.exhaustive
 def test_a_runner_that_is_killed_at_random_moments_loses_nothing(tmp_path, whole):
     directory, moments, before = prepared(tmp_path) / "runs" / "arms", random.Random(7), {}
     for _ in range(3):

@@ -80,6 +80,7 @@ def test_a_trial_that_is_killed_again_and_again_has_failed_with_its_cause(here, 
 
 
 @ray_itself
+@pytest.mark.exhaustive
 def test_trials_that_no_worker_has_begun_with_are_taken_back(here, launcher):
     jobs = {("plain", seed): longer(job_of(here, "plain", seed), 100_000) for seed in range(4)}
     for job in jobs.values():

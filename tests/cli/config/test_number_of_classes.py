@@ -2,6 +2,7 @@
 
 import pytest
 from lightning.pytorch import LightningDataModule
+from torch import nn
 
 from vitcli.config.lightning_cli import resolve
 
@@ -36,6 +37,17 @@ def backbone_of(backbone, data="vittasks.DigitScenes"):
 )
 def test_the_number_comes_from_the_data(backbone):
     assert backbone_of(backbone)["num_classes"] == 10
+
+
+def network(**options) -> nn.Module:
+    """A backbone of the user's own, whose argument for the classes has another name."""
+    return nn.Linear(4, options["classes"])
+
+
+def test_a_backbone_that_decides_by_itself_is_left_alone():
+    file = {"class_path": "vitmodels.load_checkpoint", "init_args": {"name": "pvt_tiny", "path": "pvt.pth"}}
+    assert backbone_of(file).get("num_classes") is None
+    assert "num_classes" not in backbone_of({"class_path": f"{__name__}.network", "init_args": {"classes": 10}})
 
 
 def test_a_stated_number_stays():

@@ -9,8 +9,10 @@ from torch import nn
 from vitcli.config.defaults import as_namespace, complete
 from vitcli.config.origin import Origin
 from vitcli.config.schema import schema
-from vitmodels.skeletons.entries import OpenEntries, import_part, parameters
+from vitmodels.skeletons.entries import import_part, parameters
 
+LIBRARIES = ("timm.", "torchvision.")
+"""Packages whose models all take ``num_classes``, though their functions do not state it."""
 USUAL = 1000
 """The classes of ImageNet-1k, which the models of timm, torchvision and this project have where none is stated."""
 
@@ -18,7 +20,8 @@ USUAL = 1000
 def with_number_of_classes(config: dict[str, Any], place: str) -> dict[str, Any]:
     """Return a configuration whose backbone has as many classes as its data, if it states no number.
 
-    Nothing changes where the data have ``USUAL`` classes, cannot be built, or do not know their classes: whoever builds
+    A backbone whose default is None decides by itself, and so does one of another package that does not state the argument.
+    Nothing changes either where the data have ``USUAL`` classes, cannot be built, or do not know their classes: whoever builds
     the model and the data later says what is missing.
 
     Args:
@@ -34,9 +37,10 @@ def with_number_of_classes(config: dict[str, Any], place: str) -> dict[str, Any]
     backbone = {"class_path": backbone} if isinstance(backbone, str) else backbone
     if not isinstance(backbone, dict) or "class_path" not in backbone:
         return config
-    given = backbone.get("init_args") or {}
-    entries = parameters(backbone["class_path"], nn.Module, Origin(place, "model.backbone"))
-    if "num_classes" in given or ("num_classes" not in entries and not isinstance(entries, OpenEntries)):
+    given, path = backbone.get("init_args") or {}, backbone["class_path"]
+    entries = parameters(path, nn.Module, Origin(place, "model.backbone"))
+    takes = entries["num_classes"].default is not None if "num_classes" in entries else path.startswith(LIBRARIES)
+    if "num_classes" in given or not takes:
         return config
     classes = _classes(config["data"], place)
     if classes in (None, USUAL):

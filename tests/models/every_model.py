@@ -4,7 +4,12 @@ By default one model of each kind of skeleton is tested. The slow tests add the 
 tests all others.
 """
 
+from typing import Any
+
 import pytest
+import timm
+import torch
+from torch import nn
 
 import vitmodels
 
@@ -35,3 +40,9 @@ def _marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
 
 every_model = pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in vitmodels.MODELS])
 smallest = pytest.mark.parametrize("name", [pytest.param(name, marks=_marks(name)) for name in SMALLEST])
+
+
+def made_on_meta(name: str, **arguments: Any) -> nn.Module:
+    """A model of shapes alone, made in a fraction of the time: no weight is drawn."""
+    with torch.device("meta"):
+        return timm.create_model(name, **arguments)

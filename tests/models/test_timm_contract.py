@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from tests.golden_records import goldenfill, model_record
-from tests.models.every_model import every_model, smallest
+from tests.models.every_model import every_model, made_on_meta, smallest
 from vitcore import AbsolutePosition
 
 columns = pytest.mark.parametrize("name", ["deit_tiny", "localvit_tiny"])
@@ -171,14 +171,14 @@ def test_the_head_can_be_taken_off_and_put_back(name):
 
 @every_model
 def test_the_unpooled_features_have_the_form_and_the_size_of_the_default_configuration(name):
-    model = timm.create_model(name, device="meta").eval()
+    model = made_on_meta(name).eval()
     image = torch.zeros(1, *model.default_cfg["input_size"], device="meta")
     features = model.forward_features(image)
     if model.output_fmt == "NHWC":
         assert features.shape == (1, *model.default_cfg["pool_size"], model.num_features)
     else:
         assert features.shape == (1, features.shape[1], model.num_features)
-    for bare in (timm.create_model(name, device="meta", num_classes=0, global_pool=""), model):
+    for bare in (made_on_meta(name, num_classes=0, global_pool=""), model):
         bare.reset_classifier(0, "")
         assert bare.eval()(image).shape == features.shape
 
@@ -344,7 +344,7 @@ def test_pruning_leaves_norm_and_head_on_request(name):
 @every_model
 @pytest.mark.parametrize("coarse", [False, True])
 def test_every_parameter_falls_into_the_group_of_its_depth(name, coarse):
-    model = timm.create_model(name, device="meta")
+    model = made_on_meta(name)
     groups = group_parameters(model, model.group_matcher(coarse))
     assert sorted(key for group in groups.values() for key in group) == sorted(dict(model.named_parameters()))
     level_of = {key: depth for depth, group in groups.items() for key in group}
@@ -367,7 +367,7 @@ def level_names(model):
 
 @every_model
 def test_layer_decay_slows_the_lower_layers_down(name):
-    model = timm.create_model(name, device="meta")
+    model = made_on_meta(name)
     groups = param_groups_layer_decay(model, layer_decay=0.5, no_weight_decay_list=model.no_weight_decay())
     scale = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
     assert len(scale) == len(list(model.parameters()))
@@ -534,7 +534,7 @@ def test_the_factory_takes_device_and_dtype(name):
 
 @every_model
 def test_torch_counts_operations_without_gradients(name):
-    model = timm.create_model(name, device="meta").eval()
+    model = made_on_meta(name).eval()
     _, height, width = model.default_cfg["input_size"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, height, width, device="meta"))
@@ -543,7 +543,7 @@ def test_torch_counts_operations_without_gradients(name):
 
 @every_model
 def test_the_stated_cost_is_what_a_counter_sees(name):
-    model = timm.create_model(name, device="meta").eval()
+    model = made_on_meta(name).eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 64, 96, device="meta"))
     assert model.macs(64, 96) == counter.get_total_flops() / 2

@@ -156,21 +156,15 @@ def assert_same(directory: Path, whole: Path) -> None:
     assert not (directory / ".superseded").exists()
 
 
-WORST = (
-    "both step 0 0",
-    "both naming last.ckpt",
-    "both step 1 1",
-    "both testing",
-    "both naming result.json",
-    "one step 1 0",
-    "one naming result.json",
-)
+WORST = ("both step 0 0", "both naming last.ckpt", "both naming result.json", "one step 1 0")
+FURTHER = ("both step 1 1", "both testing", "one naming result.json")
 
 
-@pytest.mark.slow  # many runs of the command
-def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_goes_on(tmp_path, whole):
+@pytest.mark.slow  # a run of the command for each death
+@pytest.mark.parametrize("deaths", [WORST, pytest.param(WORST + FURTHER, marks=pytest.mark.exhaustive)], ids=len)
+def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_goes_on(deaths, tmp_path, whole):
     directory, before = prepared(tmp_path) / "runs" / "arms", {}
-    for death in WORST:
+    for death in deaths:
         (tmp_path / "order").write_text(death)
         ended = run(tmp_path)
         assert not (tmp_path / "order").exists(), ended
@@ -183,7 +177,7 @@ def test_runner_and_trials_are_killed_at_the_worst_moments_and_the_same_command_
     assert {trial: done(directory)[trial] for trial in before} == before
     assert_same(directory, whole)
     continued = [epochs for result in results(directory).values() for epochs in result["resumed"]]
-    assert len(continued) == len(WORST)
+    assert len(continued) == len(deaths)
 
 
 @pytest.mark.slow  # four runs of the command

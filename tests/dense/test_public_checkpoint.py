@@ -132,3 +132,9 @@ def test_a_task_starts_from_a_run_of_the_same_task(network, tmp_path):
         MisfitError, match=r"holds a network on a pyramid of 1, 1, 1, 1 blocks, .* of 2, 1, 1, 1 blocks"
     ):
         made(str(tmp_path / "run"), stage1={"width": 16, "depth": 2})
+    (name,) = (name for name in trained if name.endswith("stages.0.downsample.norm.weight"))
+    torch.save({"state_dict": trained | {name: trained[name] * float("nan")}}, tmp_path / "run/last.ckpt")
+    with pytest.raises(
+        ValueError, match=r"run has values that no model can start from: .*norm\.weight, NaN or infinite"
+    ):
+        made(str(tmp_path / "run"))

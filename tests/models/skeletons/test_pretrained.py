@@ -138,6 +138,30 @@ def test_a_file_of_shapes_alone_is_refused(column):
         timm.create_model("deit_tiny", pretrained=True, pretrained_cfg_overlay=overlay, **COLUMN)
 
 
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (lambda value: value * float("nan"), "NaN or infinite"),
+        (lambda value: value.half() * float("inf"), "NaN or infinite"),
+        (lambda value: value.to(torch.int8), "torch.int8, expected torch.float32"),
+    ],
+    ids=["NaN", "infinite", "whole numbers"],
+)
+def test_values_that_no_training_can_start_from_are_refused_and_named(damage, fault, column, tmp_path):
+    name = "blocks.0.mixer.op.qkv.weight"
+    torch.save({**column, name: damage(column[name])}, tmp_path / "weights.pth")
+    with pytest.raises(ValueError, match=rf"weights\.pth has values that no model can start from: {name}, {fault}\.$"):
+        timm.create_model("deit_tiny", pretrained=str(tmp_path / "weights.pth"), **COLUMN)
+
+
+def test_half_precision_and_float8_weights_are_taken(column, tmp_path):
+    for dtype in (torch.bfloat16, torch.float8_e4m3fn):
+        state = {name: value.to(dtype) for name, value in column.items()}
+        torch.save(state, tmp_path / "weights.pth")
+        model = timm.create_model("deit_tiny", pretrained=str(tmp_path / "weights.pth"), **COLUMN)
+        assert all(value.equal(state[name].float()) for name, value in model.state_dict().items())
+
+
 def test_a_file_that_timm_reads_itself_is_unwrapped_and_what_is_new_is_named(column, tmp_path, caplog):
     torch.save({"model": below("module", column)}, tmp_path / "weights.pth")
     overlay = {"url": (tmp_path / "weights.pth").as_uri()}

@@ -167,6 +167,19 @@ class Fit:
                 stacklevel=3,
             )
 
+    def refuse_unusable_values(self, source: str) -> None:
+        """Refuse whole numbers where the model has floating-point ones, as in a quantised file, and what is not finite.
+
+        Args:
+            source: Where the state dict is from, for the message.
+
+        Raises:
+            ValueError: There are such values; the message names them.
+        """
+        kinds = [(name, _fault(value, self.own[name])) for name, value in self.values.items()]
+        if lines := grouped((name, fault) for name, fault in kinds if fault):
+            raise ValueError(f"{source} has values that no model can start from: {'; '.join(lines)}.")
+
     def refusal(self, model: str, source: str = "The checkpoint") -> MisfitError:
         """Return an error that says what does not fit, in at most ten lines: alike tensors are counted, not listed."""
         kinds = [
@@ -248,6 +261,14 @@ def place(result: Fit, theirs: str, name: str, value: Tensor, model: nn.Module) 
         result.values[name] = sized
         if found != expected:
             result.resized[name] = found
+
+
+def _fault(value: Tensor, own: Tensor) -> str:
+    """Return why a value cannot take the place of the model's own; empty if it can."""
+    if own.is_floating_point() and not value.is_floating_point():
+        return f"{value.dtype}, expected {own.dtype}"
+    known = value.layout == torch.strided and not value.is_meta
+    return "NaN or infinite" if known and not value.double().isfinite().all() else ""
 
 
 def _at_own_size(name: str, value: Tensor, model: nn.Module) -> Tensor:

@@ -51,7 +51,7 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], n
 
     Raises:
         FileNotFoundError: There is nothing at this path.
-        ValueError: The file holds no state dict.
+        ValueError: The file holds no state dict, or values that are not finite or of another kind of number.
         MisfitError: The state dict does not fit the model.
     """
     if isinstance(weights, Mapping):
@@ -104,7 +104,7 @@ def fitted(
 
     Raises:
         MisfitError: Something does not fit that the user did not ask for.
-        ValueError: It is known what else the state dict is of, or several modules in it fit.
+        ValueError: It is known what else the state dict is of, several modules in it fit, or a value is unusable.
     """
     try:
         return _fitted(model, state, network, source)
@@ -138,6 +138,7 @@ def _fitted(
         notes += _renew_parts(found, network, model)
     if found.problems or not found.values:
         raise found.refusal(network.name, source)
+    found.refuse_unusable_values(source)
     found.warn_of_interpolation(network.name)
     return {name: found.values.get(name, value) for name, value in found.own.items()}, notes
 

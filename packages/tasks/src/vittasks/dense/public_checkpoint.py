@@ -37,7 +37,7 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: There is nothing at this path.
-        ValueError: The file holds no state dict, or there are no public names for the head.
+        ValueError: The file holds no state dict or unusable values, or there are no public names for the head.
         MisfitError: The file does not fit the task; the message names both pyramids and counts what does not fit.
     """
     network, place = _network(task)
@@ -52,6 +52,7 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
         pair = _described(theirs), _described(_below(_shapes(found.own), pyramid))
         source = "{} holds a network on {}, but this one is on {}; it".format(path, *pair)
         raise found.refusal(f"this {type(task).__name__}", source)
+    found.refuse_unusable_values(str(path))
     if next(network.parameters()).is_meta:
         return
     network.load_state_dict(found.values)

@@ -104,12 +104,9 @@ class KeyRules:
 class MisfitError(ValueError):
     """A state dict that does not fit a model.
 
-    Args:
+    Attributes:
         head: What does not fit what.
         lines: A line for each kind of tensors.
-
-    Attributes:
-        head, lines: As above.
     """
 
     def __init__(self, head: str, lines: Sequence[str]) -> None:
@@ -170,11 +167,8 @@ class Fit:
     def refuse_unusable_values(self, source: str) -> None:
         """Refuse whole numbers where the model has floating-point ones, as in a quantised file, and what is not finite.
 
-        Args:
-            source: Where the state dict is from, for the message.
-
         Raises:
-            ValueError: There are such values; the message names them.
+            ValueError: There are such values; the message names them, and the ``source`` of the state dict.
         """
         kinds = [(name, _fault(value, self.own[name])) for name, value in self.values.items()]
         if lines := grouped((name, fault) for name, fault in kinds if fault):

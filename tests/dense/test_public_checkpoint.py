@@ -135,6 +135,6 @@ def test_a_task_starts_from_a_run_of_the_same_task(network, tmp_path):
     (name,) = (name for name in trained if name.endswith("stages.0.downsample.norm.weight"))
     torch.save({"state_dict": trained | {name: trained[name] * float("nan")}}, tmp_path / "run/last.ckpt")
     with pytest.raises(
-        ValueError, match=r"run has values that no model can start from: .*norm\.weight, NaN or infinite"
+        MisfitError, match=r"run has values that no training can start from:\n  .*weight, NaN or infinite$"
     ):
         made(str(tmp_path / "run"))

@@ -150,8 +150,17 @@ def test_a_file_of_shapes_alone_is_refused(column):
 def test_values_that_no_training_can_start_from_are_refused_and_named(damage, fault, column, tmp_path):
     name = "blocks.0.mixer.op.qkv.weight"
     torch.save({**column, name: damage(column[name])}, tmp_path / "weights.pth")
-    with pytest.raises(ValueError, match=rf"weights\.pth has values that no model can start from: {name}, {fault}\.$"):
+    message = rf"weights\.pth has values that no training can start from:\n  {name}, {fault}$"
+    with pytest.raises(vitmodels.MisfitError, match=message):
         timm.create_model("deit_tiny", pretrained=str(tmp_path / "weights.pth"), **COLUMN)
+
+
+@pytest.mark.parametrize("wrap", [*(wrap for wrap, _ in BESIDE.values()), dict], ids=[*BESIDE, "nothing"])
+def test_a_diverged_network_is_recognised_beside_whatever_a_training_keeps(wrap, column, tmp_path):
+    torch.save(wrap({name: value * float("nan") for name, value in column.items()}), tmp_path / "weights.pth")
+    with pytest.raises(vitmodels.MisfitError, match="NaN or infinite") as refusal:
+        timm.create_model("deit_tiny", pretrained=str(tmp_path / "weights.pth"), **COLUMN)
+    assert len(str(refusal.value).splitlines()) <= 10
 
 
 def test_half_precision_and_float8_weights_are_taken(column, tmp_path):

@@ -110,8 +110,14 @@ class MisfitError(ValueError):
     """
 
     def __init__(self, head: str, lines: Sequence[str]) -> None:
+        if len(lines) > MOST_LINES - 1:
+            lines = [*lines[: MOST_LINES - 2], f"and {len(lines) - MOST_LINES + 2} further kinds of tensors."]
         self.head, self.lines = head, tuple(lines)
         super().__init__("\n  ".join((head, *lines)))
+
+
+class UnusableValuesError(MisfitError):
+    """A state dict whose names and shapes fit a model, but that has values with which no training can start."""
 
 
 @dataclass
@@ -164,16 +170,6 @@ class Fit:
                 stacklevel=3,
             )
 
-    def refuse_unusable_values(self, source: str) -> None:
-        """Refuse whole numbers where the model has floating-point ones, as in a quantised file, and what is not finite.
-
-        Raises:
-            ValueError: There are such values; the message names them, and the ``source`` of the state dict.
-        """
-        kinds = [(name, _fault(value, self.own[name])) for name, value in self.values.items()]
-        if lines := grouped((name, fault) for name, fault in kinds if fault):
-            raise ValueError(f"{source} has values that no model can start from: {'; '.join(lines)}.")
-
     def refusal(self, model: str, source: str = "The checkpoint") -> MisfitError:
         """Return an error that says what does not fit, in at most ten lines: alike tensors are counted, not listed."""
         kinds = [
@@ -182,10 +178,7 @@ class Fit:
         ]
         kinds += [(name, f"shape {tuple(value.shape)}, left over") for name, (_, value) in self.left_over.items()]
         kinds += [(name, f"shape {tuple(self.own[name].shape)}, missing in the file") for name in self.empty]
-        lines = grouped(kinds)
-        if len(lines) > MOST_LINES - 1:
-            lines = [*lines[: MOST_LINES - 2], f"and {len(lines) - MOST_LINES + 2} further kinds of tensors."]
-        return MisfitError(f"{source} does not fit {model}:", lines)
+        return MisfitError(f"{source} does not fit {model}:", grouped(kinds))
 
 
 def fit(state: Mapping[str, Tensor], rules: KeyRules, model: nn.Module) -> Fit:
@@ -255,14 +248,6 @@ def place(result: Fit, theirs: str, name: str, value: Tensor, model: nn.Module) 
         result.values[name] = sized
         if found != expected:
             result.resized[name] = found
-
-
-def _fault(value: Tensor, own: Tensor) -> str:
-    """Return why a value cannot take the place of the model's own; empty if it can."""
-    if own.is_floating_point() and not value.is_floating_point():
-        return f"{value.dtype}, expected {own.dtype}"
-    known = value.layout == torch.strided and not value.is_meta
-    return "NaN or infinite" if known and not value.double().isfinite().all() else ""
 
 
 def _at_own_size(name: str, value: Tensor, model: nn.Module) -> Tensor:

@@ -5,7 +5,6 @@ another class. It is named when the weights are loaded; anything else that does 
 silence.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import torch
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from vitmodels.skeletons.checkpoint import Fit, KeyRules, MisfitError, fit, grouped, place
+from vitmodels.skeletons.checkpoint import Fit, KeyRules, MisfitError, UnusableValuesError, fit, grouped, place
 from vitmodels.skeletons.weights_file import AVERAGED, locate, model_of, modules_in, read_checkpoint, unwrapped
 
 logger = logging.getLogger("vitmodels")
@@ -51,8 +50,8 @@ def load_weights(model: nn.Module, weights: str | Path | Mapping[str, Tensor], n
 
     Raises:
         FileNotFoundError: There is nothing at this path.
-        ValueError: The file holds no state dict, or values that are not finite or of another kind of number.
-        MisfitError: The state dict does not fit the model.
+        ValueError: The file holds no state dict.
+        MisfitError: The state dict does not fit the model, or has unusable values, see ``refuse_unusable_values``.
     """
     if isinstance(weights, Mapping):
         source = "the state dict"
@@ -103,18 +102,22 @@ def fitted(
         source: Where the state dict is from, for messages.
 
     Raises:
-        MisfitError: Something does not fit that the user did not ask for.
-        ValueError: It is known what else the state dict is of, several modules in it fit, or a value is unusable.
+        MisfitError: Something does not fit that the user did not ask for, or a value is unusable.
+        ValueError: It is known what else the state dict is of, or several modules in it fit.
     """
     try:
         return _fitted(model, state, network, source)
-    except MisfitError:
-        modules, fitting = modules_in(state), {}
+    except MisfitError as misfit:
+        modules, fitting, reason = modules_in(state), {}, misfit
         for name, inside in modules.items():
-            with contextlib.suppress(ValueError):
+            try:
                 fitting[name] = _fitted(model, inside, network, source)
+            except UnusableValuesError as unusable:
+                reason = unusable
+            except ValueError:
+                pass
         if not fitting:
-            raise
+            raise reason from None
     averaged = [name for name in AVERAGED if name in fitting]
     if len(fitting) > 1 and not averaged:
         raise ValueError(
@@ -138,9 +141,33 @@ def _fitted(
         notes += _renew_parts(found, network, model)
     if found.problems or not found.values:
         raise found.refusal(network.name, source)
-    found.refuse_unusable_values(source)
+    refuse_unusable_values(found, source)
     found.warn_of_interpolation(network.name)
     return {name: found.values.get(name, value) for name, value in found.own.items()}, notes
+
+
+def refuse_unusable_values(found: Fit, source: str) -> None:
+    """Refuse whole numbers where the model has floating-point ones, as in a quantised file, and what is not finite.
+
+    Args:
+        found: What the state dict is for the model.
+        source: Where the state dict is from, for the message.
+
+    Raises:
+        UnusableValuesError: There are such values; the message names them.
+    """
+    kinds = [(name, _fault(value, found.own[name])) for name, value in found.values.items()]
+    if lines := grouped((name, fault) for name, fault in kinds if fault):
+        raise UnusableValuesError(f"{source} has values that no training can start from:", lines)
+
+
+def _fault(value: Tensor, own: Tensor) -> str:
+    """Return why a value cannot take the place of the model's own; empty if it can."""
+    if own.is_floating_point() and not value.is_floating_point():
+        return f"{value.dtype}, expected {own.dtype}"
+    known = value.layout == torch.strided and not value.is_meta
+    # Not every floating-point type has a test of its own: float8 has none.
+    return "NaN or infinite" if known and not value.double().isfinite().all() else ""
 
 
 def _adapt_input(found: Fit, network: Network) -> list[str]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vitmodels import PRESETS, KeyRules, read_checkpoint
 from vitmodels.skeletons.checkpoint import Fit, fit
+from vitmodels.skeletons.pretrained import refuse_unusable_values
 from vittasks.dense.public_names import HEADS, MAP_NORMS, Renames, dense_rules
 
 logger = logging.getLogger("vittasks")
@@ -37,8 +38,9 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
 
     Raises:
         FileNotFoundError: There is nothing at this path.
-        ValueError: The file holds no state dict or unusable values, or there are no public names for the head.
-        MisfitError: The file does not fit the task; the message names both pyramids and counts what does not fit.
+        ValueError: The file holds no state dict, or there are no public names for the head.
+        MisfitError: The file does not fit the task; the message names both pyramids and counts what does not fit. Or a value is
+            unusable, see ``vitmodels.skeletons.pretrained.refuse_unusable_values``.
     """
     network, place = _network(task)
     state = read_checkpoint(path, whole=True)
@@ -52,7 +54,7 @@ def load_public_checkpoint(task: nn.Module, path: str | Path) -> None:
         pair = _described(theirs), _described(_below(_shapes(found.own), pyramid))
         source = "{} holds a network on {}, but this one is on {}; it".format(path, *pair)
         raise found.refusal(f"this {type(task).__name__}", source)
-    found.refuse_unusable_values(str(path))
+    refuse_unusable_values(found, str(path))
     if next(network.parameters()).is_meta:
         return
     network.load_state_dict(found.values)

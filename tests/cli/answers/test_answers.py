@@ -1,6 +1,7 @@
 """Answers that are kept: records, page and table, marks of what has changed since, and repeated trials."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,17 @@ def test_an_unfinished_run_is_not_an_answer(folder, capsys):
     message = capsys.readouterr().err
     assert "gelu/seed2 has no usable result; an answer holds every trial, so finish the run first." in message
     assert not (folder / "answers" / "tiny.json").exists()
+
+
+def test_an_arm_that_a_look_decided_is_complete_without_its_further_seeds(folder):
+    directory = folder.parent / "runs" / "tiny"
+    shutil.rmtree(directory / "gelu" / "seed2")
+    record = json.loads((directory / "ablation.json").read_text())
+    record["dropped"] = {"gelu": "decided after look 1 of 2: better"}
+    (directory / "ablation.json").write_text(json.dumps(record))
+    assert keep(folder) == 0
+    (answer,) = answers_in(folder).values()
+    assert sorted(answer.trials) == ["gelu/seed0", "gelu/seed1", "plain/seed0", "plain/seed1", "plain/seed2"]
 
 
 @pytest.mark.parametrize(

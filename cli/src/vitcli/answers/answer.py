@@ -131,9 +131,10 @@ def keep_answer(directory: Path, folder: Path) -> Answer:
     ablation = load(directory)
     if not (folder / f"{ablation.name}.yaml").is_file():
         raise ConfigError(f"{directory}: {folder} has no file {ablation.name}.yaml whose answer this could be.")
-    if missing := [f"{trial.arm}/seed{trial.seed}" for trial in ablation.not_used]:
+    # An arm that a declared look decided needs no further seeds, and its answer is complete without them.
+    if missing := [trial for trial in ablation.not_used if trial.status != "dropped"]:
         raise ConfigError(
-            f"{directory}: {missing[0]} has no usable result; an answer holds every trial, so finish the run first."
+            f"{directory}: {missing[0].name} has no usable result; an answer holds every trial, so finish the run first."
         )
     figures = {name: directory / f"{name}.png" for name in FIGURES}
     if absent := [path for path in figures.values() if not path.is_file()]:
@@ -145,7 +146,7 @@ def keep_answer(directory: Path, folder: Path) -> Answer:
     trials = {
         f"{trial.arm}/seed{trial.seed}": {**read_record(trial.directory / RESULT), "log": []}
         for arm in ablation.arms
-        for trial in arm.trials
+        for trial in arm.done
     }
     answer = Answer(ablation.name, folder, record, trials)
     write_json(target / f"{answer.name}.json", {"format": FORMAT, "ablation": record, "trials": trials})

@@ -1,5 +1,6 @@
 """``vitcli answers``: print answers, keep that of a finished run, write the table of all questions, repeat single trials."""
 
+import logging
 from pathlib import Path
 
 from vitcli.config.command_line import COMMAND_LINE
@@ -56,6 +57,8 @@ def _check(folder: Path, names: list[str]) -> int:
     from vitcli.answers.answer import answers_in
     from vitcli.answers.check import repeat
 
+    # Lightning's lines about devices and epochs would stand between the outcomes.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     answers = answers_in(folder)
     held = True
     for name in names or [name for name, answer in answers.items() if not answer.changed_arms()][:CHECKED]:

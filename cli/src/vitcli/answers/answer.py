@@ -131,7 +131,7 @@ def keep_answer(directory: Path, folder: Path) -> Answer:
     ablation = load(directory)
     if not (folder / f"{ablation.name}.yaml").is_file():
         raise ConfigError(f"{directory}: {folder} has no file {ablation.name}.yaml whose answer this could be.")
-    # An arm that a declared look decided needs no further seeds, and its answer is complete without them.
+    # An arm that a declared look decided, or that racing stopped, needs no further seeds: the answer is complete without them.
     if missing := [trial for trial in ablation.not_used if trial.status != "dropped"]:
         raise ConfigError(
             f"{directory}: {missing[0].name} has no usable result; an answer holds every trial, so finish the run first."

@@ -38,9 +38,7 @@ def test_every_shipped_ablation_is_recorded():
     assert {name for name in files if not name.startswith(("shared/", "answers/", "recipes/"))} == set(RECORD)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * name.startswith(("ade20k/", "coco/"))) for name in RECORD]
-)
+@pytest.mark.parametrize("name", RECORD)
 def test_the_arms_keep_their_identities(name):
     assert {arm: identity(config) for arm, config in configurations(name).items()} == RECORD[name]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.shipped.test_ablations import quickly
 from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.config.command_line import parse_arguments
 
@@ -31,7 +30,7 @@ class _WithoutAliases(yaml.SafeDumper):
         return True
 
 
-@pytest.mark.parametrize("name", quickly(NAMES))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_ablation_resolves_to_its_recorded_text(name):
     assert resolved(name) == (TEXTS / f"{name}.yaml").read_text()
 

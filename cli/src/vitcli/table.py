@@ -179,7 +179,10 @@ COMMANDS = {
         (
             ("--keep DIR", "keep the answer of a finished run, with the records of all its trials"),
             ("--index", "write the table of all questions in the folder's README.md anew"),
-            ("--check", "repeat one trial of each named answer, by default of three, and compare"),
+            (
+                "--check",
+                "repeat one trial of each named answer, by default of three with different baselines, and compare",
+            ),
             ("--folder DIR", "folder of the ablation files (default: ablations)"),
         ),
     ),

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.cli.ablation_directory import edit_result, make_arms
-from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, write
+from tests.cli.tiny_ablation import ABLATION, LIGHTNING, PLAIN, TRAINER, write
 from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer, answers_in, current_identities
-from vitcli.answers.check import prediction_interval, repeat
+from vitcli.answers.check import prediction_interval, repeat, to_check
 from vitcli.answers.index import BEGIN, BEGIN_ORDERS, END, END_ORDERS
 from vitcli.answers.published import NOT_YET, order_rows, read_published
 from vitcli.config.command_line import parse_arguments
@@ -187,6 +187,18 @@ def test_a_repeated_trial_is_equal_to_the_digit_on_the_same_machine(tmp_path):
     assert not repeat(answer).holds
     trials["plain/seed0"]["provenance"] = trials["plain/seed0"]["provenance"] | {"device": "another"}
     assert not repeat(answer).same_machine
+
+
+def test_without_names_the_first_three_answers_with_different_baselines_are_checked(tmp_path):
+    def answer(name: str, epochs: int) -> Answer:
+        file = write(tmp_path / f"{name}.yaml", PLAIN, ablation=ABLATION, trainer=TRAINER | {"max_epochs": epochs})
+        arms = {arm: {"id": now} for arm, now in current_identities(Path(file)).items()}
+        return Answer(name, tmp_path, {"baseline": "plain", "arms": arms}, {})
+
+    answers = {name: answer(name, epochs) for name, epochs in zip("abcdef", (1, 2, 2, 3, 4, 5), strict=True)}
+    assert to_check(answers) == ["a", "b", "d"]
+    answers["a"].record["arms"]["gelu"]["id"] = "of another recipe"
+    assert to_check(answers) == ["b", "d", "e"]
 
 
 def test_a_new_seed_lies_in_the_prediction_interval_in_99_of_100_experiments():

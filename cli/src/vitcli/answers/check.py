@@ -4,6 +4,7 @@ On a machine of the same kind the score is equal to the last digit; elsewhere it
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from vitcli.ablation.planning.make_plan import make_plan
 from vitcli.answers.answer import Answer
 from vitcli.config.command_line import parse_arguments
 from vitcli.training.run import fit_and_test
+
+CHECKED = 3
+"""Answers of which a trial is repeated, if none is named."""
 
 OUTSIDE = 0.01
 """Chance that a new seed lies outside of the prediction interval."""
@@ -41,6 +45,16 @@ class Check:
     def holds(self) -> bool:
         """Equal to the last digit on the same kind of machine, elsewhere within the interval."""
         return self.now == self.then if self.same_machine else self.interval[0] <= self.now <= self.interval[1]
+
+
+def to_check(answers: Mapping[str, Answer]) -> list[str]:
+    """Return the first answers that hold for their files as they are now and whose baselines differ from each other."""
+    chosen: dict[str, str] = {}  # identity of the baseline -> name
+    for name, answer in answers.items():
+        baseline = answer.record["arms"][answer.record["baseline"]]["id"]
+        if len(chosen) < CHECKED and baseline not in chosen and not answer.changed_arms():
+            chosen[baseline] = name
+    return list(chosen.values())
 
 
 def repeat(answer: Answer) -> Check:

@@ -7,8 +7,6 @@ from vitcli.config.command_line import COMMAND_LINE
 from vitcli.config.errors import ConfigError, nearest
 
 OPTIONS = ("--keep", "--index", "--check", "--folder")
-CHECKED = 3
-"""Answers of which a trial is repeated, if none is named."""
 
 
 def main(words: list[str]) -> int:
@@ -55,13 +53,13 @@ def _write_index(folder: Path) -> int:
 
 def _check(folder: Path, names: list[str]) -> int:
     from vitcli.answers.answer import answers_in
-    from vitcli.answers.check import repeat
+    from vitcli.answers.check import repeat, to_check
 
     # Lightning's lines about devices and epochs would stand between the outcomes.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     answers = answers_in(folder)
     held = True
-    for name in names or [name for name, answer in answers.items() if not answer.changed_arms()][:CHECKED]:
+    for name in names or to_check(answers):
         if name not in answers:
             raise ConfigError(f"{COMMAND_LINE}: there is no answer {name!r}{nearest(name, answers)}")
         found = repeat(answers[name])
